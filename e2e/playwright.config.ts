@@ -1,0 +1,25 @@
+import { defineConfig } from "@playwright/test";
+import { chromiumLaunch, firefoxLaunch } from "../tools/browser-paths.mjs";
+
+const baseURL = "http://localhost:4173";
+
+export default defineConfig({
+  testDir: ".",
+  testMatch: "*.spec.ts",
+  workers: 1, // tests freeze and kill browsers, and measure: they want the machine to themselves
+  timeout: 30_000,
+  globalTimeout: 8 * 60_000,
+  forbidOnly: Boolean(process.env["CI"]),
+  reporter: "list",
+  outputDir: "../node_modules/.cache/e2e-results",
+  use: { baseURL },
+  globalSetup: "./serve-playground.ts",
+  projects: [
+    { name: "chromium", use: { browserName: "chromium", launchOptions: chromiumLaunch } },
+    {
+      name: "firefox",
+      testIgnore: "*.chromium.spec.ts",
+      use: { browserName: "firefox", launchOptions: firefoxLaunch },
+    },
+  ],
+});

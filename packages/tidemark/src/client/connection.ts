@@ -1,0 +1,83 @@
+import { TidemarkError } from "../base/errors.ts";
+import type { Answers, Failure, HostSurface, Request, Response } from "../protocol/messages.ts";
+
+type Op = Request["op"];
+type RequestOf<O extends Op> = Extract<Request, { op: O }>;
+
+interface Waiting {
+  readonly request: Request;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "clear", "metrics"]);
+
+/** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
+const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);
+
+/** Calls to the worker. Those made in the same tick travel as one message and are answered by one. */
+export class Connection {
+  readonly #surface: HostSurface;
+  #queue: Waiting[] = [];
+  /** Calls made while an earlier one still prepares on the page wait for it, so that call order holds. */
+  #gate: Promise<unknown> | undefined;
+  readonly #open = new Set<Waiting>();
+
+  constructor(surface: HostSurface) {
+    this.#surface = surface;
+  }
+
+  call<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
+    if (this.#gate) return this.#gate.then(() => this.#send<O>(request));
+    return this.#send<O>(request);
+  }
+
+  /** Calls made from now on are sent after `work` is done. */
+  holdBack(work: Promise<unknown>): void {
+    const gate: Promise<unknown> = Promise.allSettled([this.#gate, work]).then(() => {
+      if (this.#gate === gate) this.#gate = undefined;
+    });
+    this.#gate = gate;
+  }
+
+  /** As `call`, past what is held back: for the work that it waits for. */
+  callNow<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
+    return this.#send<O>(request);
+  }
+
+  /** Everything under way ends with `error`. */
+  fail(error: TidemarkError): void {
+    for (const w of this.#open) w.reject(error);
+    this.#open.clear();
+  }
+
+  #send<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
+    return new Promise<unknown>((resolve, reject) => {
+      const waiting: Waiting = { request, resolve, reject };
+      this.#open.add(waiting);
+      if (isAlone(request)) void this.#submit([waiting]);
+      else if (this.#queue.push(waiting) === 1) queueMicrotask(() => void this.#submit(this.#queue.splice(0)));
+    }) as Promise<Answers[O]>;
+  }
+
+  async #submit(waiting: readonly Waiting[]): Promise<void> {
+    let responses: readonly Response[];
+    try {
+      responses = await this.#surface.submit(waiting.map((w) => w.request));
+    } catch (e) {
+      for (const w of waiting) this.#settle(w, () => w.reject(e));
+      return;
+    }
+    waiting.forEach((w, i) => {
+      const response = responses[i]!;
+      this.#settle(w, () => (response.ok ? w.resolve(response.value) : w.reject(errorOf(response.error))));
+    });
+  }
+
+  #settle(waiting: Waiting, settle: () => void): void {
+    this.#open.delete(waiting);
+    settle();
+  }
+}
+
+export const errorOf = (f: Failure): TidemarkError => new TidemarkError(f.code, f.message, f.details);

@@ -1,0 +1,80 @@
+import { TidemarkError } from "../base/errors.ts";
+import { checkPath, type KeyPath } from "../codec/path.ts";
+import type { CollectionDefinition, Definition, IndexDefinition } from "../codec/schema.ts";
+import type { CollectionDeclaration, Declarations, IndexSpecs, PrimaryPath } from "./types.ts";
+
+// oxlint-disable-next-line typescript/no-generated-empty-object-type -- empty is what is meant: no index name compiles
+type NoIndexes = Record<never, never>;
+
+interface CollectionOptions<P, I> {
+  /** Path of the primary key, or several for a compound one. */
+  readonly key: P;
+  readonly indexes?: I;
+}
+
+/**
+ * Declares a collection of records `T`:
+ *
+ *     notes: collection<Note>()({ key: "id", indexes: { byDate: "updatedAt" } })
+ */
+export function collection<T extends object>(): <
+  const P extends PrimaryPath<T>,
+  const I extends IndexSpecs<T> = NoIndexes,
+>(
+  options: CollectionOptions<P, I>,
+) => CollectionDeclaration<T, P, I> {
+  return (options) => ({
+    key: options.key,
+    indexes: options.indexes ?? ({} as NonNullable<typeof options.indexes>),
+  });
+}
+
+/** @throws OPTIONS_INVALID naming the option. */
+export function definitionOf(version: number, collections: Declarations): Definition {
+  if (!Number.isSafeInteger(version) || version < 1) throw invalid("version", version, "a whole number from 1 up");
+  if (typeof collections !== "object" || collections === null) throw invalid("collections", collections, "an object");
+  const checked: Record<string, CollectionDefinition> = {};
+  for (const [name, declared] of Object.entries(collections)) checked[name] = checkCollection(name, declared);
+  return { version, collections: checked };
+}
+
+function checkCollection(name: string, declared: unknown): CollectionDefinition {
+  const where = `collections.${name}`;
+  if (name === "" || name.startsWith("$")) throw invalid(where, name, "a name that is not empty and begins without $");
+  if (typeof declared !== "object" || declared === null) throw invalid(where, declared, "made by collection()");
+  const { key, indexes = {} } = declared as { key?: unknown; indexes?: unknown };
+  checkPath(key, `${where}.key`);
+  if (typeof indexes !== "object" || indexes === null) throw invalid(`${where}.indexes`, indexes, "an object");
+  const checked: Record<string, IndexDefinition> = {};
+  for (const [index, spec] of Object.entries(indexes)) checked[index] = checkIndex(`${where}.indexes.${index}`, spec);
+  return { key, indexes: checked };
+}
+
+function checkIndex(where: string, spec: unknown): IndexDefinition {
+  if (typeof spec === "string" || Array.isArray(spec))
+    return { path: pathAt(spec, where), unique: false, multi: false };
+  if (typeof spec !== "object" || spec === null) throw invalid(where, spec, "a path, a list of paths or an object");
+  const { path, unique = false, multi = false, ...rest } = spec as Record<string, unknown>;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw invalid(`${where}.${unknown}`, rest[unknown], "one of path, unique, multi");
+  if (typeof unique !== "boolean") throw invalid(`${where}.unique`, unique, "true or false");
+  if (typeof multi !== "boolean") throw invalid(`${where}.multi`, multi, "true or false");
+  return { path: pathAt(path, `${where}.path`, multi), unique, multi };
+}
+
+function pathAt(path: unknown, where: string, multi = false): KeyPath {
+  checkPath(path, where, multi);
+  return path;
+}
+
+export function invalid(option: string, value: unknown, expected: string): TidemarkError {
+  return new TidemarkError("OPTIONS_INVALID", `Option ${option} must be ${expected}; it is ${shown(value)}`, {
+    option,
+  });
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "object" && value !== null) return "an object";
+  return String(value);
+}

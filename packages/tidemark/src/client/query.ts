@@ -1,0 +1,186 @@
+import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
+import { encodeIndexKey, encodeKey, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
+import { tablePrefix } from "../codec/record.ts";
+import { unpackValues } from "../codec/values.ts";
+import type { ScanAnswer } from "../protocol/messages.ts";
+import { invalid } from "./declare.ts";
+import { abortable, type Source } from "./source.ts";
+import type { ReadOptions } from "./types.ts";
+
+/** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
+const answerBytes = 1024 * 1024;
+
+/** Bounds within one table, as encoded keys without the table. */
+interface Bounds {
+  readonly from: ByteKey;
+  readonly to: ByteKey | undefined;
+}
+
+/** What a query ranges over, resolved when it runs, since table numbers are known only once the database is open. */
+export interface QueryTarget {
+  readonly source: Source;
+  readonly collection: string;
+  /** `undefined`: the primary key. */
+  readonly index: string | undefined;
+}
+
+interface Shape {
+  readonly bounds: Bounds;
+  readonly reverse: boolean;
+  readonly limit: number | undefined;
+}
+
+const everything: Shape = { bounds: { from: byteKey(""), to: undefined }, reverse: false, limit: undefined };
+
+/**
+ * A query in key order. Immutable: every refinement gives a new one. Bounds are on the index it was made for; `K` is
+ * the type of that index's keys.
+ */
+export class Query<T, K> {
+  readonly #target: QueryTarget;
+  readonly #shape: Shape;
+
+  constructor(target: QueryTarget, shape: Shape = everything) {
+    this.#target = target;
+    this.#shape = shape;
+  }
+
+  equals(key: K): Query<T, K> {
+    const from = this.#encode(key);
+    return this.#within({ from, to: prefixEnd(from) });
+  }
+  above(key: K): Query<T, K> {
+    return this.#within({ from: pastAll(this.#encode(key)), to: undefined });
+  }
+  aboveOrEqual(key: K): Query<T, K> {
+    return this.#within({ from: this.#encode(key), to: undefined });
+  }
+  below(key: K): Query<T, K> {
+    return this.#within({ from: byteKey(""), to: this.#encode(key) });
+  }
+  belowOrEqual(key: K): Query<T, K> {
+    return this.#within({ from: byteKey(""), to: prefixEnd(this.#encode(key)) });
+  }
+
+  /** Keys from `lower` to `upper`; the lower bound is included and the upper one not, unless said otherwise. */
+  between(
+    lower: K,
+    upper: K,
+    { includeLower = true, includeUpper = false }: { includeLower?: boolean; includeUpper?: boolean } = {},
+  ): Query<T, K> {
+    const [a, b] = [this.#encode(lower), this.#encode(upper)];
+    return this.#within({ from: includeLower ? a : pastAll(a), to: includeUpper ? prefixEnd(b) : b });
+  }
+
+  /** Strings that start with `prefix`; on a compound key, keys whose first parts are those of `prefix`. */
+  startsWith(
+    prefix: K extends string ? string : K extends readonly unknown[] ? readonly unknown[] : never,
+  ): Query<T, K> {
+    const from =
+      typeof prefix === "string" ? stringPrefix(prefix) : tuplePrefix(prefix as readonly unknown[], this.#where());
+    return this.#within({ from, to: prefixEnd(from) });
+  }
+
+  reverse(): Query<T, K> {
+    return new Query(this.#target, { ...this.#shape, reverse: !this.#shape.reverse });
+  }
+
+  /** At most `n` records. @throws OPTIONS_INVALID unless a whole number from 0 up. */
+  limit(n: number): Query<T, K> {
+    if (!Number.isSafeInteger(n) || n < 0) throw invalid("limit", n, "a whole number from 0 up");
+    return new Query(this.#target, { ...this.#shape, limit: n });
+  }
+
+  toArray(options: ReadOptions = {}): Promise<T[]> {
+    return abortable(this.#read(this.#shape, options.signal), options.signal);
+  }
+
+  async first(options: ReadOptions = {}): Promise<T | undefined> {
+    return (await this.limit(Math.min(1, this.#shape.limit ?? 1)).toArray(options))[0];
+  }
+
+  async last(options: ReadOptions = {}): Promise<T | undefined> {
+    if (this.#shape.limit !== undefined) return (await this.toArray(options)).at(-1);
+    return this.reverse().first(options);
+  }
+
+  /** How many records; counted in the index, without reading them. */
+  async count(options: ReadOptions = {}): Promise<number> {
+    const connection = await this.#target.source.connect();
+    const range = this.#range(this.#shape.bounds);
+    const n = connection.call<"count">({ op: "count", handle: this.#target.source.handle, ...range });
+    return Math.min(await abortable(n, options.signal), this.#shape.limit ?? Infinity);
+  }
+
+  async #read({ bounds, reverse, limit }: Shape, signal: AbortSignal | undefined): Promise<T[]> {
+    const { source } = this.#target;
+    const connection = await source.connect();
+    const records = this.#target.index === undefined ? undefined : this.#stored().table;
+    const all: T[] = [];
+    let { handle } = source;
+    let range: Bounds | undefined = this.#range(bounds);
+    while (range && all.length < (limit ?? Infinity)) {
+      signal?.throwIfAborted();
+      const left: number | undefined = limit === undefined ? undefined : limit - all.length;
+      const answer: ScanAnswer = await connection.call<"scan">({
+        op: "scan",
+        handle,
+        ...range,
+        reverse,
+        records,
+        limit: left,
+        maxBytes: answerBytes,
+      });
+      for (const value of unpackValues(answer.values)) all.push(value as T);
+      range = answer.rest;
+      handle = answer.handle;
+    }
+    // Read at the head in several parts: the worker kept a view open for us.
+    if (handle !== source.handle) void connection.call<"end">({ op: "end", handle });
+    return all;
+  }
+
+  #within(bounds: Bounds): Query<T, K> {
+    const { from, to } = this.#shape.bounds;
+    const narrower = {
+      from: bounds.from > from ? bounds.from : from,
+      to: bounds.to === undefined || (to !== undefined && to < bounds.to) ? to : bounds.to,
+    };
+    return new Query(this.#target, { ...this.#shape, bounds: narrower });
+  }
+
+  #encode(key: unknown): ByteKey {
+    return this.#target.index === undefined ? encodeKey(key, this.#where()) : encodeIndexKey(key, this.#where());
+  }
+
+  #where(): string {
+    const { collection, index } = this.#target;
+    return index === undefined ? collection : `${collection}.${index}`;
+  }
+
+  #stored(): ReturnType<Source["session"]["stored"]> {
+    return this.#target.source.session.stored(this.#target.collection);
+  }
+
+  #range({ from, to }: Bounds): { from: ByteKey; to: ByteKey | undefined } {
+    const prefix = tablePrefix(this.#table());
+    return { from: byteKey(prefix + from), to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to) };
+  }
+
+  #table(): TableId {
+    const stored = this.#stored();
+    const { collection, index } = this.#target;
+    if (index === undefined) return stored.table;
+    const found = stored.indexes[index];
+    if (found) return found.table;
+    throw unknownIndex(collection, index);
+  }
+}
+
+export function unknownIndex(collection: string, index: string): TidemarkError {
+  return new TidemarkError("UNKNOWN_NAME", `Collection '${collection}' has no index '${index}'`, { collection, index });
+}
+
+/** The least byte string above all that begin with `key`. Encoded keys never end in 0xff alone, so there is one. */
+const pastAll = (key: ByteKey): ByteKey => prefixEnd(key)!;

@@ -1,0 +1,99 @@
+/** Types that make a wrong collection, index, path or key type a compile error. */
+import type { KeyPath } from "../codec/path.ts";
+
+/** What can be a primary key: IndexedDB's key types. */
+export type Key = number | string | Date | ArrayBuffer | ArrayBufferView | readonly Key[];
+/** What can be an index key. A missing or undefined field makes no entry. */
+export type IndexKey = number | string | boolean | null | Date | ArrayBuffer | ArrayBufferView | readonly IndexKey[];
+
+type Leaf = IndexKey | Map<unknown, unknown> | Set<unknown> | RegExp | bigint | ((...args: never[]) => unknown);
+type Depth = [never, 0, 1, 2, 3];
+
+/** Names of fields, and of fields in nested objects with dots, up to four levels. */
+export type Path<T, D extends number = 4> = [D] extends [never]
+  ? never
+  : T extends object
+    ? { [F in keyof T & string]: F | Nested<F, NonNullable<T[F]>, Depth[D]> }[keyof T & string]
+    : never;
+type Nested<F extends string, V, D extends number> = V extends Leaf
+  ? never
+  : V extends object
+    ? `${F}.${Path<V, D>}`
+    : never;
+
+export type ValueAt<T, P extends string> = P extends keyof T
+  ? T[P]
+  : P extends `${infer F}.${infer R}`
+    ? F extends keyof T
+      ? ValueAt<NonNullable<T[F]>, R>
+      : never
+    : never;
+
+/** Paths of `T` whose values, where present, are all of type `V`. */
+export type PathTo<T, V> = {
+  [P in Path<T>]: [NonNullable<ValueAt<T, P>>] extends [never]
+    ? never
+    : NonNullable<ValueAt<T, P>> extends V
+      ? P
+      : never;
+}[Path<T>];
+
+/** Paths that always hold a key. */
+type RequiredPath<T> = { [P in PathTo<T, Key>]: ValueAt<T, P> extends Key ? P : never }[PathTo<T, Key>];
+
+export type PrimaryPath<T> = RequiredPath<T> | readonly [RequiredPath<T>, ...RequiredPath<T>[]];
+
+type SinglePath<T> = PathTo<T, IndexKey>;
+type CompoundPath<T> = readonly [SinglePath<T>, ...SinglePath<T>[]];
+
+/** How an index is declared: a path, several, or an object with options. */
+export type IndexSpec<T> =
+  | SinglePath<T>
+  | CompoundPath<T>
+  | { readonly path: SinglePath<T> | CompoundPath<T>; readonly unique?: boolean; readonly multi?: false }
+  | { readonly path: PathTo<T, readonly IndexKey[]>; readonly multi: true; readonly unique?: boolean };
+
+export type IndexSpecs<T> = Readonly<Record<string, IndexSpec<T>>>;
+
+/** The key at a path, or the tuple of keys at several. */
+export type KeyAt<T, P> = P extends string
+  ? NonNullable<ValueAt<T, P>>
+  : P extends readonly string[]
+    ? { readonly [I in keyof P]: P[I] extends string ? NonNullable<ValueAt<T, P[I]>> : never }
+    : never;
+
+export type IndexKeyOf<T, I> = I extends { readonly path: infer P; readonly multi: true }
+  ? KeyAt<T, P> extends readonly (infer E)[]
+    ? E
+    : never
+  : I extends { readonly path: infer P }
+    ? KeyAt<T, P>
+    : KeyAt<T, I>;
+
+declare const record: unique symbol;
+
+/** A declared collection of records `T` with primary key path `P` and indexes `I`. */
+export interface CollectionDeclaration<T, P, I> {
+  readonly key: P;
+  readonly indexes: I;
+  /** Carries the record type; never there at run time. */
+  readonly [record]?: T;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- stands for every declaration, whatever its record type
+export type AnyDeclaration = CollectionDeclaration<any, KeyPath, Readonly<Record<string, unknown>>>;
+export type Declarations = Readonly<Record<string, AnyDeclaration>>;
+
+export type RecordOf<D> = D extends CollectionDeclaration<infer T, unknown, unknown> ? T : never;
+export type KeyOf<D> = D extends CollectionDeclaration<infer T, infer P, unknown> ? KeyAt<T, P> : never;
+export type IndexesOf<D> = D extends CollectionDeclaration<unknown, unknown, infer I> ? I : never;
+export type IndexName<D> = keyof IndexesOf<D> & string;
+export type IndexKeyFor<D, N extends IndexName<D>> = IndexKeyOf<RecordOf<D>, IndexesOf<D>[N]>;
+
+/** Sets top-level fields; `undefined` removes one. No deep merge. */
+export type Patch<T> = { readonly [F in keyof T]?: T[F] | undefined };
+
+export interface ReadOptions {
+  /** Aborting makes the call reject with the signal's reason; nothing else happens. */
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,93 @@
+/**
+ * What a table holds, as bytes.
+ *
+ * Every key starts with its table's number (4 bytes, big-endian), so all tables share one ordered key space:
+ *
+ *   record key  = table ‖ primary key
+ *   index entry = index table ‖ index key ‖ primary key        (payload empty)
+ *
+ * A record's payload carries its index keys before its value, so that whoever supersedes it knows which index
+ * entries die, and nobody below the client ever decodes a value:
+ *
+ *   payload = varint n ‖ n × (varint length ‖ index table ‖ index key) ‖ value
+ */
+import { type ByteKey, byteKey, type TableId, tableId } from "../base/brand.ts";
+import { ByteReader, type ByteWriter, keyFromBytes } from "../base/bytes.ts";
+
+export const tablePrefixBytes = 4;
+
+export function tablePrefix(id: TableId): ByteKey {
+  return byteKey(String.fromCharCode((id >>> 24) & 0xff, (id >>> 16) & 0xff, (id >>> 8) & 0xff, id & 0xff));
+}
+
+export function tableOf(key: ByteKey): TableId {
+  let n = 0;
+  for (let i = 0; i < tablePrefixBytes; i++) n = n * 256 + key.charCodeAt(i);
+  return tableId(n);
+}
+
+/** The payload of an index entry: being there is all it says. */
+export const presence: Uint8Array = new Uint8Array(0);
+
+/** Writes the part of a payload before its value. `indexKeys`: index table ‖ index key. */
+export function writeRecordHead(into: ByteWriter, indexKeys: readonly ByteKey[]): void {
+  into.varint(indexKeys.length);
+  for (const k of indexKeys) {
+    into.varint(k.length);
+    into.key(k);
+  }
+}
+
+/** The full keys of the index entries of record `key` with this payload. */
+export function indexEntriesOf(key: ByteKey, payload: Uint8Array): readonly ByteKey[] {
+  if (payload.length === 0 || payload[0] === 0) return none;
+  const r = new ByteReader(payload, "record");
+  const n = r.varint();
+  const primary = key.slice(tablePrefixBytes);
+  const entries: ByteKey[] = [];
+  for (let i = 0; i < n; i++) entries.push(byteKey(r.key(r.varint()) + primary));
+  return entries;
+}
+const none: readonly ByteKey[] = [];
+
+/** The encoded value within a payload: a view. */
+export function recordValue(payload: Uint8Array): Uint8Array {
+  if (payload[0] === 0) return payload.subarray(1);
+  const r = new ByteReader(payload, "record");
+  for (let n = r.varint(); n > 0; n--) r.take(r.varint());
+  return payload.subarray(r.at);
+}
+
+export type WriteKind = "put" | "add" | "delete";
+
+/** One intended write. `add` demands that the key is not there. */
+export interface Write {
+  readonly kind: WriteKind;
+  readonly key: ByteKey;
+  /** Absent for `delete`. */
+  readonly payload: Uint8Array | undefined;
+}
+
+const kinds: readonly WriteKind[] = ["put", "add", "delete"];
+
+/** Appends the head of one write to a batch of writes on their way to the engine; a payload of `payloadBytes` follows. */
+export function writeWriteHead(into: ByteWriter, kind: WriteKind, key: ByteKey, payloadBytes: number): void {
+  into.u8(kinds.indexOf(kind));
+  into.varint(key.length);
+  into.key(key);
+  if (kind !== "delete") into.varint(payloadBytes);
+}
+
+/** Reads a batch of writes; payloads are views on `bytes`. */
+export function readWrites(bytes: Uint8Array): readonly Write[] {
+  const r = new ByteReader(bytes, "batch of writes");
+  const writes: Write[] = [];
+  while (!r.done) {
+    const kind = kinds[r.u8()] ?? "delete";
+    const length = r.varint();
+    const key = keyFromBytes(bytes, r.at, r.at + length);
+    r.take(length);
+    writes.push({ kind, key, payload: kind === "delete" ? undefined : r.take(r.varint()) });
+  }
+  return writes;
+}

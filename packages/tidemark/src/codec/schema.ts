@@ -1,0 +1,40 @@
+import type { TableId } from "../base/brand.ts";
+import type { KeyPath } from "./path.ts";
+
+/** An index as declared. */
+export interface IndexDefinition {
+  readonly path: KeyPath;
+  readonly unique: boolean;
+  readonly multi: boolean;
+}
+
+export interface CollectionDefinition {
+  readonly key: KeyPath;
+  readonly indexes: Readonly<Record<string, IndexDefinition>>;
+}
+
+/** What a page declares. */
+export interface Definition {
+  readonly version: number;
+  readonly collections: Readonly<Record<string, CollectionDefinition>>;
+}
+
+export interface StoredIndex extends IndexDefinition {
+  readonly table: TableId;
+}
+
+export interface StoredCollection {
+  readonly table: TableId;
+  readonly key: KeyPath;
+  readonly indexes: Readonly<Record<string, StoredIndex>>;
+}
+
+/** What is stored: every collection and index declared so far, with the tables that hold them. */
+export interface Catalog {
+  /** Rises with every change; keys extracted under another epoch are refused. */
+  readonly epoch: number;
+  readonly version: number;
+  /** The next table number to give out; numbers are never used twice. */
+  readonly nextTable: number;
+  readonly collections: Readonly<Record<string, StoredCollection>>;
+}

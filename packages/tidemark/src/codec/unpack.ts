@@ -1,0 +1,161 @@
+/**
+ * Puts together what `pack.ts` took apart; the codes are explained there. The input may be damaged in any way: paths
+ * follow own properties of plain objects and arrays only, so no prototype is ever reached, and what does not fit is
+ * CORRUPT. Where a constructor rejects its arguments its error is passed on; the caller turns it into CORRUPT.
+ */
+import type { ByteReader } from "../base/bytes.ts";
+import { TidemarkError } from "../base/errors.ts";
+import { float16Name, platform, viewConstructor } from "./platform.ts";
+
+type Container = Record<string | number, unknown>;
+
+/** The value of a parsed `[skeleton, patches]`; `attachments` stands at the first and must be used up. */
+export function unpack(parsed: unknown, attachments: ByteReader): unknown {
+  if (!Array.isArray(parsed) || parsed.length !== 2) damaged();
+  // The skeleton is reached through `parsed`, so that a patch may replace the root too.
+  const patches: unknown = parsed[1];
+  if (!Array.isArray(patches)) damaged();
+  for (const patch of patches) apply(patch, parsed, attachments);
+  if (!attachments.done) damaged();
+  return parsed[0];
+}
+
+function apply(patch: unknown, parsed: unknown, attachments: ByteReader): void {
+  if (!Array.isArray(patch)) damaged();
+  const start = 1 + needs(patch[0]);
+  if (patch.length < start) damaged();
+  let parent = parsed as Container;
+  let step: string | number = 0;
+  for (let i = start; i < patch.length; i++) {
+    parent = parent[step] as Container;
+    step = patch[i] as string | number;
+    if (typeof parent !== "object" || parent === null || !Object.hasOwn(parent, step)) damaged();
+    if (typeof step !== (Array.isArray(parent) ? "number" : "string")) damaged();
+  }
+  parent[step] = restore(patch, parent[step], attachments);
+}
+
+/** How many things stand between code and path. */
+function needs(code: unknown): number {
+  switch (code) {
+    case "u":
+    case "m":
+    case "s":
+      return 0;
+    case "n":
+    case "i":
+    case "d":
+    case "b":
+      return 1;
+    case "r":
+    case "h":
+    case "v":
+    case "B":
+      return 2;
+    case "F":
+      return 4;
+    default:
+      return damaged();
+  }
+}
+
+function restore(patch: readonly unknown[], held: unknown, attachments: ByteReader): unknown {
+  switch (patch[0]) {
+    case "u":
+      return undefined;
+    case "n":
+      return numbers.get(patch[1]) ?? damaged();
+    case "i":
+      return bigint(text(patch[1]));
+    case "d":
+      return new Date(patch[1] === null ? Number.NaN : number(patch[1]));
+    case "r":
+      return new RegExp(text(patch[1]), text(patch[2]));
+    case "m":
+      return new Map(elements(held, attachments).map(entry));
+    case "s":
+      return new Set(elements(held, attachments));
+    case "h":
+      return withHoles(elements(held, attachments), number(patch[1]), list(patch[2]));
+    default:
+      return restoreBytes(patch, attachments);
+  }
+}
+
+function restoreBytes(patch: readonly unknown[], attachments: ByteReader): unknown {
+  switch (patch[0]) {
+    case "b":
+      return attached(patch[1], attachments).buffer;
+    case "v":
+      return view(text(patch[1]), attached(patch[2], attachments).buffer);
+    case "B": {
+      const Blob = platform.Blob ?? unsupported("Blob");
+      return new Blob([attached(patch[2], attachments)], { type: text(patch[1]) });
+    }
+    default: {
+      const File = platform.File ?? unsupported("File");
+      const options = { type: text(patch[1]), lastModified: number(patch[4]) };
+      return new File([attached(patch[2], attachments)], text(patch[3]), options);
+    }
+  }
+}
+
+const numbers = new Map<unknown, number>([
+  ["NaN", Number.NaN],
+  ["Infinity", Number.POSITIVE_INFINITY],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+  ["-0", -0],
+]);
+
+function bigint(digits: string): bigint {
+  return digits.startsWith("-") ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`);
+}
+
+function entry(held: unknown): [unknown, unknown] {
+  return Array.isArray(held) && held.length === 2 ? [held[0], held[1]] : damaged();
+}
+
+function withHoles(held: readonly unknown[], length: number, indexes: readonly unknown[]): unknown[] {
+  if (held.length !== indexes.length) damaged();
+  const array: unknown[] = [];
+  let next = 0;
+  for (let i = 0; i < held.length; i++) {
+    const index = number(indexes[i]);
+    if (!(Number.isInteger(index) && index >= next && index < length)) damaged();
+    array[index] = held[i];
+    next = index + 1;
+  }
+  array.length = length;
+  return array;
+}
+
+/** A copy, since the bytes read belong to a larger buffer. */
+function attached(length: unknown, attachments: ByteReader): Uint8Array<ArrayBuffer> {
+  const bytes = number(length);
+  return Number.isInteger(bytes) && bytes >= 0 ? new Uint8Array(attachments.take(bytes)) : damaged();
+}
+
+function view(name: string, buffer: ArrayBuffer): unknown {
+  const View = viewConstructor(name) ?? (name === float16Name ? unsupported(name) : damaged());
+  return new View(buffer);
+}
+
+const text = (x: unknown): string => (typeof x === "string" ? x : damaged());
+const number = (x: unknown): number => (typeof x === "number" ? x : damaged());
+const list = (x: unknown): readonly unknown[] => (Array.isArray(x) ? x : damaged());
+
+/** Damaged patches could first make an array of four thousand million holes and then turn that into a Set. */
+function elements(held: unknown, attachments: ByteReader): readonly unknown[] {
+  const found = list(held);
+  return found.length <= attachments.bytes.length ? found : damaged();
+}
+
+function damaged(): never {
+  throw new TidemarkError("CORRUPT", "A stored value is damaged", { what: "value" });
+}
+
+function unsupported(type: string): never {
+  throw new TidemarkError("VALUE_UNSUPPORTED", `A stored value holds a ${type}, which this browser does not have`, {
+    type,
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * Values as bytes. Most records are plain JSON, and JSON.stringify is several times faster than any codec written in
+ * JavaScript, so the first byte tells two kinds apart:
+ *
+ *   01  JSON text follows: UTF-8, up to the end
+ *   02  varint length of a JSON text, the text `[skeleton, patches]`, attachments up to the end
+ *
+ * The second kind carries all else that structured clone can store. In the skeleton each special (a Date, undefined,
+ * a Map …) is replaced by a placeholder that JSON holds; the patches say, innermost first, how to turn each of them
+ * back. Bytes of buffers and blobs are attached behind the text, in the order of their patches. `pack.ts` and
+ * `unpack.ts` say more.
+ *
+ * As with JSON, what a value refers to twice is two things after reading. As with structured clone, properties that
+ * are not enumerable or whose names are symbols are not stored, and getters are stored as what they return.
+ */
+import type { ByteWriter } from "../base/bytes.ts";
+import { ByteReader } from "../base/bytes.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { maxNesting, type Packed, pack } from "./pack.ts";
+import type { BlobLike } from "./platform.ts";
+import { toJsonPatched, stringifyUnpatched } from "./text.ts";
+import { unpack } from "./unpack.ts";
+
+const plainKind = 0x01;
+const richKind = 0x02;
+
+const noBlobs: readonly BlobLike[] = [];
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Appends one value, unless it holds blobs whose bytes are not known: encoding is synchronous, reading a blob is not.
+ * Then nothing is written and the blobs are returned; read them and call again with their bytes. An empty answer
+ * means that the value is written.
+ *
+ * @param where names the value in errors, usually its collection.
+ * @param blobBytes what the blobs hold, by their identity.
+ * @throws TidemarkError VALUE_UNSUPPORTED naming the place of what cannot be stored, or of a blob that `blobBytes` is
+ * given without. Nothing is written then.
+ */
+export function encodeValue(
+  value: unknown,
+  into: ByteWriter,
+  where: string,
+  blobBytes?: ReadonlyMap<object, Uint8Array>,
+): readonly BlobLike[] {
+  if (isJson(value, 0) && !toJsonPatched()) {
+    const json = JSON.stringify(value);
+    into.u8(plainKind);
+    into.utf8(json);
+    return noBlobs;
+  }
+  const packed = pack(value, where, blobBytes);
+  if (packed.unread.length > 0) return packed.unread;
+  write(packed, into);
+  return noBlobs;
+}
+
+function write({ skeleton, patches, attachments }: Packed, into: ByteWriter): void {
+  const stringify = toJsonPatched() ? stringifyUnpatched : JSON.stringify;
+  if (patches.length === 0) {
+    const json = stringify(skeleton);
+    into.u8(plainKind);
+    into.utf8(json);
+    return;
+  }
+  const json = stringify([skeleton, patches]);
+  into.u8(richKind);
+  writeText(json, into);
+  for (const bytes of attachments) into.bytes(bytes);
+}
+
+/** As `into.text`, but without a copy when, as nearly always, all is ASCII and the length therefore known. */
+function writeText(text: string, into: ByteWriter): void {
+  const start = into.length;
+  into.varint(text.length);
+  if (into.utf8(text) === text.length) return;
+  into.length = start;
+  into.text(text);
+}
+
+/** Whether JSON.stringify and JSON.parse give the value back exactly. May err towards false; `pack` then finds out. */
+function isJson(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true;
+    case "number":
+      return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
+    case "object":
+      return value === null || (depth < maxNesting && isJsonContainer(value, depth + 1));
+    default:
+      return false;
+  }
+}
+
+function isJsonContainer(value: object, depth: number): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) {
+    if (prototype !== Array.prototype) return false;
+    // A hole reads as undefined, which is not JSON either.
+    for (let i = 0; i < value.length; i++) if (!isJson(value[i], depth)) return false;
+    return Object.keys(value).length === value.length;
+  }
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  // for-in is twice as fast as Object.keys. Inherited names, if any, can only make the answer false.
+  for (const name in value) if (!isJson((value as Record<string, unknown>)[name], depth)) return false;
+  return true;
+}
+
+/** Whether the value's bytes are, but for the first, its JSON text. */
+export function isPlain(bytes: Uint8Array): boolean {
+  return bytes[0] === plainKind;
+}
+
+/**
+ * The value that `encodeValue` wrote as exactly these bytes.
+ * @throws TidemarkError CORRUPT when they are damaged; VALUE_UNSUPPORTED when this platform lacks a type they hold.
+ */
+export function decodeValue(bytes: Uint8Array): unknown {
+  try {
+    if (bytes[0] === plainKind) return JSON.parse(decoder.decode(bytes.subarray(1)));
+    if (bytes[0] === richKind) return decodeRich(bytes);
+  } catch (e) {
+    if (isTidemarkError(e)) throw e;
+    throw new TidemarkError("CORRUPT", "A stored value is damaged", { what: "value" }, e);
+  }
+  throw new TidemarkError("CORRUPT", "A stored value begins with an unknown kind", { what: "value" });
+}
+
+function decodeRich(bytes: Uint8Array): unknown {
+  const reader = new ByteReader(bytes, "value", 1);
+  const json = reader.take(reader.varint());
+  return unpack(JSON.parse(decoder.decode(json)), reader);
+}

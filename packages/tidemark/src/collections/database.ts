@@ -1,0 +1,437 @@
+/**
+ * One tab's engine behind the protocol: views, transactions, queries and writes on named collections. Everything is
+ * addressed by full keys; values stay bytes.
+ */
+import { type ByteKey, byteKey, type TableId, type TabId } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { decodeKey, keyEnd } from "../codec/key.ts";
+import {
+  indexEntriesOf,
+  readWrites,
+  recordValue,
+  tableOf,
+  tablePrefix,
+  tablePrefixBytes,
+  type Write,
+} from "../codec/record.ts";
+import type { Catalog } from "../codec/schema.ts";
+import { packValues, type Values } from "../codec/values.ts";
+import { type CommitDone, Committer, type Isolation, type SchemaRules } from "../mvcc/committer.ts";
+import { type Handle, Handles } from "../mvcc/handles.ts";
+import type { Range } from "../mvcc/read-set.ts";
+import { after } from "../mvcc/reader.ts";
+import { RetryTurns, type TakeToken } from "../mvcc/retry-turns.ts";
+import { Store } from "../mvcc/store.ts";
+import type { Durability, Storage } from "../storage/contract.ts";
+import type { LogEntry } from "../wal/entry.ts";
+import { catalogKey, decodeCatalog, emptyCatalog, tableRange } from "./catalog.ts";
+import { Watches } from "./watches.ts";
+
+export interface DatabaseSeams {
+  readonly storage: Storage;
+  readonly tab: TabId;
+  readonly clock: Clock;
+  readonly takeRetryToken: TakeToken;
+}
+
+export interface DatabaseEvents {
+  /** Commits of ours are durable: others may be told. */
+  committed(entry: LogEntry, bytes: Uint8Array): void;
+  /** The head moved, by whomever. */
+  advanced(): void;
+  touched(handles: readonly number[]): void;
+  catalogChanged(catalog: Catalog): void;
+  damaged(error: TidemarkError): void;
+}
+
+export interface ScanQuery extends Range {
+  readonly reverse: boolean;
+  /** Where the range is an index: the table of its records. */
+  readonly records: TableId | undefined;
+  readonly limit: number | undefined;
+  readonly maxBytes: number;
+}
+
+export interface BeginOptions {
+  readonly tracked: boolean;
+  readonly isolation: Isolation;
+  /** Look at the log's head itself first. */
+  readonly fresh: boolean;
+  /** How often it was tried before: retries take turns. */
+  readonly attempt: number;
+}
+
+export interface Scanned {
+  readonly handle: number;
+  readonly values: Values;
+  readonly rest: Range | undefined;
+}
+
+/** So many records of an index range are fetched at a time. */
+const fetchAtOnce = 512;
+const maxClearAttempts = 10;
+
+export class Database implements SchemaRules {
+  readonly store: Store;
+  readonly handles: Handles;
+  readonly #committer: Committer;
+  readonly #watches: Watches;
+  readonly #turns: RetryTurns;
+  readonly #events: DatabaseEvents;
+  /** Ends of retry turns by handle. */
+  readonly #turnOf = new Map<number, () => void>();
+  /** Writes under way that came in by themselves: reads called after them wait for them. */
+  readonly #writing = new Set<Promise<unknown>>();
+  /** Handles that are being opened: calls on them wait. */
+  readonly #beginning = new Map<number, Promise<Handle>>();
+  #catalog: Catalog = emptyCatalog;
+  #catalogSeq = -1;
+  #unique: ReadonlySet<number> = new Set();
+  #ownHandle = -1;
+
+  private constructor(store: Store, seams: DatabaseSeams, events: DatabaseEvents) {
+    this.store = store;
+    this.#events = events;
+    this.handles = new Handles(store);
+    this.#watches = new Watches(store, (ids) => events.touched(ids));
+    this.#turns = new RetryTurns(seams.clock, seams.takeRetryToken);
+    this.#committer = new Committer(store, seams.clock, this, (entry, bytes) => events.committed(entry, bytes));
+    store.events = {
+      applied: (entry, touched) => this.#applied(entry, touched),
+      reloaded: () => this.#reloaded(),
+      struck: () => events.damaged(new TidemarkError("CORRUPT", "The end of the log was damaged and has been struck")),
+    };
+  }
+
+  /** Recovers the database and joins it. */
+  static async open(seams: DatabaseSeams, cacheMaxBytes: number, events: DatabaseEvents): Promise<Database> {
+    const { storage, tab } = seams;
+    const database = new Database(await Store.open(storage, { tab, cacheMaxBytes }), seams, events);
+    await database.#loadCatalog();
+    return database;
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+  get epoch(): number {
+    return this.#catalog.epoch;
+  }
+  isUnique(table: number): boolean {
+    return this.#unique.has(table);
+  }
+  get hasUnique(): boolean {
+    return this.#unique.size > 0;
+  }
+
+  describe(key: ByteKey): { collection: string; index?: string; key: unknown } {
+    const table = tableOf(key);
+    for (const [collection, stored] of Object.entries(this.#catalog.collections)) {
+      if (stored.table === table) return { collection, key: decodeKey(byteKey(key.slice(tablePrefixBytes))) };
+      for (const [index, { table: of }] of Object.entries(stored.indexes)) {
+        if (of !== table) continue;
+        return {
+          collection,
+          index,
+          key: decodeKey(byteKey(key.slice(tablePrefixBytes, keyEnd(key, tablePrefixBytes)))),
+        };
+      }
+    }
+    return { collection: "$catalog", key: undefined };
+  }
+
+  /** Opens a view or transaction under a number of the caller's choice; calls on it may follow at once. */
+  begin(id: number, options: BeginOptions): Promise<Handle> {
+    const begun = this.#begin(id, options).finally(() => this.#beginning.delete(id));
+    this.#beginning.set(id, begun);
+    return begun;
+  }
+
+  async #begin(id: number, options: BeginOptions): Promise<Handle> {
+    if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take());
+    if (options.fresh || options.attempt > 0) await this.store.follow();
+    await this.#written();
+    return this.handles.open(id, options);
+  }
+
+  /** An open handle. @throws VIEW_RELEASED */
+  async handle(id: number): Promise<Handle> {
+    return (await this.#beginning.get(id)) ?? this.handles.get(id);
+  }
+
+  async end(id: number): Promise<void> {
+    await this.#beginning.get(id)?.catch(noop);
+    this.#watches.drop(id);
+    this.handles.close(id);
+    this.#turnOf.get(id)?.();
+    this.#turnOf.delete(id);
+  }
+
+  /** Runs `read` on the handle, or on a view of the head of its own where `id` is 0. */
+  async reading<T>(id: number, read: (handle: Handle) => Promise<T>): Promise<T> {
+    if (id !== 0) {
+      const handle = await this.handle(id);
+      return handle.reads ? handle.inOrder(() => read(handle)) : read(handle);
+    }
+    if (this.#writing.size > 0) await this.#written();
+    const own = this.#ownHandle--;
+    const handle = this.handles.open(own, { tracked: false, isolation: "snapshot" });
+    try {
+      return await read(handle);
+    } finally {
+      this.handles.close(own);
+    }
+  }
+
+  async get(handle: Handle, keys: readonly ByteKey[]): Promise<Values> {
+    const payloads = await handle.getMany(keys);
+    return packValues(payloads.map((p) => p && recordValue(p)));
+  }
+
+  async has(handle: Handle, keys: readonly ByteKey[]): Promise<boolean[]> {
+    return (await handle.getMany(keys)).map((p) => p !== undefined);
+  }
+
+  async count(handle: Handle, range: Range): Promise<number> {
+    let n = 0;
+    await handle.scan(range, false, () => {
+      n++;
+      return true;
+    });
+    return n;
+  }
+
+  /**
+   * The next records of a range, as many as `limit` and `maxBytes` allow, and what is left of it. A scan of the head
+   * that does not fit one answer keeps its view open under a number of ours, for the caller to go on with and to end.
+   */
+  async scan(id: number, query: ScanQuery): Promise<Scanned> {
+    if (id !== 0) return { handle: id, ...(await this.reading(id, (h) => this.#scan(h, query))) };
+    await this.#written();
+    const handle = this.#ownHandle--;
+    const view = this.handles.open(handle, { tracked: false, isolation: "snapshot" });
+    let scanned: Omit<Scanned, "handle"> | undefined;
+    try {
+      scanned = await this.#scan(view, query);
+    } finally {
+      if (!scanned?.rest) this.handles.close(handle);
+    }
+    return { handle: scanned.rest ? handle : 0, ...scanned };
+  }
+
+  async #scan(handle: Handle, query: ScanQuery): Promise<Omit<Scanned, "handle">> {
+    const values: Uint8Array[] = [];
+    let sizeBytes = 0;
+    const take = (payload: Uint8Array): boolean => {
+      const value = recordValue(payload);
+      values.push(value);
+      sizeBytes += value.length;
+      return sizeBytes < query.maxBytes && values.length < (query.limit ?? Infinity);
+    };
+    let rest: Range | undefined;
+    if (query.records === undefined) {
+      await handle.scan(query, query.reverse, (key, payload) => {
+        if (take(payload)) return true;
+        rest = restAfter(query, key, query.reverse);
+        return false;
+      });
+    } else rest = await this.#scanIndex(handle, query, query.records, take, () => values.length);
+    return { values: packValues(values), rest: values.length < (query.limit ?? Infinity) ? rest : undefined };
+  }
+
+  async #scanIndex(
+    handle: Handle,
+    query: ScanQuery,
+    records: TableId,
+    take: (payload: Uint8Array) => boolean,
+    taken: () => number,
+  ): Promise<Range | undefined> {
+    const prefix = tablePrefix(records);
+    let left: Range | undefined = query;
+    while (left) {
+      const part: Range = left;
+      const entries: ByteKey[] = [];
+      const most = Math.min(fetchAtOnce, (query.limit ?? Infinity) - taken());
+      left = undefined;
+      await handle.scan(part, query.reverse, (entry) => {
+        entries.push(entry);
+        if (entries.length < most) return true;
+        left = restAfter(part, entry, query.reverse);
+        return false;
+      });
+      const keys = entries.map((e) => byteKey(prefix + e.slice(keyEnd(e, tablePrefixBytes))));
+      const payloads = await handle.fetch(keys);
+      for (const [i, payload] of payloads.entries()) {
+        if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
+        if (!take(payload)) return restAfter(part, entries[i]!, query.reverse);
+      }
+    }
+    return undefined;
+  }
+
+  /** Commits writes that depend on nothing read. */
+  write(writes: Uint8Array, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
+    const { last, repeated } = lastOfEach(readWrites(writes));
+    if (repeated) return Promise.reject(keyTaken(this.describe(repeated.key), repeated.position));
+    const done = this.#committer.commit({ writes: last, durability, tag, schemaEpoch: epoch });
+    this.#track(done);
+    return done;
+  }
+
+  /** Stages writes in a transaction; per write whether the transaction saw its key there before. */
+  stage(handle: Handle, writes: Uint8Array): Promise<boolean[]> {
+    return handle.inOrder(async () => {
+      const existed: boolean[] = [];
+      for (const write of readWrites(writes)) {
+        const before = await handle.before(write.key);
+        existed.push(before !== undefined);
+        // Whether the key is there is this call's answer, so it counts as read.
+        if (write.kind !== "put") handle.reads?.key(write.key);
+        if (write.kind === "add" && before) throw keyTaken(this.describe(write.key), existed.length - 1);
+        const old = before ? indexEntriesOf(write.key, before) : [];
+        const now = write.payload ? indexEntriesOf(write.key, write.payload) : [];
+        handle.stage(write.kind === "add" ? { ...write, kind: "put" } : write, {
+          added: now,
+          removed: old.filter((e) => !now.includes(e)),
+        });
+      }
+      return existed;
+    });
+  }
+
+  /** Commits a transaction; whatever the outcome, its handle is still to be ended. */
+  commit(handle: Handle, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
+    return handle.inOrder(async () => {
+      const { writes, reads, isolation, seq: at } = handle;
+      if (writes.length === 0) return { seq: at, stamp: this.store.head.stamp, existed: [] };
+      const basis = { seq: at, reads: reads!, isolation };
+      return this.#committer.commit({ writes, durability, tag, basis, schemaEpoch: epoch });
+    });
+  }
+
+  /** Deletes every record of a table, in one commit or within a transaction. */
+  async clear(id: number, table: TableId, epoch: number, durability: Durability): Promise<void> {
+    if (id !== 0) return this.#stageClear(await this.handle(id), table);
+    const done = this.#clearNow(table, epoch, durability);
+    this.#track(done);
+    return done;
+  }
+
+  async #clearNow(table: TableId, epoch: number, durability: Durability): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      const own = this.#ownHandle--;
+      const handle = this.handles.open(own, { tracked: true, isolation: "serializable" });
+      try {
+        await this.#stageClear(handle, table);
+        await this.commit(handle, epoch, durability, "");
+        return;
+      } catch (e) {
+        if (!isTidemarkError(e, "CONFLICT") || attempt >= maxClearAttempts) throw e;
+      } finally {
+        this.handles.close(own);
+      }
+    }
+  }
+
+  #stageClear(handle: Handle, table: TableId): Promise<void> {
+    return handle.inOrder(async () => {
+      const all: { key: ByteKey; payload: Uint8Array }[] = [];
+      await handle.scan(tableRange(table), false, (key, payload) => {
+        all.push({ key, payload });
+        return true;
+      });
+      for (const { key, payload } of all) {
+        handle.stage({ kind: "delete", key, payload: undefined }, { added: [], removed: indexEntriesOf(key, payload) });
+      }
+    });
+  }
+
+  async watch(id: number): Promise<void> {
+    this.#watches.watch(id, await this.handle(id));
+  }
+
+  /** Resolves when nothing is being committed. */
+  async idle(): Promise<void> {
+    await this.#committer.settled();
+  }
+
+  #track(done: Promise<unknown>): void {
+    const settled: Promise<unknown> = done.then(noop, noop).finally(() => this.#writing.delete(settled));
+    this.#writing.add(settled);
+  }
+
+  /** Resolves when the writes called so far have taken effect: calls take effect in call order. */
+  async #written(): Promise<void> {
+    if (this.#writing.size > 0) await Promise.all(this.#writing);
+  }
+
+  #applied(entry: LogEntry, touched: readonly ByteKey[]): void {
+    if (entry.origin === this.store.tab) this.#committer.found(entry);
+    const newest = this.store.memtable.newest(catalogKey);
+    if (newest && newest.seq > this.#catalogSeq) this.#useCatalog(newest.payload, newest.seq);
+    this.#watches.touched(touched);
+    this.handles.trim();
+    this.#events.advanced();
+  }
+
+  async #reloaded(): Promise<void> {
+    await this.#loadCatalog();
+    this.#watches.all();
+    this.#events.advanced();
+  }
+
+  async #loadCatalog(): Promise<void> {
+    const own = this.#ownHandle--;
+    const handle = this.handles.open(own, { tracked: false, isolation: "snapshot" });
+    try {
+      const [payload] = await handle.fetch([catalogKey]);
+      this.#useCatalog(payload, handle.seq);
+    } finally {
+      this.handles.close(own);
+    }
+  }
+
+  #useCatalog(payload: Uint8Array | undefined, at: number): void {
+    const before = this.#catalog.epoch;
+    this.#catalog = decodeCatalog(payload);
+    this.#catalogSeq = at;
+    const unique = new Set<number>();
+    for (const c of Object.values(this.#catalog.collections)) {
+      for (const i of Object.values(c.indexes)) if (i.unique) unique.add(i.table);
+    }
+    this.#unique = unique;
+    if (this.#catalog.epoch !== before) this.#events.catalogChanged(this.#catalog);
+  }
+}
+
+const noop = (): void => undefined;
+
+const restAfter = (range: Range, key: ByteKey, reverse: boolean): Range =>
+  reverse ? { from: range.from, to: key } : { from: after(key), to: range.to };
+
+function keyTaken(where: { collection: string; key: unknown }, position: number): TidemarkError {
+  return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
+    ...where,
+    constraint: "key",
+    failures: [{ position, key: where.key, code: "CONSTRAINT" }],
+  });
+}
+
+interface LastWrites {
+  readonly last: readonly Write[];
+  /** An `add` of a key that an earlier write of the same list has. */
+  readonly repeated?: { readonly key: ByteKey; readonly position: number };
+}
+
+/** A commit writes a key once: the last word counts, and an `add` before it still demands that the key was free. */
+function lastOfEach(writes: readonly Write[]): LastWrites {
+  const last = new Map<ByteKey, Write>();
+  for (const [position, write] of writes.entries()) {
+    const earlier = last.get(write.key);
+    if (earlier && write.kind === "add" && earlier.kind !== "delete")
+      return { last: [], repeated: { key: write.key, position } };
+    last.set(write.key, earlier?.kind === "add" && write.kind === "put" ? { ...write, kind: "add" } : write);
+  }
+  return { last: last.size === writes.length ? writes : [...last.values()] };
+}

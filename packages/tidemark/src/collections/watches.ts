@@ -1,0 +1,43 @@
+import type { ByteKey } from "../base/brand.ts";
+import type { Handle } from "../mvcc/handles.ts";
+import type { Store } from "../mvcc/store.ts";
+
+/** Live queries: whose reads a commit touched. Each is told once; whoever re-runs watches anew. */
+export class Watches {
+  readonly #store: Store;
+  readonly #notify: (handles: readonly number[]) => void;
+  readonly #watched = new Map<number, Handle>();
+
+  constructor(store: Store, notify: (handles: readonly number[]) => void) {
+    this.#store = store;
+    this.#notify = notify;
+  }
+
+  /** Watches what `handle` has read so far, from its seq on: what was touched meanwhile counts. */
+  watch(id: number, handle: Handle): void {
+    if (!handle.reads) return;
+    if (this.#store.window.conflict(handle.reads, handle.seq) === undefined) this.#watched.set(id, handle);
+    else this.#notify([id]);
+  }
+
+  drop(id: number): void {
+    this.#watched.delete(id);
+  }
+
+  touched(keys: readonly ByteKey[]): void {
+    const hit: number[] = [];
+    for (const [id, handle] of this.#watched) if (handle.reads?.meets(keys)) hit.push(id);
+    this.#tell(hit);
+  }
+
+  /** Anything may have changed. */
+  all(): void {
+    this.#tell([...this.#watched.keys()]);
+  }
+
+  #tell(ids: readonly number[]): void {
+    if (ids.length === 0) return;
+    for (const id of ids) this.#watched.delete(id);
+    this.#notify(ids);
+  }
+}

@@ -1,0 +1,47 @@
+import { TidemarkError } from "../base/errors.ts";
+import type { StorageFactory } from "../storage/contract.ts";
+import { indexedDbStorage } from "../storage/indexeddb.ts";
+import { createMemoryStorage } from "../storage/memory.ts";
+import type { Environment } from "./environment.ts";
+import { localLocks, webLocks } from "./web-locks.ts";
+
+/** One per realm: handles of one realm that keep their data in memory share it, and coordinate here. */
+const memory = createMemoryStorage();
+const realmLocks = localLocks();
+
+/** The environment of a browser's page or worker, or of Node, Deno and Bun. */
+export function browserEnvironment(storage: "indexeddb" | "memory"): Environment {
+  const manager = storage === "memory" ? undefined : (globalThis.navigator as Navigator | undefined)?.locks;
+  return {
+    clock: {
+      now: () => Date.now(),
+      sleep: (ms) =>
+        new Promise((resolve) => {
+          const timer: unknown = setTimeout(resolve, ms);
+          unref(timer);
+        }),
+    },
+    random: { next: () => Math.random(), id: () => crypto.randomUUID() },
+    locks: manager ? webLocks(manager) : realmLocks,
+    channel: (name, receive) => {
+      const channel = new BroadcastChannel(name);
+      channel.addEventListener("message", (e: MessageEvent<unknown>) => receive(e.data));
+      unref(channel);
+      return { post: (message) => channel.postMessage(message), close: () => channel.close() };
+    },
+    storage: (kind): StorageFactory => {
+      if (kind === "memory") return memory;
+      if (typeof indexedDB !== "undefined") return indexedDbStorage();
+      throw new TidemarkError(
+        "ENVIRONMENT",
+        "IndexedDB is not available here. Choose storage: 'memory' if losing the data at the end is acceptable.",
+        { missing: "indexedDB" },
+      );
+    },
+  };
+}
+
+/** In Node a timer or channel of ours must not keep the process alive. */
+function unref(handle: unknown): void {
+  (handle as { unref?: () => void }).unref?.();
+}

@@ -1,0 +1,79 @@
+import { TidemarkError } from "../base/errors.ts";
+import { ByteReader } from "../base/bytes.ts";
+import { type Database } from "../collections/database.ts";
+import type { Answers, CommitAnswer, Metrics, Request } from "../protocol/messages.ts";
+import { get, valueOf } from "../storage/contract.ts";
+import type { Upkeep } from "./upkeep.ts";
+
+type Answer = Answers[Request["op"]];
+
+/** Carries out one request. The protocol is a closed union, so every kind is here. */
+export async function answer(database: Database, upkeep: Upkeep, request: Request): Promise<Answer> {
+  switch (request.op) {
+    case "begin": {
+      const { kind, isolation, fresh, attempt } = request;
+      const handle = await database.begin(request.handle, { tracked: kind !== "view", isolation, fresh, attempt });
+      return { seq: handle.seq };
+    }
+    case "end":
+      return database.end(request.handle);
+    case "get":
+      return database.reading(request.handle, (h) => database.get(h, request.keys));
+    case "has":
+      return database.reading(request.handle, (h) => database.has(h, request.keys));
+    case "scan":
+      return database.scan(request.handle, request);
+    case "count":
+      return database.reading(request.handle, (h) => database.count(h, request));
+    case "write": {
+      const { writes, epoch, durability, tag } = request;
+      return commitAnswer(await database.write(writes, epoch, durability, tag));
+    }
+    case "stage":
+      return database.stage(await database.handle(request.handle), request.writes);
+    case "commit": {
+      const { epoch, durability, tag } = request;
+      return commitAnswer(await database.commit(await database.handle(request.handle), epoch, durability, tag));
+    }
+    case "clear":
+      return database.clear(request.handle, request.table, request.epoch, request.durability);
+    case "watch":
+      return database.watch(request.handle);
+    case "catalog":
+      return database.catalog;
+    case "checkpoint":
+      return upkeep.checkpoint();
+    case "metrics":
+      return metrics(database, upkeep);
+    default:
+      throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
+  }
+}
+
+const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): CommitAnswer => ({
+  seq: done.seq,
+  existed: done.existed,
+});
+
+async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
+  const [floorRow, meta] = await store.storage.read([
+    get("meta", "floor"),
+    { kind: "range", store: "meta", range: {} },
+  ]);
+  const floor = valueOf(floorRow);
+  const { blocks } = store.manifest;
+  const { log, memtable } = store;
+  return {
+    head: store.head.seq,
+    floor: floor ? new ByteReader(floor, "floor").varint() : 0,
+    checkpoint: store.fence.seq,
+    logEntries: log.entries,
+    logBytes: log.sizeBytes,
+    blocks: blocks.length,
+    blockBytes: blocks.reduce((n, b) => n + b.sizeBytes, 0),
+    metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
+    versions: memtable.versions + blocks.reduce((n, b) => n + b.count, 0),
+    memtableBytes: memtable.sizeBytes,
+    upkeep: upkeep.isHere,
+  };
+}

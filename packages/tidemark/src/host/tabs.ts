@@ -1,0 +1,127 @@
+/**
+ * What tabs tell one another. Hints all of them: a lost or late message delays, it never corrupts, since every commit
+ * is validated against the log itself. What comes in is checked before it is believed; entries carry checksums and a
+ * chain, so a foreign or stale one does not apply.
+ */
+import { type TabId, tabId } from "../base/brand.ts";
+import type { Channel, Environment, HeldLock, Locks } from "./environment.ts";
+
+export type TabMessage =
+  /** A log entry was appended; small ones come along. */
+  | { readonly type: "commit"; readonly bytes: Uint8Array | undefined }
+  /** The log was folded up to somewhere. */
+  | { readonly type: "checkpoint" }
+  /** Whoever does upkeep: fold the log. */
+  | { readonly type: "wanted" }
+  /** Upkeep asks every tab to raise its pin, and each answers when it has. */
+  | { readonly type: "raise" }
+  | { readonly type: "raised"; readonly tab: TabId }
+  | { readonly type: "deleted" }
+  /** Without shared locks: is anybody there? */
+  | { readonly type: "ping" }
+  | { readonly type: "pong" };
+
+/** Entries above this are read from the log instead of being copied to every tab. */
+const maxBroadcastBytes = 64 * 1024;
+
+export const lockNames = (name: string): { open: string; upkeep: string; retry: string; tabPrefix: string } => ({
+  open: `tidemark/${name}/open`,
+  upkeep: `tidemark/${name}/upkeep`,
+  retry: `tidemark/${name}/retry`,
+  tabPrefix: `tidemark/${name}/tab/`,
+});
+
+export class Tabs {
+  readonly self: TabId;
+  readonly #channel: Channel;
+  readonly #locks: Locks;
+  readonly #tabPrefix: string;
+  readonly #held: readonly HeldLock[];
+  #raised: Set<TabId> | undefined;
+  #onRaised: (() => void) | undefined;
+
+  private constructor(
+    self: TabId,
+    environment: Environment,
+    name: string,
+    held: readonly HeldLock[],
+    receive: (message: TabMessage) => void,
+  ) {
+    this.self = self;
+    this.#locks = environment.locks;
+    this.#tabPrefix = lockNames(name).tabPrefix;
+    this.#held = held;
+    this.#channel = environment.channel(`tidemark/${name}`, (raw) => {
+      const message = asTabMessage(raw);
+      if (message?.type === "raised") this.#countRaised(message.tab);
+      else if (message) receive(message);
+    });
+  }
+
+  /** Takes the locks that say "this tab lives and has the database open", then listens. */
+  static async join(name: string, environment: Environment, receive: (message: TabMessage) => void): Promise<Tabs> {
+    const self = tabId(environment.random.id());
+    const names = lockNames(name);
+    const open = await environment.locks.request(names.open, { mode: "shared" });
+    const own = await environment.locks.request(names.tabPrefix + self);
+    return new Tabs(self, environment, name, [open!, own!], receive);
+  }
+
+  post(message: TabMessage): void {
+    this.#channel.post(message);
+  }
+
+  postCommit(bytes: Uint8Array): void {
+    this.post({ type: "commit", bytes: bytes.length <= maxBroadcastBytes ? bytes : undefined });
+  }
+
+  /** The tabs whose locks are held. */
+  async live(): Promise<ReadonlySet<TabId>> {
+    const names = await this.#locks.held();
+    const tabs = [...names].filter((n) => n.startsWith(this.#tabPrefix)).map((n) => n.slice(this.#tabPrefix.length));
+    return new Set(tabs.map((t) => tabId(t)));
+  }
+
+  /** Asks the others to raise their pins; resolves when all that live have, or after `patienceMs`. */
+  async raisePins(patienceMs: number, sleep: (ms: number) => Promise<void>): Promise<void> {
+    const others = new Set(await this.live());
+    others.delete(this.self);
+    if (others.size === 0) return;
+    const waiting = new Set(others);
+    this.#raised = waiting;
+    const all = new Promise<void>((resolve) => (this.#onRaised = resolve));
+    this.post({ type: "raise" });
+    await Promise.race([all, sleep(patienceMs)]);
+    this.#raised = undefined;
+  }
+
+  #countRaised(tab: TabId): void {
+    this.#raised?.delete(tab);
+    if (this.#raised?.size === 0) this.#onRaised?.();
+  }
+
+  leave(): void {
+    this.#channel.close();
+    for (const lock of this.#held) lock.release();
+  }
+}
+
+const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
+  "commit",
+  "checkpoint",
+  "wanted",
+  "raise",
+  "raised",
+  "deleted",
+  "ping",
+  "pong",
+]);
+
+function asTabMessage(raw: unknown): TabMessage | undefined {
+  if (typeof raw !== "object" || raw === null) return undefined;
+  const { type, bytes, tab } = raw as { type?: unknown; bytes?: unknown; tab?: unknown };
+  if (!types.has(type)) return undefined;
+  if (type === "commit" && bytes !== undefined && !(bytes instanceof Uint8Array)) return undefined;
+  if (type === "raised" && typeof tab !== "string") return undefined;
+  return raw as TabMessage;
+}

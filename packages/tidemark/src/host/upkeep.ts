@@ -1,0 +1,165 @@
+/**
+ * Upkeep of one database, done by one tab at a time (TB2). The Web Lock elects; the epoch excludes. A tab that holds
+ * the lock but does not move, because it is frozen, has the lock taken from it by whoever sees the backlog; its next
+ * upkeep write then aborts by itself.
+ */
+import type { Seq } from "../base/brand.ts";
+import type { Database } from "../collections/database.ts";
+import { checkpoint } from "../gc/checkpoint.ts";
+import { deadTabs, raiseFloor } from "../gc/floor.ts";
+import { Tenure } from "../gc/tenure.ts";
+import { raisePin } from "../mvcc/pins.ts";
+import type { Environment, HeldLock } from "./environment.ts";
+import { lockNames, type Tabs } from "./tabs.ts";
+
+/** How long upkeep waits for other tabs to raise their pins. A silent tab's pin stays where it is. */
+const pinPatienceMs = 100;
+/** A backlog that does not move for so long is taken to mean that the upkeep tab is frozen. */
+const stuckAfterMs = 2000;
+const maxLogEntries = 4000;
+
+export interface UpkeepOptions {
+  readonly memtableMaxBytes: number;
+  onError(error: unknown): void;
+}
+
+export class Upkeep {
+  readonly #database: Database;
+  readonly #tabs: Tabs;
+  readonly #environment: Environment;
+  readonly #lockName: string;
+  readonly #options: UpkeepOptions;
+  #tenure: Tenure | undefined;
+  #lock: HeldLock | undefined;
+  #running: Promise<void> | undefined;
+  #watching = false;
+  #stopped = false;
+
+  constructor(database: Database, tabs: Tabs, environment: Environment, name: string, options: UpkeepOptions) {
+    this.#database = database;
+    this.#tabs = tabs;
+    this.#environment = environment;
+    this.#lockName = lockNames(name).upkeep;
+    this.#options = options;
+  }
+
+  get isHere(): boolean {
+    return this.#tenure !== undefined;
+  }
+
+  /** Stands for election, for as long as it takes. */
+  start(): void {
+    void this.#stand(false);
+  }
+
+  /** The head moved: fold when there is enough of it, or see to it that somebody does. */
+  advanced(): void {
+    if (!this.#isDue(1)) return;
+    if (this.#tenure) this.#foldSoon();
+    else if (this.#isDue(2) && !this.#watching) void this.#watch();
+  }
+
+  /** Somebody asks for a checkpoint. */
+  wanted(): void {
+    if (this.#tenure) this.#foldSoon();
+  }
+
+  /** Resolves when everything committed before the call is folded into blocks. */
+  async checkpoint(): Promise<void> {
+    await this.#database.store.follow();
+    const upTo = this.#database.store.head.seq;
+    for (let waitedMs = 0; !this.#stopped && this.#database.store.fence.seq < upTo;) {
+      if (this.#tenure) {
+        await this.#fold();
+        continue;
+      }
+      if (waitedMs === 0) this.#tabs.post({ type: "wanted" });
+      const stepMs = 50;
+      await this.#environment.clock.sleep(stepMs);
+      waitedMs += stepMs;
+      await this.#database.store.reload();
+      if (waitedMs >= stuckAfterMs) await this.#stand(true);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+    this.#tenure = undefined;
+    this.#lock?.release();
+  }
+
+  #isDue(times: number): boolean {
+    const { memtable, log } = this.#database.store;
+    return memtable.sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
+  }
+
+  async #stand(steal: boolean): Promise<void> {
+    try {
+      const lock = await this.#environment.locks.request(this.#lockName, { steal });
+      if (this.#stopped) {
+        lock?.release();
+        return;
+      }
+      this.#lock = lock;
+      this.#tenure = await Tenure.begin(this.#database.store.storage);
+      void lock?.lost.then(() => this.#stepDown());
+      this.advanced();
+    } catch (e) {
+      if (!this.#stopped) this.#options.onError(e);
+    }
+  }
+
+  #stepDown(): void {
+    this.#tenure = undefined;
+    if (!this.#stopped) void this.#stand(false);
+  }
+
+  /** Watches a backlog that is another tab's to fold, and takes over if it does not move. */
+  async #watch(): Promise<void> {
+    this.#watching = true;
+    try {
+      while (!this.#stopped && !this.#tenure && this.#isDue(2)) {
+        const before = this.#database.store.fence.seq;
+        this.#tabs.post({ type: "wanted" });
+        await this.#environment.clock.sleep(stuckAfterMs);
+        await this.#database.store.reload();
+        if (!this.#tenure && this.#isDue(2) && this.#database.store.fence.seq === before) await this.#stand(true);
+      }
+    } catch (e) {
+      if (!this.#stopped) this.#options.onError(e);
+    } finally {
+      this.#watching = false;
+    }
+  }
+
+  #foldSoon(): void {
+    this.#fold().catch((e: unknown) => {
+      if (!this.#stopped) this.#options.onError(e);
+    });
+  }
+
+  /** One fold at a time; a call during a fold gets that one. */
+  #fold(): Promise<void> {
+    this.#running ??= this.#foldNow().finally(() => (this.#running = undefined));
+    return this.#running;
+  }
+
+  async #foldNow(): Promise<void> {
+    const tenure = this.#tenure;
+    if (!tenure) return;
+    const floor = await this.#floor(tenure);
+    const done = floor === undefined ? undefined : await checkpoint(this.#database.store, tenure, floor);
+    if (done) this.#tabs.post({ type: "checkpoint" });
+    else if (tenure.isDeposed) this.#stepDown();
+    else await this.#database.store.reload();
+  }
+
+  async #floor(tenure: Tenure): Promise<Seq | undefined> {
+    const { store, handles } = this.#database;
+    const { clock } = this.#environment;
+    await raisePin(store.storage, this.#tabs.self, handles.oldest());
+    await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
+    return raiseFloor(tenure, await deadTabs(store.storage, () => this.#tabs.live()));
+  }
+}

@@ -1,0 +1,83 @@
+import type { HostSurface, OpenRequest } from "./protocol/messages.ts";
+import { errorOf } from "./client/connection.ts";
+import { type HostLink, linkToWorker } from "./client/connectors.ts";
+import { checkName, Database, type DatabaseOptions } from "./client/database.ts";
+import type { Declarations } from "./client/types.ts";
+
+export { isTidemarkError, TidemarkError } from "./base/errors.ts";
+export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
+export { collection } from "./client/declare.ts";
+export type { Collection, ReadableCollection } from "./client/collection.ts";
+export type { Database, DatabaseOptions } from "./client/database.ts";
+export type { Live, Observer, Subscription } from "./client/live.ts";
+export type { Query } from "./client/query.ts";
+export type { DatabaseEvents } from "./client/session.ts";
+export type { Transaction, TransactionOptions } from "./client/transaction.ts";
+export type {
+  CollectionDeclaration,
+  Declarations,
+  IndexKey,
+  Key,
+  Patch,
+  ReadOptions,
+  RecordOf,
+} from "./client/types.ts";
+export type { View } from "./client/view.ts";
+export type { Metrics } from "./protocol/messages.ts";
+
+/** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
+export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {
+  return new Database(options, ({ worker, storage = "indexeddb" }) => linkToHost(worker, storage));
+}
+
+/** `createDatabase`, opened. */
+export function openDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Promise<Database<C>> {
+  return createDatabase(options).open();
+}
+
+interface PlaceOptions {
+  readonly storage?: OpenRequest["storage"];
+  readonly worker?: false | (() => Worker);
+}
+
+/** Deletes a database. Every tab that has it open gets `closed` with reason "deleted"; none can block it. */
+export async function deleteDatabase(name: string, options: PlaceOptions = {}): Promise<void> {
+  checkName(name);
+  await withHost(options, async (host, storage) => {
+    const done = await host.deleteDatabase(name, storage);
+    if (!done.ok) throw errorOf(done.error);
+  });
+}
+
+export function listDatabases(options: PlaceOptions = {}): Promise<readonly { name: string; version: number }[]> {
+  return withHost(options, (host, storage) => host.listDatabases(storage));
+}
+
+async function withHost<T>(
+  { storage = "indexeddb", worker }: PlaceOptions,
+  use: (host: HostSurface, storage: OpenRequest["storage"]) => Promise<T>,
+): Promise<T> {
+  const link = await linkToHost(worker, storage);
+  try {
+    return await use(link.surface, storage);
+  } finally {
+    link.dispose();
+  }
+}
+
+async function linkToHost(
+  worker: false | (() => Worker) | undefined,
+  storage: OpenRequest["storage"],
+): Promise<HostLink> {
+  // Data kept in memory is this realm's, so its engine runs here too.
+  if (worker === false || storage === "memory" || typeof Worker === "undefined") {
+    const { linkInline } = await import("./inline.ts");
+    return linkInline();
+  }
+  if (worker) return linkToWorker(worker(), "given by the worker option");
+  const url = new URL("./worker.js", import.meta.url);
+  return linkToWorker(
+    new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "tidemark" }),
+    url.href,
+  );
+}

@@ -1,0 +1,385 @@
+/**
+ * Judging commits (MV3). Members of a group are judged in order, each against everything committed after its view and
+ * against the members accepted before it:
+ *
+ *   serializable   nothing it read, keys or ranges, was touched after its view
+ *   snapshot       nothing it writes was written after its view
+ *   both           an `add` finds its key free; a unique index key belongs to nobody else
+ *
+ * What the newest version of a key is, is answered by the group, then the memtable, then the blocks. The last need
+ * storage, so `prepare` looks them up beforehand; they stay true as long as the manifest does, and whatever commits
+ * meanwhile is in the memtable.
+ */
+import { type ByteKey, byteKey, seq, type Seq, type Stamp, type TabId } from "../base/brand.ts";
+import { type Clock, nextStamp } from "../base/clock.ts";
+import { assert, TidemarkError } from "../base/errors.ts";
+import { keyEnd, prefixEnd } from "../codec/key.ts";
+import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
+import type { Manifest } from "../segments/manifest.ts";
+import type { Version } from "../segments/version.ts";
+import type { Durability } from "../storage/contract.ts";
+import { type Commit, encodeEntry, entryChecksum, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
+import { GroupCommit, type Participants, type Sealed } from "../wal/group-commit.ts";
+import type { Fence, Head } from "../wal/log.ts";
+import type { ReadSet } from "./read-set.ts";
+import { Reader } from "./reader.ts";
+import type { Store } from "./store.ts";
+
+export type Isolation = "serializable" | "snapshot";
+
+export interface CommitRequest {
+  readonly writes: readonly Write[];
+  readonly durability: Durability;
+  readonly tag: string;
+  /** What it read at which seq; absent for writes that depend on nothing. */
+  readonly basis?: { readonly seq: Seq; readonly reads: ReadSet; readonly isolation: Isolation };
+  /** Version of the schema that its keys were extracted by. */
+  readonly schemaEpoch: number;
+}
+
+export interface CommitDone {
+  readonly seq: Seq;
+  readonly stamp: Stamp;
+  /** Per write whether the key was there before. */
+  readonly existed: readonly boolean[];
+}
+
+/** What the committer asks of the schema. */
+export interface SchemaRules {
+  readonly epoch: number;
+  /** Whether there is any unique index at all. */
+  readonly hasUnique: boolean;
+  isUnique(table: number): boolean;
+  /** Says in the user's terms what a key is, for messages. */
+  describe(key: ByteKey): { readonly collection: string; readonly index?: string; readonly key: unknown };
+}
+
+interface Member {
+  readonly request: CommitRequest;
+  readonly id: number;
+  told: boolean;
+  resolve(done: CommitDone): void;
+  reject(error: unknown): void;
+}
+
+/** The outcome of judging one member. */
+type Verdict = { readonly writes: readonly LoggedWrite[]; readonly existed: readonly boolean[] } | TidemarkError;
+
+interface Failure {
+  readonly position: number;
+  readonly constraint: "key" | "unique";
+  /** What stands in the way: a record or an index entry. */
+  readonly taken: ByteKey;
+}
+
+/** What members accepted so far will have written. */
+interface GroupState {
+  readonly versions: Map<ByteKey, Version>;
+  readonly touched: { readonly seq: Seq; readonly keys: readonly ByteKey[] }[];
+}
+
+interface Base {
+  readonly manifest: Manifest;
+  readonly versions: Map<ByteKey, Version | undefined>;
+  /** Index entries that blocks hold under a unique index key, by that prefix. */
+  readonly owners: Map<ByteKey, readonly ByteKey[]>;
+}
+
+interface Accepted extends Sealed {
+  readonly entry: LogEntry;
+  readonly members: readonly { readonly member: Member; readonly done: CommitDone }[];
+}
+
+export class Committer implements Participants<Member> {
+  readonly #store: Store;
+  readonly #reader: Reader;
+  readonly #clock: Clock;
+  readonly #schema: SchemaRules;
+  readonly #group: GroupCommit<Member>;
+  readonly #onCommitted: (entry: LogEntry, bytes: Uint8Array) => void;
+  /** Members whose entry may be in the log although its append did not say so, by commit id. */
+  readonly #unsure = new Map<number, { readonly member: Member; readonly done: CommitDone }>();
+  #nextId = 1;
+  #base: Base | undefined;
+
+  constructor(
+    store: Store,
+    clock: Clock,
+    schema: SchemaRules,
+    onCommitted: (entry: LogEntry, bytes: Uint8Array) => void,
+  ) {
+    this.#store = store;
+    this.#reader = new Reader(store);
+    this.#clock = clock;
+    this.#schema = schema;
+    this.#group = new GroupCommit(store.storage, this);
+    this.#onCommitted = onCommitted;
+  }
+
+  /** Resolves once durable as asked. Rejects with CONFLICT, CONSTRAINT, QUOTA_EXCEEDED, STORAGE_LOST. */
+  commit(request: CommitRequest): Promise<CommitDone> {
+    return new Promise((resolve, reject) => {
+      this.#group.submit({ request, id: this.#nextId++, told: false, resolve, reject });
+    });
+  }
+
+  settled(): Promise<void> {
+    return this.#group.settled();
+  }
+
+  /** An entry of ours turned up in the log: its members are committed, whatever their append said. */
+  found(entry: LogEntry): void {
+    for (const commit of entry.commits) {
+      const unsure = this.#unsure.get(commit.id);
+      if (unsure) tell(unsure.member, { ...unsure.done, seq: commit.seq, stamp: commit.stamp });
+    }
+  }
+
+  get head(): Head {
+    return this.#store.head;
+  }
+  get fence(): Fence {
+    return this.#store.fence;
+  }
+  follow(): Promise<void> {
+    return this.#store.follow();
+  }
+  async reload(): Promise<void> {
+    await this.#store.reload();
+    this.#unsure.clear();
+  }
+  applyTail(entries: readonly LogEntry[]): boolean {
+    return this.#store.applyTail(entries);
+  }
+
+  failed(members: readonly Member[], error: unknown): void {
+    this.#unsure.clear();
+    for (const m of members) refuse(m, error);
+  }
+
+  durability(members: readonly Member[]): Durability {
+    return members.some((m) => m.request.durability === "strict") ? "strict" : "relaxed";
+  }
+
+  async prepare(members: readonly Member[]): Promise<void> {
+    const { manifest, memtable } = this.#store;
+    if (this.#base?.manifest !== manifest) this.#base = undefined;
+    if (manifest.blocks.length === 0) {
+      this.#base ??= { manifest, versions: new Map(), owners: new Map() };
+      return;
+    }
+    const keys: ByteKey[] = [];
+    const prefixes = new Set<ByteKey>();
+    for (const m of members) {
+      if (m.told) continue;
+      for (const w of m.request.writes) {
+        if (memtable.newest(w.key) === undefined) keys.push(w.key);
+        for (const prefix of this.#uniquePrefixes(w)) prefixes.add(prefix);
+      }
+    }
+    const { manifest: of, versions } = await this.#reader.inBlocks(keys);
+    const owners = await this.#ownersInBlocks(prefixes);
+    this.#base = { manifest: of, versions, owners };
+  }
+
+  isPrepared(): boolean {
+    return this.#base?.manifest === this.#store.manifest;
+  }
+
+  async #ownersInBlocks(prefixes: ReadonlySet<ByteKey>): Promise<Map<ByteKey, readonly ByteKey[]>> {
+    const owners = new Map<ByteKey, readonly ByteKey[]>();
+    for (const from of prefixes) {
+      const found: ByteKey[] = [];
+      // oxlint-disable-next-line no-await-in-loop -- few prefixes, and each is one cached block as a rule
+      await this.#reader.scan({ from, to: prefixEnd(from) }, this.#store.fence.seq, false, undefined, (key) => {
+        found.push(key);
+        return true;
+      });
+      owners.set(from, found);
+    }
+    return owners;
+  }
+
+  /** The unique index keys (index table ‖ index key) a write claims. */
+  #uniquePrefixes(w: Write): readonly ByteKey[] {
+    if (w.payload === undefined || !this.#schema.hasUnique) return [];
+    return indexEntriesOf(w.key, w.payload)
+      .filter((entry) => this.#schema.isUnique(tableOf(entry)))
+      .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
+  }
+
+  seal(members: readonly Member[]): Accepted | undefined {
+    assert(this.isPrepared(), "members are judged on what was prepared for this manifest");
+    const { head, tab } = this.#store;
+    const group: GroupState = { versions: new Map(), touched: [] };
+    const accepted: { member: Member; done: CommitDone }[] = [];
+    const commits: Commit[] = [];
+    let stamp = head.stamp;
+    for (const [position, member] of members.entries()) {
+      if (member.told) continue;
+      const verdict = this.#judge(member.request, group);
+      if (verdict instanceof TidemarkError) {
+        refuse(member, verdict);
+        continue;
+      }
+      const at = seq(head.seq + commits.length + (verdict.writes.length === 0 ? 0 : 1));
+      if (verdict.writes.length > 0) {
+        stamp = nextStamp(stamp, this.#clock.now());
+        commits.push({ seq: at, stamp, id: member.id, tag: member.request.tag, writes: verdict.writes });
+        if (position < members.length - 1) remember(group, at, stamp, verdict.writes);
+      }
+      accepted.push({ member, done: { seq: at, stamp, existed: verdict.existed } });
+    }
+    if (commits.length === 0) {
+      // Deletes of what was not there: nothing to log.
+      for (const a of accepted) tell(a.member, a.done);
+      return undefined;
+    }
+    const bytes = encodeEntry(head.checksum, tab, commits);
+    for (const a of accepted) this.#unsure.set(a.member.id, a);
+    return { bytes, firstSeq: commits[0]!.seq, members: accepted, entry: entryOf(bytes, head, tab, commits) };
+  }
+
+  committed(sealed: Sealed): void {
+    const { entry, members, bytes } = sealed as Accepted;
+    this.#unsure.clear();
+    this.#store.apply(entry);
+    this.#onCommitted(entry, bytes);
+    for (const { member, done } of members) tell(member, done);
+  }
+
+  #judge(request: CommitRequest, group: GroupState): Verdict {
+    if (request.schemaEpoch !== this.#schema.epoch) return conflict("the schema changed", "schema");
+    const clash = this.#conflict(request, group);
+    if (clash) return clash;
+    const writes: LoggedWrite[] = [];
+    const existed: boolean[] = [];
+    const failures: Failure[] = [];
+    const claimed = new Map<ByteKey, ByteKey>();
+    request.writes.forEach((w, position) => {
+      const before = this.#newest(w.key, group);
+      const isThere = before?.payload !== undefined;
+      existed.push(isThere);
+      if (w.kind === "add" && isThere) failures.push({ position, constraint: "key", taken: w.key });
+      if (w.kind === "delete" && !isThere) return;
+      const owner = this.#rival(w, request.writes, claimed, group);
+      if (owner) failures.push({ position, constraint: "unique", taken: owner });
+      const oldEntries = isThere ? indexEntriesOf(w.key, before.payload) : [];
+      writes.push({ key: w.key, payload: w.payload, supersedes: before?.seq ?? seq(0), oldEntries });
+    });
+    return failures.length > 0 ? this.#constraint(failures, request.writes) : { writes, existed };
+  }
+
+  #conflict({ basis, writes }: CommitRequest, group: GroupState): TidemarkError | undefined {
+    if (!basis) return undefined;
+    if (basis.isolation === "snapshot") {
+      const stale = writes.find((w) => (this.#newest(w.key, group)?.seq ?? 0) > basis.seq);
+      return stale && conflict("a key it writes was written after its view", "other");
+    }
+    const by =
+      this.#store.window.conflict(basis.reads, basis.seq) ??
+      (group.touched.some((t) => basis.reads.meets(t.keys)) ? this.#store.tab : undefined);
+    if (by === undefined) return undefined;
+    return conflict("something it read was changed after its view", by === this.#store.tab ? "self" : "other");
+  }
+
+  #newest(key: ByteKey, group: GroupState): Version | undefined {
+    return group.versions.get(key) ?? this.#store.memtable.newest(key) ?? this.#base?.versions.get(key);
+  }
+
+  /** The record that already owns a unique index key which `w` claims. */
+  #rival(w: Write, all: readonly Write[], own: Map<ByteKey, ByteKey>, group: GroupState): ByteKey | undefined {
+    for (const prefix of this.#uniquePrefixes(w)) {
+      const mine = byteKey(prefix + w.key.slice(tablePrefixBytes));
+      const earlier = own.get(prefix);
+      if (earlier !== undefined && earlier !== mine) return earlier;
+      own.set(prefix, mine);
+      const owner = this.#owners(prefix, group).find((entry) => entry !== mine && !releases(all, entry, w.key));
+      if (owner !== undefined) return owner;
+    }
+    return undefined;
+  }
+
+  /** Index entries that are there now under a unique index key. */
+  #owners(prefix: ByteKey, group: GroupState): readonly ByteKey[] {
+    const candidates = new Set(this.#base?.owners.get(prefix));
+    const to = prefixEnd(prefix);
+    for (const key of this.#store.memtable.keys(prefix, to, false)) candidates.add(key);
+    for (const key of group.versions.keys()) if (key.startsWith(prefix)) candidates.add(key);
+    const inBlocks = this.#base?.owners.get(prefix) ?? [];
+    return [...candidates].filter((key) => {
+      const newer = group.versions.get(key) ?? this.#store.memtable.newest(key);
+      return newer ? newer.payload !== undefined : inBlocks.includes(key);
+    });
+  }
+
+  #constraint(failures: readonly Failure[], writes: readonly Write[]): TidemarkError {
+    const [first] = failures;
+    const { constraint, taken, position } = first!;
+    const where = this.#schema.describe(taken);
+    const message =
+      constraint === "key"
+        ? `A record with this key is already in '${where.collection}'`
+        : `Another record of '${where.collection}' already has this value in the unique index '${where.index}'`;
+    return new TidemarkError("CONSTRAINT", message, {
+      ...where,
+      constraint,
+      key: this.#schema.describe(writes[position]!.key).key,
+      failures: failures.map((f) => ({
+        position: f.position,
+        key: this.#schema.describe(writes[f.position]!.key).key,
+        code: "CONSTRAINT",
+      })),
+    });
+  }
+}
+
+/** Whether the commit itself takes `entry`'s record away from it, by rewriting or deleting that record. */
+function releases(writes: readonly Write[], entry: ByteKey, claimant: ByteKey): boolean {
+  const primary = entry.slice(keyEnd(entry, tablePrefixBytes));
+  const record = claimant.slice(0, tablePrefixBytes) + primary;
+  const write = writes.find((w) => w.key === record);
+  if (write === undefined) return false;
+  return write.payload === undefined || !indexEntriesOf(write.key, write.payload).includes(entry);
+}
+
+function remember(group: GroupState, at: Seq, stamp: Stamp, writes: readonly LoggedWrite[]): void {
+  const keys: ByteKey[] = [];
+  for (const w of writes) {
+    group.versions.set(w.key, { seq: at, stamp, payload: w.payload });
+    keys.push(w.key);
+    const now = w.payload === undefined ? [] : indexEntriesOf(w.key, w.payload);
+    for (const entry of w.oldEntries) {
+      keys.push(entry);
+      group.versions.set(entry, { seq: at, stamp, payload: undefined });
+    }
+    for (const entry of now) {
+      keys.push(entry);
+      group.versions.set(entry, { seq: at, stamp, payload: w.payload });
+    }
+  }
+  group.touched.push({ seq: at, keys });
+}
+
+function entryOf(bytes: Uint8Array, head: Head, origin: TabId, commits: readonly Commit[]): LogEntry {
+  const { seq: firstSeq } = commits[0]!;
+  const { seq: lastSeq } = commits.at(-1)!;
+  const { checksum: previous } = head;
+  return { firstSeq, lastSeq, previous, checksum: entryChecksum(bytes), origin, sizeBytes: bytes.length, commits };
+}
+
+function conflict(why: string, by: "self" | "other" | "schema"): TidemarkError {
+  return new TidemarkError("CONFLICT", `The transaction could not commit: ${why}`, { by });
+}
+
+function tell(member: Member, done: CommitDone): void {
+  if (member.told) return;
+  member.told = true;
+  member.resolve(done);
+}
+
+function refuse(member: Member, error: unknown): void {
+  if (member.told) return;
+  member.told = true;
+  member.reject(error);
+}

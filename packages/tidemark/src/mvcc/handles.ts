@@ -1,0 +1,136 @@
+import { type ByteKey, type Seq, seq } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
+import { presence, type Write } from "../codec/record.ts";
+import type { Isolation } from "./committer.ts";
+import { Memtable } from "./memtable.ts";
+import { type Range, ReadSet } from "./read-set.ts";
+import { after, Reader } from "./reader.ts";
+import type { Store } from "./store.ts";
+
+export interface HandleOptions {
+  /** Whether what is read through it is remembered: transactions and live queries. */
+  readonly tracked: boolean;
+  readonly isolation: Isolation;
+}
+
+/** The seq at which a transaction's own writes stand in its overlay: above every commit. */
+const ownSeq = seq(Number.MAX_SAFE_INTEGER);
+
+/** A read view at a fixed seq; with writes of its own it is a transaction. */
+export class Handle {
+  readonly seq: Seq;
+  readonly isolation: Isolation;
+  readonly reads: ReadSet | undefined;
+  readonly #reader: Reader;
+  readonly #store: Store;
+  #overlay: Memtable | undefined;
+  readonly #writes = new Map<ByteKey, Write>();
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Store, options: HandleOptions) {
+    this.#store = store;
+    this.#reader = new Reader(store);
+    this.seq = store.head.seq;
+    this.isolation = options.isolation;
+    this.reads = options.tracked ? new ReadSet() : undefined;
+  }
+
+  get writes(): readonly Write[] {
+    return [...this.#writes.values()];
+  }
+
+  /** The payloads visible under `keys`, positions matching; remembered as read. */
+  async getMany(keys: readonly ByteKey[]): Promise<(Uint8Array | undefined)[]> {
+    for (const key of keys) this.reads?.key(key);
+    return this.fetch(keys);
+  }
+
+  /** As `getMany`, for keys that a range already remembered stands for. */
+  async fetch(keys: readonly ByteKey[]): Promise<(Uint8Array | undefined)[]> {
+    const versions = await this.#reader.getMany(keys, this.seq, this.#overlay);
+    return versions.map((v) => v?.payload);
+  }
+
+  /** What the transaction sees under `key`; not remembered as read. */
+  async before(key: ByteKey): Promise<Uint8Array | undefined> {
+    return (await this.fetch([key]))[0];
+  }
+
+  /** As `Reader.scan`; what was covered of the range is remembered as read. */
+  async scan(range: Range, reverse: boolean, visit: (key: ByteKey, payload: Uint8Array) => boolean): Promise<void> {
+    let covered = range;
+    await this.#reader.scan(range, this.seq, reverse, this.#overlay, (key, payload) => {
+      if (visit(key, payload)) return true;
+      covered = reverse ? { from: key, to: range.to } : { from: range.from, to: after(key) };
+      return false;
+    });
+    this.reads?.range(covered);
+  }
+
+  /** Runs `step` after all earlier steps of this transaction: its reads see its writes in call order. */
+  inOrder<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#tail.then(step);
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Stages one write: further reads through this handle see it. `entries` are index entries it adds and removes. */
+  stage(write: Write, entries: { readonly added: readonly ByteKey[]; readonly removed: readonly ByteKey[] }): void {
+    this.#overlay ??= new Memtable();
+    const stamp = this.#store.head.stamp;
+    this.#overlay.put(write.key, { seq: ownSeq, stamp, payload: write.payload });
+    for (const key of entries.removed) this.#overlay.put(key, { seq: ownSeq, stamp, payload: undefined });
+    for (const key of entries.added) this.#overlay.put(key, { seq: ownSeq, stamp, payload: presence });
+    this.#writes.set(write.key, write);
+  }
+}
+
+/** The handles a page has open, by the number it gave them. */
+export class Handles {
+  readonly #store: Store;
+  readonly #open = new Map<number, Handle>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  open(id: number, options: HandleOptions): Handle {
+    const handle = new Handle(this.#store, options);
+    this.#open.set(id, handle);
+    return handle;
+  }
+
+  /** @throws VIEW_RELEASED when it was closed, or never opened. */
+  get(id: number): Handle {
+    const handle = this.#open.get(id);
+    if (handle) return handle;
+    throw new TidemarkError("VIEW_RELEASED", "This read view or transaction has ended; open a new one to read again");
+  }
+
+  close(id: number): void {
+    if (this.#open.delete(id)) this.trim();
+  }
+
+  closeAll(): void {
+    this.#open.clear();
+    this.trim();
+  }
+
+  /** The smallest seq any handle reads at; the head where none is open. */
+  oldest(): Seq {
+    let low = this.#store.head.seq;
+    for (const h of this.#open.values()) if (h.seq < low) low = h.seq;
+    return low;
+  }
+
+  /** Lets the store forget what commits touched that no open handle can be validated against any more. */
+  trim(): void {
+    let low = this.#store.head.seq;
+    for (const h of this.#open.values()) if (h.reads && h.seq < low) low = h.seq;
+    this.#store.window.forgetThrough(low);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Every message between a page and its worker. A closed union: what is not here does not cross. Values and records
+ * cross as bytes, keys as byte strings; calls made in the same tick travel as one list.
+ */
+import type { ByteKey, TableId } from "../base/brand.ts";
+import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
+import type { Catalog, Definition } from "../codec/schema.ts";
+import type { Values } from "../codec/values.ts";
+
+/** Page and worker refuse to talk when their numbers differ: they come from different builds. */
+export const protocolVersion = 1;
+
+export type Durability = "relaxed" | "strict";
+export type Isolation = "serializable" | "snapshot";
+
+export interface OpenRequest {
+  readonly protocol: number;
+  readonly name: string;
+  readonly storage: "indexeddb" | "memory";
+  readonly definition: Definition;
+  readonly cacheMaxBytes: number;
+  /** The memtable is folded into blocks when it holds this much. */
+  readonly memtableMaxBytes: number;
+}
+
+/** A handle number is the page's choice; 0 stands for "the head, at the time". */
+export type HandleId = number;
+/** A view reads; a transaction also writes; what a live query reads is watched. */
+export type HandleKind = "view" | "transaction" | "live";
+
+export interface ScanRequest {
+  readonly op: "scan";
+  readonly handle: HandleId;
+  /** Full keys: from ≤ key < to, in the records' table or an index table. */
+  readonly from: ByteKey;
+  readonly to: ByteKey | undefined;
+  readonly reverse: boolean;
+  /** Where the range is an index: the table of its records. */
+  readonly records: TableId | undefined;
+  readonly limit: number | undefined;
+  /** About how many bytes of values one answer may carry. */
+  readonly maxBytes: number;
+}
+
+export type Request =
+  | {
+      readonly op: "begin";
+      readonly handle: HandleId;
+      readonly kind: HandleKind;
+      readonly isolation: Isolation;
+      /** Look at the log's head itself before opening. */
+      readonly fresh: boolean;
+      /** How often this transaction was tried before; retries queue. */
+      readonly attempt: number;
+    }
+  | { readonly op: "end"; readonly handle: HandleId }
+  | { readonly op: "get"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
+  | { readonly op: "has"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
+  | ScanRequest
+  | { readonly op: "count"; readonly handle: HandleId; readonly from: ByteKey; readonly to: ByteKey | undefined }
+  | {
+      readonly op: "write";
+      readonly writes: Uint8Array;
+      readonly epoch: number;
+      readonly durability: Durability;
+      readonly tag: string;
+    }
+  | { readonly op: "stage"; readonly handle: HandleId; readonly writes: Uint8Array }
+  | {
+      readonly op: "commit";
+      readonly handle: HandleId;
+      readonly epoch: number;
+      readonly durability: Durability;
+      readonly tag: string;
+    }
+  | { readonly op: "watch"; readonly handle: HandleId }
+  | {
+      readonly op: "clear";
+      readonly handle: HandleId;
+      readonly table: TableId;
+      readonly epoch: number;
+      readonly durability: Durability;
+    }
+  | { readonly op: "catalog" }
+  | { readonly op: "checkpoint" }
+  | { readonly op: "metrics" };
+
+export interface ScanAnswer {
+  readonly values: Values;
+  /** Go on with this one: the request's, or, for a scan of the head in several parts, a view opened for it. */
+  readonly handle: HandleId;
+  /** Where to go on; absent at the end. */
+  readonly rest: { readonly from: ByteKey; readonly to: ByteKey | undefined } | undefined;
+}
+
+export interface CommitAnswer {
+  readonly seq: number;
+  /** Per write whether its key was there before. */
+  readonly existed: readonly boolean[];
+}
+
+export interface Metrics {
+  /** Seq of the last commit this tab knows. */
+  readonly head: number;
+  readonly floor: number;
+  readonly checkpoint: number;
+  readonly logEntries: number;
+  readonly logBytes: number;
+  readonly blocks: number;
+  readonly blockBytes: number;
+  readonly metaBytes: number;
+  /** Versions held in blocks and in memory, index entries included. */
+  readonly versions: number;
+  readonly memtableBytes: number;
+  readonly upkeep: boolean;
+}
+
+/** The answer to each kind of request. */
+export interface Answers {
+  readonly begin: { readonly seq: number };
+  readonly end: void;
+  readonly get: Values;
+  readonly has: readonly boolean[];
+  readonly scan: ScanAnswer;
+  readonly count: number;
+  readonly write: CommitAnswer;
+  /** Per write whether the transaction saw its key there before. */
+  readonly stage: readonly boolean[];
+  readonly commit: CommitAnswer;
+  readonly watch: void;
+  readonly clear: void;
+  readonly catalog: Catalog;
+  readonly checkpoint: void;
+  readonly metrics: Metrics;
+}
+
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: ErrorDetails;
+}
+export type Response = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: Failure };
+
+/** What a worker tells its page unasked. */
+export type HostEvent =
+  /** What was read through these watched handles changed. */
+  | { readonly type: "touched"; readonly handles: readonly HandleId[] }
+  | { readonly type: "catalog"; readonly catalog: Catalog }
+  | { readonly type: "closed"; readonly reason: string }
+  | { readonly type: "error"; readonly error: Failure };
+
+/** The surface a worker exposes. */
+export interface HostSurface {
+  /** @throws Failure as a plain object, see `Opened`. */
+  open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened>;
+  /** Answers positions matching, when all of the list are answered. */
+  submit(requests: readonly Request[]): Promise<readonly Response[]>;
+  /** Waits for what is under way, then gives up locks and storage. */
+  close(): Promise<void>;
+  deleteDatabase(name: string, storage: OpenRequest["storage"]): Promise<Opened>;
+  listDatabases(storage: OpenRequest["storage"]): Promise<readonly { name: string; version: number }[]>;
+}
+export type Opened =
+  | { readonly ok: true; readonly catalog: Catalog | undefined }
+  | { readonly ok: false; readonly error: Failure };

@@ -1,0 +1,48 @@
+import type { BlockId } from "../base/brand.ts";
+import type { Storage } from "../storage/contract.ts";
+import { valueOf } from "../storage/contract.ts";
+import { Block } from "./block.ts";
+import { BlockCache } from "./block-cache.ts";
+
+/** Blocks by id, through a cache. Ids are never reused, so what is cached can be gone from storage but never wrong. */
+export class BlockSource {
+  readonly #storage: Storage;
+  readonly #cache: BlockCache;
+
+  constructor(storage: Storage, cacheMaxBytes: number) {
+    this.#storage = storage;
+    this.#cache = new BlockCache(cacheMaxBytes);
+  }
+
+  cached(id: BlockId): Block | undefined {
+    return this.#cache.get(id);
+  }
+
+  /**
+   * Loads `ids` in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
+   * an old manifest.
+   * @throws CORRUPT naming the block when its bytes are damaged.
+   */
+  async load(ids: readonly BlockId[]): Promise<ReadonlyMap<BlockId, Block>> {
+    const blocks = new Map<BlockId, Block>();
+    const absent = ids.filter((id) => {
+      const block = this.#cache.get(id);
+      if (block) blocks.set(id, block);
+      return !block;
+    });
+    if (absent.length === 0) return blocks;
+    const found = await this.#storage.read(absent.map((id) => ({ kind: "get", store: "blocks", key: id })));
+    absent.forEach((id, i) => {
+      const bytes = valueOf(found[i]);
+      if (!bytes) return;
+      const block = Block.open(id, bytes);
+      this.#cache.put(id, block);
+      blocks.set(id, block);
+    });
+    return blocks;
+  }
+
+  forget(ids: readonly BlockId[]): void {
+    for (const id of ids) this.#cache.delete(id);
+  }
+}

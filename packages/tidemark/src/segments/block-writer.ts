@@ -1,0 +1,115 @@
+import type { BlockId, ByteKey } from "../base/brand.ts";
+import type { StoredValue } from "../storage/contract.ts";
+import { type BlockEntry, blockHeaderBytes, encodeBlock, usualEntryOverheadBytes } from "./block.ts";
+import { sharedPrefixLength } from "./internal-key.ts";
+import type { BlockInfo } from "./manifest.ts";
+import type { Version } from "./version.ts";
+
+/** A block that nothing refers to yet. */
+export interface StagedBlock {
+  readonly id: BlockId;
+  readonly bytes: StoredValue;
+}
+
+export interface BlockWriterOptions {
+  readonly targetBytes: number;
+  readonly maxStoreBytes: number;
+  newBlockId(): BlockId;
+  store(blocks: readonly StagedBlock[]): Promise<void>;
+}
+
+/**
+ * Cuts an ordered stream of versions into blocks of about `targetBytes` and stores them in batches of at most
+ * `maxStoreBytes`. A version larger than the target gets a block of its own, and a block larger than a batch a batch.
+ */
+export class BlockWriter {
+  readonly #options: BlockWriterOptions;
+  readonly #added: BlockInfo[] = [];
+  #open: BlockEntry[] = [];
+  #prefixLength = 0;
+  /** What the open entries would take if their keys shared nothing. */
+  #openBytes = 0;
+  #staged: StagedBlock[] = [];
+  #stagedBytes = 0;
+
+  constructor(options: BlockWriterOptions) {
+    this.#options = options;
+  }
+
+  /** What was written so far, in the order in which it came. */
+  get added(): readonly BlockInfo[] {
+    return this.#added;
+  }
+
+  /** Whether a batch is full, so that `drain` should be called before adding more. */
+  get full(): boolean {
+    return this.#stagedBytes >= this.#options.maxStoreBytes;
+  }
+
+  add(key: ByteKey, version: Version): void {
+    const bytes = usualEntryOverheadBytes + key.length + (version.payload?.length ?? 0);
+    const prefixLength = this.#prefixLengthWith(key);
+    if (this.#open.length > 0 && this.#sizeWith(bytes, prefixLength) > this.#options.targetBytes) {
+      this.cut();
+      this.#prefixLength = key.length;
+    } else {
+      this.#prefixLength = prefixLength;
+    }
+    this.#openBytes += bytes;
+    this.#open.push({ key, version });
+  }
+
+  /** Ends the open block: what comes next is no neighbour of it. */
+  cut(): void {
+    const first = this.#open[0];
+    const last = this.#open.at(-1);
+    if (first === undefined || last === undefined) return;
+    const id = this.#options.newBlockId();
+    const bytes = encodeBlock(this.#open);
+    this.#added.push({
+      id,
+      first: { key: first.key, seq: first.version.seq },
+      last: { key: last.key, seq: last.version.seq },
+      count: this.#open.length,
+      sizeBytes: bytes.length,
+    });
+    this.#staged.push({ id, bytes });
+    this.#stagedBytes += bytes.length;
+    this.#open = [];
+    this.#openBytes = 0;
+  }
+
+  /** Stores full batches and keeps the rest for the next one. */
+  async drain(): Promise<void> {
+    while (this.full) await this.#storeBatch();
+  }
+
+  async finish(): Promise<void> {
+    this.cut();
+    while (this.#staged.length > 0) await this.#storeBatch();
+  }
+
+  #prefixLengthWith(key: ByteKey): number {
+    const first = this.#open[0];
+    return first === undefined ? key.length : sharedPrefixLength(first.key, key, this.#prefixLength);
+  }
+
+  #sizeWith(bytes: number, prefixLength: number): number {
+    // The prefix is stored once instead of in each of the open entries and the one to come.
+    return blockHeaderBytes + this.#openBytes + bytes - prefixLength * this.#open.length;
+  }
+
+  async #storeBatch(): Promise<void> {
+    let size = 0;
+    let bytes = 0;
+    for (const block of this.#staged) {
+      if (size > 0 && bytes + block.bytes.length > this.#options.maxStoreBytes) break;
+      size++;
+      bytes += block.bytes.length;
+    }
+    const batch = this.#staged.slice(0, size);
+    this.#staged = this.#staged.slice(size);
+    this.#stagedBytes -= bytes;
+    await this.#options.store(batch);
+  }
+}

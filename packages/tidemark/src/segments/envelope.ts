@@ -1,0 +1,58 @@
+/**
+ * How blocks and manifests begin:
+ *
+ *   0  u32  magic
+ *   4  u32  checksum of everything from byte 8 on
+ *   8  u8   format version
+ *
+ * The format version stands under the checksum, so that a flipped bit in it is damage and not "a newer Tidemark".
+ * These nine bytes mean the same in every format version to come.
+ */
+import type { ByteWriter } from "../base/bytes.ts";
+import { checksum } from "../base/checksum.ts";
+import { type ErrorDetails, TidemarkError } from "../base/errors.ts";
+import type { StoredValue } from "../storage/contract.ts";
+
+export const envelopeBytes = 9;
+const checksumAt = 4;
+const checkedFrom = 8;
+
+export interface Envelope {
+  readonly magic: number;
+  readonly format: number;
+}
+
+export function beginEnvelope(out: ByteWriter, envelope: Envelope): void {
+  out.u32(envelope.magic);
+  out.u32(0);
+  out.u8(envelope.format);
+}
+
+export function sealEnvelope(out: ByteWriter): StoredValue {
+  out.patchU32(checksumAt, checksum(out.written(checkedFrom)));
+  return out.finish();
+}
+
+/** @throws TidemarkError CORRUPT, or FORMAT_UNSUPPORTED for intact bytes of a newer format; both with `details`. */
+export function openEnvelope(bytes: Uint8Array, envelope: Envelope, details: ErrorDetails): void {
+  if (bytes.length < envelopeBytes) throw damaged(details, "is too short");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0, true) !== envelope.magic) throw damaged(details, "does not begin as one");
+  if (view.getUint32(checksumAt, true) !== checksum(bytes.subarray(checkedFrom))) {
+    throw damaged(details, "does not match its checksum");
+  }
+  const format = bytes[checkedFrom]!;
+  if (format > envelope.format) {
+    throw new TidemarkError("FORMAT_UNSUPPORTED", `This ${name(details)} was written by a newer Tidemark`, {
+      ...details,
+      format,
+      supported: envelope.format,
+    });
+  }
+  if (format !== envelope.format) throw damaged(details, "has no known format");
+}
+
+export const damaged = (details: ErrorDetails, how: string): TidemarkError =>
+  new TidemarkError("CORRUPT", `A ${name(details)} ${how}`, details);
+
+const name = (details: ErrorDetails): string => String(details["what"]);

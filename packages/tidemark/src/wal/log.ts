@@ -1,0 +1,164 @@
+/**
+ * The log on its medium: where it ends, what was appended, what is void.
+ *
+ * Entries lie in store `log` under the seq of their first commit. The *fence* is the last checkpoint: what lies at or
+ * below it is void to every reader. It is read with every append, since a slow tab's `add` into the trimmed part of the
+ * log does succeed: such an entry is void, never acknowledged, and swept with the next trim. The *incarnation* changes
+ * whenever the log loses entries that were once readable (damage struck at recovery, deletion of the database), so
+ * that a tab which still remembers them notices.
+ */
+import { type Seq, seq, type Stamp, stamp } from "../base/brand.ts";
+import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { isTidemarkError } from "../base/errors.ts";
+import {
+  type Durability,
+  type Found,
+  get,
+  type Read,
+  type Storage,
+  type StoredValue,
+  valueOf,
+} from "../storage/contract.ts";
+import { decodeEntry, entryChecksum, type LogEntry } from "./entry.ts";
+
+/** The end of the log as one tab knows it: the next entry continues here. */
+export interface Head {
+  readonly seq: Seq;
+  /** Checksum of the entry that ends at `seq`. */
+  readonly checksum: number;
+  readonly stamp: Stamp;
+}
+
+export interface Fence extends Head {
+  /** Drawn when the database is created: another one means that it was deleted and made anew. */
+  readonly database: number;
+  readonly incarnation: number;
+}
+
+/** Whether both speak of the same log: nothing that one of them has read was taken away since. */
+export const sameLog = (a: Fence, b: Fence): boolean => a.database === b.database && a.incarnation === b.incarnation;
+
+const fenceKey = "fence";
+
+export function encodeFence(f: Fence): StoredValue {
+  const out = new ByteWriter(40);
+  out.u32(f.database);
+  out.varint(f.incarnation);
+  out.varint(f.seq);
+  out.u32(f.checksum);
+  out.varint(f.stamp);
+  return out.finish();
+}
+
+export function decodeFence(bytes: Uint8Array): Fence {
+  const r = new ByteReader(bytes, "fence");
+  return {
+    database: r.u32(),
+    incarnation: r.varint(),
+    seq: seq(r.varint()),
+    checksum: r.u32(),
+    stamp: stamp(r.varint()),
+  };
+}
+
+export const readFence: Read = get("meta", fenceKey);
+export const putFence = (f: Fence): { kind: "put"; store: "meta"; key: string; value: StoredValue } => ({
+  kind: "put",
+  store: "meta",
+  key: fenceKey,
+  value: encodeFence(f),
+});
+
+/** The reads that `followed` understands: the fence and all entries after `head`. */
+export const tailReads = (head: Seq): readonly Read[] => [
+  readFence,
+  { kind: "range", store: "log", range: { from: head + 1 } },
+];
+
+export type Tail =
+  /** `entries` continue `head` without a gap; `broken` tells that more lies behind a break in the chain. */
+  | {
+      readonly status: "follows";
+      readonly entries: readonly LogEntry[];
+      readonly broken: boolean;
+      readonly fence: Fence;
+    }
+  /** The log was trimmed past `head`, or struck: whoever stands at `head` has to reload. */
+  | { readonly status: "reload"; readonly fence: Fence | undefined };
+
+/** Judges what `tailReads(head.seq)` found, for someone who stands at `head` and knows the log of `known`. */
+export function followed(found: readonly Found[], head: Head, known: Fence): Tail {
+  const row = valueOf(found[0]);
+  const fence = row && decodeFence(row);
+  if (!fence || !sameLog(fence, known) || fence.seq > head.seq) return { status: "reload", fence };
+  const { entries, broken } = chainFrom(found[1]!, head);
+  return { status: "follows", entries, broken, fence };
+}
+
+/** The entries that continue `head` one after the other, up to the first break. */
+export function chainFrom(found: Found, head: Head): { entries: readonly LogEntry[]; broken: boolean } {
+  const entries: LogEntry[] = [];
+  let last = head.seq;
+  let sum = head.checksum;
+  for (const { key, value } of found) {
+    if ((key as number) <= head.seq) continue; // void: below the fence
+    const entry = key === last + 1 ? intact(value) : undefined;
+    if (!entry || entry.firstSeq !== key || entry.previous !== sum) return { entries, broken: true };
+    entries.push(entry);
+    last = entry.lastSeq;
+    sum = entry.checksum;
+  }
+  return { entries, broken: false };
+}
+
+function intact(bytes: StoredValue): LogEntry | undefined {
+  try {
+    return decodeEntry(bytes);
+  } catch (e) {
+    if (isTidemarkError(e, "CORRUPT")) return undefined;
+    throw e;
+  }
+}
+
+export type Appended =
+  | "appended"
+  /** Another tab took this position. */
+  | "clash"
+  /** It was written below the fence or into another incarnation: void, reload. */
+  | "void";
+
+/** Appends one encoded entry at `at`, pipelined with reading the fence. */
+export async function append(
+  storage: Storage,
+  entry: StoredValue,
+  at: Seq,
+  known: Fence,
+  durability: Durability,
+): Promise<Appended> {
+  const done = await storage.commit({
+    durability,
+    reads: [readFence],
+    writes: [{ kind: "add", store: "log", key: at, value: entry }],
+  });
+  if (done.status !== "committed") return "clash";
+  const row = valueOf(done.found[0]);
+  const fence = row && decodeFence(row);
+  if (fence && sameLog(fence, known) && fence.seq < at) return "appended";
+  // Void for good where the fence is past it, since that only rises, or where it strayed into another database. In
+  // another incarnation of ours it may count: whoever reloads will see.
+  if (!fence || fence.database !== known.database || fence.seq >= at) await withdraw(storage, at, entry);
+  return "void";
+}
+
+async function withdraw(storage: Storage, at: Seq, entry: StoredValue): Promise<void> {
+  const key = at;
+  await storage.commit({
+    durability: "relaxed",
+    reads: [get("log", key)],
+    writes: ([row]) => {
+      const stored = valueOf(row);
+      const isOurs = stored !== undefined && entryChecksum(stored) === entryChecksum(entry);
+      return isOurs ? [{ kind: "delete", store: "log", key }] : undefined;
+    },
+  });
+}

@@ -1,0 +1,17 @@
+import { expose, transfer } from "comlink";
+import { browserEnvironment } from "./host/browser.ts";
+import { Host } from "./host/host.ts";
+import { transferable } from "./host/transfer.ts";
+
+const host = new Host(browserEnvironment);
+
+expose({
+  open: host.open.bind(host),
+  close: host.close.bind(host),
+  deleteDatabase: host.deleteDatabase.bind(host),
+  listDatabases: host.listDatabases.bind(host),
+  submit: async (requests: Parameters<Host["submit"]>[0]) => {
+    const responses = await host.submit(requests);
+    return transfer(responses, transferable(responses));
+  },
+});
