@@ -12,6 +12,7 @@
  *   "r"       source, flags                        0           RegExp
  *   "m"                                            [[k, v], …] Map
  *   "s"                                            [v, …]      Set
+ *   "o"                                            [[k, v], …] object with a name that JSON escapes
  *   "h"       length, indexes                      [v, …]      array with holes; the elements it has
  *   "b"       bytes                                0           ArrayBuffer
  *   "v"       name, bytes                          0           typed array or DataView
@@ -22,6 +23,7 @@
  */
 import { TidemarkError } from "../base/errors.ts";
 import { type BlobLike, isBlob } from "./platform.ts";
+import { hasEscapes } from "./text.ts";
 import { nameOfPlace, type Step } from "./place.ts";
 
 export type Patch = (Step | null | readonly number[])[];
@@ -110,7 +112,9 @@ class Packer {
   #fields(value: object, initialCopy: Record<string, unknown> | undefined, depth: number): unknown {
     let copy = initialCopy;
     const path = this.#path;
-    for (const name of Object.keys(value)) {
+    const names = Object.keys(value);
+    if (names.some(hasEscapes)) return this.#entries(value, names, depth);
+    for (const name of names) {
       const field = (value as Record<string, unknown>)[name];
       if (typeof field === "string" || field === null || typeof field === "boolean") continue;
       path.push(name);
@@ -122,6 +126,18 @@ class Packer {
       else copy[name] = packed;
     }
     return copy ?? value;
+  }
+
+  #entries(value: object, names: readonly string[], depth: number): unknown {
+    const path = this.#path;
+    const held = names.map((name, i) => {
+      path.push(i, 1);
+      const packed = this.pack((value as Record<string, unknown>)[name], depth);
+      path.length -= 2;
+      return [name, packed];
+    });
+    this.#patch(["o"]);
+    return held;
   }
 
   #array(array: readonly unknown[], prototype: object | null, depth: number): unknown {

@@ -11,8 +11,8 @@ const maxShown = 200;
 const identifier = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 
 /**
- * @param steps leads from `root` through the skeleton: two steps to a part of a Map, entry and side; and positions
- * among the elements that exist in an array with holes.
+ * @param steps leads from `root` through the skeleton: two steps, entry and side, to a part of a Map and to a field of
+ * an object that is kept as entries; and positions among the elements that exist in an array with holes.
  */
 export function nameOfPlace(root: unknown, steps: readonly Step[]): Place {
   const seen = new Set<unknown>();
@@ -21,17 +21,19 @@ export function nameOfPlace(root: unknown, steps: readonly Step[]): Place {
   for (let i = 0; i < steps.length; i++) {
     seen.add(node);
     const step = steps[i]!;
-    if (node instanceof Map) {
+    const tag = Object.prototype.toString.call(node);
+    if (tag === "[object Map]") {
       const side = steps[++i] === 0 ? 0 : 1;
       path += side === 0 ? `<key ${step}>` : `<value ${step}>`;
-      node = [...node][Number(step)]?.[side];
-    } else if (node instanceof Set) {
+      node = [...(node as Map<unknown, unknown>)][Number(step)]?.[side];
+    } else if (tag === "[object Set]") {
       path += `<element ${step}>`;
-      node = [...node][Number(step)];
+      node = [...(node as Set<unknown>)][Number(step)];
     } else {
-      const name = Array.isArray(node) && typeof step === "number" ? Object.keys(node)[step] : step;
-      path += typeof step === "number" ? `[${name}]` : nameStep(step);
-      node = (node as Record<Step, unknown> | null | undefined)?.[name ?? step];
+      const name = typeof step === "number" ? (Object.keys(node as object)[step] ?? "") : step;
+      if (typeof step === "number" && !Array.isArray(node)) i++;
+      path += typeof step === "number" && Array.isArray(node) ? `[${name}]` : nameStep(name);
+      node = (node as Record<string, unknown> | null | undefined)?.[name];
     }
     if (seen.has(node) && typeof node === "object" && node !== null) return { path: cut(path), cycle: true };
   }

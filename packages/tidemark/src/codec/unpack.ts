@@ -41,6 +41,7 @@ function needs(code: unknown): number {
     case "u":
     case "m":
     case "s":
+    case "o":
       return 0;
     case "n":
     case "i":
@@ -75,6 +76,8 @@ function restore(patch: readonly unknown[], held: unknown, attachments: ByteRead
       return new Map(elements(held, attachments).map(entry));
     case "s":
       return new Set(elements(held, attachments));
+    case "o":
+      return Object.fromEntries(elements(held, attachments).map(field));
     case "h":
       return withHoles(elements(held, attachments), number(patch[1]), list(patch[2]));
     default:
@@ -100,6 +103,8 @@ function restoreBytes(patch: readonly unknown[], attachments: ByteReader): unkno
   }
 }
 
+const maxArrayLength = 2 ** 32 - 1;
+
 const numbers = new Map<unknown, number>([
   ["NaN", Number.NaN],
   ["Infinity", Number.POSITIVE_INFINITY],
@@ -115,9 +120,17 @@ function entry(held: unknown): [unknown, unknown] {
   return Array.isArray(held) && held.length === 2 ? [held[0], held[1]] : damaged();
 }
 
+function field(held: unknown): [string, unknown] {
+  const [name, value] = entry(held);
+  return [text(name), value];
+}
+
 function withHoles(held: readonly unknown[], length: number, indexes: readonly unknown[]): unknown[] {
   if (held.length !== indexes.length) damaged();
   const array: unknown[] = [];
+  // An array this long is stored sparsely and stays so; else some engines set aside memory for each hole.
+  if (length > 2 * held.length + 1024) array.length = maxArrayLength;
+  array.length = length;
   let next = 0;
   for (let i = 0; i < held.length; i++) {
     const index = number(indexes[i]);
@@ -125,7 +138,6 @@ function withHoles(held: readonly unknown[], length: number, indexes: readonly u
     array[index] = held[i];
     next = index + 1;
   }
-  array.length = length;
   return array;
 }
 

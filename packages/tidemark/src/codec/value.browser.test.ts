@@ -48,3 +48,11 @@ test("[MV6] objects of the page are refused", () => {
   expect(failure({ x: new Event("e") })).toMatchObject(refused("Event"));
   expect(failure({ x: document.body.dataset })).toMatchObject(refused("DOMStringMap"));
 });
+
+test("[MV6] names with escapes survive a JSON.parse that misreads them once it has met a backslash", () => {
+  JSON.parse('{"h":[],"\\\\":0}');
+  const value = { h: 1, '"': 2, inner: { h: 1, "\n": [undefined] } };
+  const into = new ByteWriter();
+  encodeValue(value, into, "notes");
+  expect(decodeValue(into.finish())).toStrictEqual(value);
+});

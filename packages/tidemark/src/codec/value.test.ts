@@ -99,17 +99,28 @@ describe("JSON's traps", () => {
   ])("[MV6] toJSON added to %s.prototype never runs", (_, prototype) => {
     Object.defineProperty(prototype, "toJSON", { value: () => "lost", configurable: true, writable: true });
     try {
-      const values = [
-        { a: [1, { "b\n": "c" }], n: null },
-        [[]],
-        { a: [new Date(1), undefined], m: new Map([[{}, []]]) },
-      ];
+      const values = [{ a: [1, { b: "c\n" }], n: null }, [[]], { a: [new Date(1), undefined], m: new Map([[{}, []]]) }];
       const decoded = values.map(roundTrip);
       expect(decoded).toStrictEqual(values);
       expect(isPlain(encode(values[0]))).toBe(true);
     } finally {
       Reflect.deleteProperty(prototype, "toJSON");
     }
+  });
+
+  test("[MV6] names with escapes survive a JSON.parse that misreads them once it has met a backslash", () => {
+    JSON.parse('{"h":[],"\\\\":0}');
+    for (const name of ['"', "\n", "\0", "\\", "\ud800", '"__proto__']) {
+      for (const value of [
+        { h: 1, [name]: 2 },
+        { h: 1, [name]: { h: 1, [name]: [new Date(3), undefined] } },
+      ]) {
+        expect(roundTrip(value)).toStrictEqual(value);
+        expect(roundTrip([value, "\n"])).toStrictEqual([value, "\n"]);
+      }
+    }
+    expect(isPlain(encode({ text: 'a "quoted"\nline \ud800', ä: "\\" }))).toBe(true);
+    expect(refusal({ '"': 1, a: { '"': [() => 1] } })).toMatchObject({ details: { path: '.a["\\""][0]' } });
   });
 
   test("[MV6] enumerable names added to Object.prototype are not stored", () => {
@@ -280,6 +291,7 @@ describe("damage", () => {
     ["impossible RegExp", rich('[0,[["r","(",""]]]')],
     ["Map of no pairs", rich('[[1],[["m"]]]')],
     ["endless holes made a Set", rich('[[],[["h",4294967295,[]],["s"]]]')],
+    ["entries without names", rich('[[[1,2]],[["o"]]]')],
     ["endless holes twice", rich('[[],[["h",4294967295,[]],["h",4294967295,[]]]]')],
     ["too long an array", rich('[[],[["h",1e300,[]]]]')],
     ["descending indexes", rich('[[1,2],[["h",5,[1,0]]]]')],

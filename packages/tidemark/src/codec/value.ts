@@ -5,7 +5,8 @@
  *   01  JSON text follows: UTF-8, up to the end
  *   02  varint length of a JSON text, the text `[skeleton, patches]`, attachments up to the end
  *
- * The second kind carries all else that structured clone can store. In the skeleton each special (a Date, undefined,
+ * The second kind carries all else that structured clone can store, and objects with names that JSON escapes, which
+ * not every JSON.parse reads right (see `text.ts`). In the skeleton each special (a Date, undefined,
  * a Map …) is replaced by a placeholder that JSON holds; the patches say, innermost first, how to turn each of them
  * back. Bytes of buffers and blobs are attached behind the text, in the order of their patches. `pack.ts` and
  * `unpack.ts` say more.
@@ -18,7 +19,7 @@ import { ByteReader } from "../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { maxNesting, type Packed, pack } from "./pack.ts";
 import type { BlobLike } from "./platform.ts";
-import { toJsonPatched, stringifyUnpatched } from "./text.ts";
+import { hasEscapedNames, stringifyUnpatched, toJsonPatched } from "./text.ts";
 import { unpack } from "./unpack.ts";
 
 const plainKind = 0x01;
@@ -45,9 +46,12 @@ export function encodeValue(
 ): readonly BlobLike[] {
   if (isJson(value, 0) && !toJsonPatched()) {
     const json = JSON.stringify(value);
-    into.u8(plainKind);
-    into.utf8(json);
-    return noBlobs;
+    // Text without a backslash has no key with escapes: a search much faster than a look at each key.
+    if (!json.includes("\\") || !hasEscapedNames(value)) {
+      into.u8(plainKind);
+      into.utf8(json);
+      return noBlobs;
+    }
   }
   const packed = pack(value, where, blobBytes);
   if (packed.unread.length > 0) return packed.unread;
@@ -78,7 +82,7 @@ function writeText(text: string, into: ByteWriter): void {
   into.text(text);
 }
 
-/** Whether JSON.stringify and JSON.parse give the value back exactly. May err towards false; `pack` then finds out. */
+/** Whether JSON holds all of the value; `hasEscapedNames` aside. May err towards false; `pack` then finds out. */
 function isJson(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":

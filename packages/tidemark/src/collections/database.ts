@@ -6,33 +6,28 @@ import { type ByteKey, byteKey, type TableId, type TabId } from "../base/brand.t
 import type { Clock } from "../base/clock.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { decodeKey, keyEnd } from "../codec/key.ts";
-import {
-  indexEntriesOf,
-  readWrites,
-  recordValue,
-  tableOf,
-  tablePrefix,
-  tablePrefixBytes,
-  type Write,
-} from "../codec/record.ts";
+import { indexEntriesOf, readWrites, recordValue, tableOf, tablePrefixBytes } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import { type CommitDone, Committer, type Isolation, type SchemaRules } from "../mvcc/committer.ts";
 import { type Handle, Handles } from "../mvcc/handles.ts";
 import type { Range } from "../mvcc/read-set.ts";
-import { after } from "../mvcc/reader.ts";
 import { RetryTurns, type TakeToken } from "../mvcc/retry-turns.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
 import { catalogKey, decodeCatalog, emptyCatalog, tableRange } from "./catalog.ts";
+import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
 import { Watches } from "./watches.ts";
+import { lastOfEach } from "./writes.ts";
 
 export interface DatabaseSeams {
   readonly storage: Storage;
   readonly tab: TabId;
   readonly clock: Clock;
   readonly takeRetryToken: TakeToken;
+  /** Set where tabs cannot coordinate: then the last one to open is the only one to go on. */
+  readonly isLone: boolean;
 }
 
 export interface DatabaseEvents {
@@ -45,14 +40,6 @@ export interface DatabaseEvents {
   damaged(error: TidemarkError): void;
 }
 
-export interface ScanQuery extends Range {
-  readonly reverse: boolean;
-  /** Where the range is an index: the table of its records. */
-  readonly records: TableId | undefined;
-  readonly limit: number | undefined;
-  readonly maxBytes: number;
-}
-
 export interface BeginOptions {
   readonly tracked: boolean;
   readonly isolation: Isolation;
@@ -62,14 +49,10 @@ export interface BeginOptions {
   readonly attempt: number;
 }
 
-export interface Scanned {
+export interface Scanned extends ScannedRecords {
   readonly handle: number;
-  readonly values: Values;
-  readonly rest: Range | undefined;
 }
 
-/** So many records of an index range are fetched at a time. */
-const fetchAtOnce = 512;
 const maxClearAttempts = 10;
 
 export class Database implements SchemaRules {
@@ -106,8 +89,8 @@ export class Database implements SchemaRules {
 
   /** Recovers the database and joins it. */
   static async open(seams: DatabaseSeams, cacheMaxBytes: number, events: DatabaseEvents): Promise<Database> {
-    const { storage, tab } = seams;
-    const database = new Database(await Store.open(storage, { tab, cacheMaxBytes }), seams, events);
+    const { storage, tab, isLone } = seams;
+    const database = new Database(await Store.open(storage, { tab, isLone, cacheMaxBytes }), seams, events);
     await database.#loadCatalog();
     return database;
   }
@@ -207,67 +190,17 @@ export class Database implements SchemaRules {
    * that does not fit one answer keeps its view open under a number of ours, for the caller to go on with and to end.
    */
   async scan(id: number, query: ScanQuery): Promise<Scanned> {
-    if (id !== 0) return { handle: id, ...(await this.reading(id, (h) => this.#scan(h, query))) };
+    if (id !== 0) return { handle: id, ...(await this.reading(id, (h) => scanRecords(h, query))) };
     await this.#written();
     const handle = this.#ownHandle--;
     const view = this.handles.open(handle, { tracked: false, isolation: "snapshot" });
-    let scanned: Omit<Scanned, "handle"> | undefined;
+    let scanned: ScannedRecords | undefined;
     try {
-      scanned = await this.#scan(view, query);
+      scanned = await scanRecords(view, query);
     } finally {
       if (!scanned?.rest) this.handles.close(handle);
     }
     return { handle: scanned.rest ? handle : 0, ...scanned };
-  }
-
-  async #scan(handle: Handle, query: ScanQuery): Promise<Omit<Scanned, "handle">> {
-    const values: Uint8Array[] = [];
-    let sizeBytes = 0;
-    const take = (payload: Uint8Array): boolean => {
-      const value = recordValue(payload);
-      values.push(value);
-      sizeBytes += value.length;
-      return sizeBytes < query.maxBytes && values.length < (query.limit ?? Infinity);
-    };
-    let rest: Range | undefined;
-    if (query.records === undefined) {
-      await handle.scan(query, query.reverse, (key, payload) => {
-        if (take(payload)) return true;
-        rest = restAfter(query, key, query.reverse);
-        return false;
-      });
-    } else rest = await this.#scanIndex(handle, query, query.records, take, () => values.length);
-    return { values: packValues(values), rest: values.length < (query.limit ?? Infinity) ? rest : undefined };
-  }
-
-  async #scanIndex(
-    handle: Handle,
-    query: ScanQuery,
-    records: TableId,
-    take: (payload: Uint8Array) => boolean,
-    taken: () => number,
-  ): Promise<Range | undefined> {
-    const prefix = tablePrefix(records);
-    let left: Range | undefined = query;
-    while (left) {
-      const part: Range = left;
-      const entries: ByteKey[] = [];
-      const most = Math.min(fetchAtOnce, (query.limit ?? Infinity) - taken());
-      left = undefined;
-      await handle.scan(part, query.reverse, (entry) => {
-        entries.push(entry);
-        if (entries.length < most) return true;
-        left = restAfter(part, entry, query.reverse);
-        return false;
-      });
-      const keys = entries.map((e) => byteKey(prefix + e.slice(keyEnd(e, tablePrefixBytes))));
-      const payloads = await handle.fetch(keys);
-      for (const [i, payload] of payloads.entries()) {
-        if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
-        if (!take(payload)) return restAfter(part, entries[i]!, query.reverse);
-      }
-    }
-    return undefined;
   }
 
   /** Commits writes that depend on nothing read. */
@@ -407,31 +340,10 @@ export class Database implements SchemaRules {
 
 const noop = (): void => undefined;
 
-const restAfter = (range: Range, key: ByteKey, reverse: boolean): Range =>
-  reverse ? { from: range.from, to: key } : { from: after(key), to: range.to };
-
 function keyTaken(where: { collection: string; key: unknown }, position: number): TidemarkError {
   return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
     ...where,
     constraint: "key",
     failures: [{ position, key: where.key, code: "CONSTRAINT" }],
   });
-}
-
-interface LastWrites {
-  readonly last: readonly Write[];
-  /** An `add` of a key that an earlier write of the same list has. */
-  readonly repeated?: { readonly key: ByteKey; readonly position: number };
-}
-
-/** A commit writes a key once: the last word counts, and an `add` before it still demands that the key was free. */
-function lastOfEach(writes: readonly Write[]): LastWrites {
-  const last = new Map<ByteKey, Write>();
-  for (const [position, write] of writes.entries()) {
-    const earlier = last.get(write.key);
-    if (earlier && write.kind === "add" && earlier.kind !== "delete")
-      return { last: [], repeated: { key: write.key, position } };
-    last.set(write.key, earlier?.kind === "add" && write.kind === "put" ? { ...write, kind: "add" } : write);
-  }
-  return { last: last.size === writes.length ? writes : [...last.values()] };
 }

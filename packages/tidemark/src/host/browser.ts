@@ -7,11 +7,14 @@ import { localLocks, webLocks } from "./web-locks.ts";
 
 /** One per realm: handles of one realm that keep their data in memory share it, and coordinate here. */
 const memory = createMemoryStorage();
-const realmLocks = localLocks();
+const memoryLocks = localLocks(true);
+/** A browser without Web Locks has tabs that these locks do not reach; Node, Deno and Bun have one process. */
+const isBrowser = typeof document !== "undefined" || "WorkerGlobalScope" in globalThis;
+const realmLocks = localLocks(!isBrowser);
 
 /** The environment of a browser's page or worker, or of Node, Deno and Bun. */
 export function browserEnvironment(storage: "indexeddb" | "memory"): Environment {
-  const manager = storage === "memory" ? undefined : (globalThis.navigator as Navigator | undefined)?.locks;
+  const manager = (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
   return {
     clock: {
       now: () => Date.now(),
@@ -22,7 +25,7 @@ export function browserEnvironment(storage: "indexeddb" | "memory"): Environment
         }),
     },
     random: { next: () => Math.random(), id: () => crypto.randomUUID() },
-    locks: manager ? webLocks(manager) : realmLocks,
+    locks: storage === "memory" ? memoryLocks : manager ? webLocks(manager) : realmLocks,
     channel: (name, receive) => {
       const channel = new BroadcastChannel(name);
       channel.addEventListener("message", (e: MessageEvent<unknown>) => receive(e.data));

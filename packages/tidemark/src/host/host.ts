@@ -64,8 +64,8 @@ export class Host implements HostSurface {
   async #open(request: OpenRequest): Promise<Catalog> {
     const environment = this.#environmentFor(request.storage);
     const factory = environment.storage(request.storage);
-    if (!environment.locks.areShared && request.storage === "indexeddb")
-      await refuseSecondTab(request.name, environment);
+    const isLone = !environment.locks.areShared;
+    if (isLone) await refuseSecondTab(request.name, environment);
     const early: TabMessage[] = [];
     let receive = (message: TabMessage): void => void early.push(message);
     const tabs = await Tabs.join(request.name, environment, (message) => receive(message));
@@ -79,13 +79,17 @@ export class Host implements HostSurface {
         const held = await locks.request(retry, { timeoutMs: 250 });
         return () => held?.release();
       };
-      const database = await Database.open({ storage, tab: tabs.self, clock, takeRetryToken }, request.cacheMaxBytes, {
-        committed: (_, bytes) => tabs.postCommit(bytes),
-        advanced: () => this.#running?.upkeep.advanced(),
-        touched: (handles) => this.#tell({ type: "touched", handles }),
-        catalogChanged: (catalog) => this.#tell({ type: "catalog", catalog }),
-        damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
-      });
+      const database = await Database.open(
+        { storage, tab: tabs.self, clock, takeRetryToken, isLone },
+        request.cacheMaxBytes,
+        {
+          committed: (_, bytes) => tabs.postCommit(bytes),
+          advanced: () => this.#running?.upkeep.advanced(),
+          touched: (handles) => this.#tell({ type: "touched", handles }),
+          catalogChanged: (catalog) => this.#tell({ type: "catalog", catalog }),
+          damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
+        },
+      );
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {

@@ -42,8 +42,8 @@ interface Entry {
   waiting: Waiting[];
 }
 
-/** Locks within one realm, for runtimes whose only "tabs" are handles of the same process. */
-export function localLocks(): Locks {
+/** Locks within one realm. `areShared`: whether all "tabs" there can be are handles of this very realm. */
+export function localLocks(areShared: boolean): Locks {
   const entries = new Map<string, Entry>();
   const pump = (name: string, entry: Entry): void => {
     for (let next = entry.waiting[0]; next; next = entry.waiting[0]) {
@@ -89,5 +89,5 @@ export function localLocks(): Locks {
     });
   const held = (): Promise<ReadonlySet<string>> =>
     Promise.resolve(new Set([...entries].flatMap(([name, e]) => (e.holders.length > 0 ? [name] : []))));
-  return { areShared: false, request, held };
+  return { areShared, request, held };
 }

@@ -99,6 +99,20 @@ export async function join(storage: Storage, tab: TabId): Promise<Recovered> {
   return { ...state, struck };
 }
 
+/** Begins a new incarnation of an intact log: whoever has the database open finds out at its next append. */
+export async function supersede(storage: Storage): Promise<void> {
+  await storage.commit({
+    durability: "strict",
+    reads: [readFence],
+    writes: ([row]) => {
+      const bytes = valueOf(row);
+      if (!bytes) return undefined;
+      const fence = decodeFence(bytes);
+      return [putFence({ ...fence, incarnation: fence.incarnation + 1 })];
+    },
+  });
+}
+
 function judge(found: readonly Found[]): Omit<Recovered, "struck"> & { broken: boolean } {
   const [fenceRow, log, manifestRow, formatRow] = found;
   const format = valueOf(formatRow)?.[0];

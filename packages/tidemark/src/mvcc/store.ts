@@ -13,11 +13,13 @@ import type { Commit, LogEntry, LoggedWrite } from "../wal/entry.ts";
 import { type Fence, followed, type Head, sameLog, tailReads } from "../wal/log.ts";
 import { Memtable } from "./memtable.ts";
 import type { ReadState } from "./reader.ts";
-import { join, type Recovered, recover } from "./recovery.ts";
+import { join, type Recovered, recover, supersede } from "./recovery.ts";
 import { CommitWindow } from "./window.ts";
 
 export interface StoreOptions {
   readonly tab: TabId;
+  /** Tabs cannot coordinate: whoever joined last has the database, and finding another incarnation ends this one. */
+  readonly isLone: boolean;
   readonly cacheMaxBytes: number;
 }
 
@@ -37,6 +39,7 @@ export class Store implements ReadState {
   readonly memtable: Memtable = new Memtable();
   readonly window: CommitWindow = new CommitWindow();
   events: StoreEvents | undefined;
+  readonly #isLone: boolean;
   #manifest: Manifest;
   #fence: Fence;
   #head: Head;
@@ -47,6 +50,7 @@ export class Store implements ReadState {
   private constructor(storage: Storage, options: StoreOptions, state: Recovered) {
     this.storage = storage;
     this.tab = options.tab;
+    this.#isLone = options.isLone;
     this.blocks = new BlockSource(storage, options.cacheMaxBytes);
     this.#manifest = state.manifest;
     this.#fence = state.fence;
@@ -56,6 +60,7 @@ export class Store implements ReadState {
 
   /** Joins the database: recovers it and registers this tab's pin. */
   static async open(storage: Storage, options: StoreOptions): Promise<Store> {
+    if (options.isLone) await supersede(storage);
     return new Store(storage, options, await join(storage, options.tab));
   }
 
@@ -135,6 +140,9 @@ export class Store implements ReadState {
     const { fence, manifest, entries } = state;
     if (fence.database !== this.#fence.database) {
       throw new TidemarkError("CLOSED", "This database was deleted by another tab", { reason: "deleted" });
+    }
+    if (this.#isLone && !sameLog(fence, this.#fence)) {
+      throw new TidemarkError("CLOSED", "Another tab has opened this database", { reason: "superseded" });
     }
     if (sameLog(fence, this.#fence) && fence.seq <= this.#head.seq) {
       // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.

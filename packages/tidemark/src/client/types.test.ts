@@ -1,0 +1,99 @@
+import { describe, expect, expectTypeOf, test } from "vitest";
+import type { Database } from "./database.ts";
+import { collection } from "./declare.ts";
+import type { KeyAt, Path } from "./types.ts";
+
+interface Note {
+  id: string;
+  authorId: number;
+  title?: string;
+  updatedAt: Date;
+  tags: string[];
+  meta: { lang: string; size?: number };
+  body: Map<string, number>;
+  done: boolean;
+}
+
+const notes = collection<Note>()({
+  key: "id",
+  indexes: {
+    title: "title",
+    updatedAt: "updatedAt",
+    byAuthorDate: ["authorId", "updatedAt"],
+    tags: { path: "tags", multi: true },
+    lang: { path: "meta.lang", unique: true },
+    done: "done",
+  },
+});
+const visits = collection<{ user: number; day: string; n: number }>()({ key: ["user", "day"] });
+
+// Nothing below is run: that it compiles, and that the marked lines do not, is the test.
+const usedRightly = async (db: Database<{ notes: typeof notes; visits: typeof visits }>): Promise<void> => {
+  const c = db.collection("notes");
+  expectTypeOf(await c.get("a")).toEqualTypeOf<Note | undefined>();
+  expectTypeOf(await db.collection("visits").get([1, "2026-01-01"])).toEqualTypeOf<
+    { user: number; day: string; n: number } | undefined
+  >();
+  await c.where("title").equals("x").toArray();
+  await c.where("updatedAt").above(new Date()).first();
+  await c.where("byAuthorDate").between([1, new Date()], [2, new Date()]).toArray();
+  await c.where("byAuthorDate").startsWith([1]).toArray();
+  await c.where("tags").equals("one").count();
+  await c.where("lang").startsWith("e").toArray();
+  await c.where("done").equals(true).toArray();
+  await c.where().below("m").toArray();
+  await c.update("a", { title: undefined, done: true });
+  await db.transaction(async (tx) => (await tx.collection("notes").get("a"))?.title);
+  await db.read(async (view) => view.collection("notes").count());
+};
+
+const usedWrongly = async (db: Database<{ notes: typeof notes; visits: typeof visits }>): Promise<void> => {
+  // @ts-expect-error no such collection
+  db.collection("nots");
+  const c = db.collection("notes");
+  // @ts-expect-error no such index
+  c.where("titel");
+  // @ts-expect-error the key is a string
+  await c.get(1);
+  // @ts-expect-error a compound key is a tuple
+  await db.collection("visits").get("1");
+  // @ts-expect-error in this order
+  await db.collection("visits").get(["2026-01-01", 1]);
+  // @ts-expect-error the index's key is a date
+  c.where("updatedAt").above(5);
+  // @ts-expect-error an element, not the array
+  c.where("tags").equals(["one"]);
+  // @ts-expect-error both parts
+  c.where("byAuthorDate").equals([1]);
+  // @ts-expect-error dates have no prefix
+  c.where("updatedAt").startsWith("2026");
+  // @ts-expect-error a field is missing
+  await c.put({ id: "a" });
+  // @ts-expect-error no such field
+  await c.update("a", { titel: "x" });
+  // @ts-expect-error a view only reads
+  await db.read(async (view) => view.collection("notes").put({}));
+};
+
+const declaredWrongly = (): void => {
+  // @ts-expect-error no such path
+  collection<Note>()({ key: "idd" });
+  // @ts-expect-error not always there
+  collection<Note>()({ key: "title" });
+  // @ts-expect-error a boolean is no primary key
+  collection<Note>()({ key: "done" });
+  // @ts-expect-error a map is no key
+  collection<Note>()({ key: "id", indexes: { body: "body" } });
+  // @ts-expect-error no such nested path
+  collection<Note>()({ key: "id", indexes: { lang: "meta.language" } });
+  // @ts-expect-error not an array
+  collection<Note>()({ key: "id", indexes: { title: { path: "title", multi: true } } });
+};
+
+describe("types", () => {
+  test("name paths, nested ones too", () => {
+    expectTypeOf<Path<{ a: { b: string }; c: number }>>().toEqualTypeOf<"a" | "a.b" | "c">();
+    expectTypeOf<KeyAt<Note, readonly ["authorId", "updatedAt"]>>().toEqualTypeOf<readonly [number, Date]>();
+    expect([usedRightly, usedWrongly, declaredWrongly]).toHaveLength(3);
+  });
+});

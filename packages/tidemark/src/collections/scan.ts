@@ -1,0 +1,99 @@
+import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
+import { keyEnd } from "../codec/key.ts";
+import { recordValue, tablePrefix, tablePrefixBytes } from "../codec/record.ts";
+import { packValues, type Values } from "../codec/values.ts";
+import type { Handle } from "../mvcc/handles.ts";
+import type { Range } from "../mvcc/read-set.ts";
+import { after } from "../mvcc/reader.ts";
+
+export interface ScanQuery extends Range {
+  readonly reverse: boolean;
+  /** Where the range is an index: the table of its records. */
+  readonly records: TableId | undefined;
+  readonly limit: number | undefined;
+  /** About how many bytes of values to take at most. */
+  readonly maxBytes: number;
+}
+
+export interface ScannedRecords {
+  readonly values: Values;
+  readonly rest: Range | undefined;
+}
+
+/** So many records of an index range are fetched at a time. */
+const fetchAtOnce = 512;
+
+/** The next records of a range, as many as `limit` and `maxBytes` allow, and what is left of it. */
+export async function scanRecords(handle: Handle, query: ScanQuery): Promise<ScannedRecords> {
+  const taken = new Taken(query);
+  const rest =
+    query.records === undefined
+      ? await scanTable(handle, query, taken)
+      : await scanIndex(handle, query, query.records, taken);
+  return { values: packValues(taken.values), rest: taken.isLimited ? undefined : rest };
+}
+
+/** Values as they come, until the query has enough. */
+class Taken {
+  readonly values: Uint8Array[] = [];
+  readonly #limit: number;
+  readonly #maxBytes: number;
+  #sizeBytes = 0;
+
+  constructor({ limit, maxBytes }: ScanQuery) {
+    this.#limit = limit ?? Infinity;
+    this.#maxBytes = maxBytes;
+  }
+
+  get isLimited(): boolean {
+    return this.values.length >= this.#limit;
+  }
+  get left(): number {
+    return this.#limit - this.values.length;
+  }
+
+  /** False when this was enough. */
+  take(payload: Uint8Array): boolean {
+    const value = recordValue(payload);
+    this.values.push(value);
+    this.#sizeBytes += value.length;
+    return this.#sizeBytes < this.#maxBytes && !this.isLimited;
+  }
+}
+
+async function scanTable(handle: Handle, query: ScanQuery, taken: Taken): Promise<Range | undefined> {
+  let rest: Range | undefined;
+  await handle.scan(query, query.reverse, (key, payload) => {
+    if (taken.take(payload)) return true;
+    rest = restAfter(query, key, query.reverse);
+    return false;
+  });
+  return rest;
+}
+
+async function scanIndex(handle: Handle, query: ScanQuery, records: TableId, taken: Taken): Promise<Range | undefined> {
+  const prefix = tablePrefix(records);
+  let left: Range | undefined = query;
+  while (left) {
+    const part: Range = left;
+    const entries: ByteKey[] = [];
+    const most = Math.min(fetchAtOnce, taken.left);
+    left = undefined;
+    await handle.scan(part, query.reverse, (entry) => {
+      entries.push(entry);
+      if (entries.length < most) return true;
+      left = restAfter(part, entry, query.reverse);
+      return false;
+    });
+    const payloads = await handle.fetch(entries.map((e) => byteKey(prefix + e.slice(keyEnd(e, tablePrefixBytes)))));
+    for (const [i, payload] of payloads.entries()) {
+      if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
+      if (!taken.take(payload)) return restAfter(part, entries[i]!, query.reverse);
+    }
+  }
+  return undefined;
+}
+
+const restAfter = (range: Range, key: ByteKey, reverse: boolean): Range =>
+  reverse ? { from: range.from, to: key } : { from: after(key), to: range.to };

@@ -1,0 +1,21 @@
+import type { ByteKey } from "../base/brand.ts";
+import type { Write } from "../codec/record.ts";
+
+export interface LastWrites {
+  readonly last: readonly Write[];
+  /** An `add` of a key that an earlier write of the same list has. */
+  readonly repeated?: { readonly key: ByteKey; readonly position: number };
+}
+
+/** A commit writes a key once: the last word counts, and an `add` before it still demands that the key was free. */
+export function lastOfEach(writes: readonly Write[]): LastWrites {
+  const last = new Map<ByteKey, Write>();
+  for (const [position, write] of writes.entries()) {
+    const earlier = last.get(write.key);
+    if (earlier && write.kind === "add" && earlier.kind !== "delete") {
+      return { last: [], repeated: { key: write.key, position } };
+    }
+    last.set(write.key, earlier?.kind === "add" && write.kind === "put" ? { ...write, kind: "add" } : write);
+  }
+  return { last: last.size === writes.length ? writes : [...last.values()] };
+}
