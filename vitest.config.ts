@@ -9,7 +9,7 @@ const browser = (name: "chromium" | "firefox", launchOptions: object) => ({
   optimizeDeps: { entries: ["packages/*/src/*.ts"] },
   test: {
     name,
-    include: ["packages/*/src/**/*.browser.test.ts"],
+    include: ["packages/*/{src,examples}/**/*.browser.test.ts"],
     browser: {
       enabled: true,
       headless: true,
@@ -29,7 +29,7 @@ export default defineConfig({
         test: {
           name: "node",
           environment: "node",
-          include: ["packages/*/src/**/*.test.ts", "tools/*.test.mjs"],
+          include: ["packages/*/{src,examples}/**/*.test.ts", "tools/*.test.mjs"],
           exclude: ["**/*.browser.test.ts"],
         },
       },

@@ -1,0 +1,2 @@
+export {};
+//# sourceMappingURL=quickstart.d.ts.map
