@@ -17,13 +17,17 @@ export type {
   CollectionDeclaration,
   Declarations,
   IndexKey,
+  IndexSpec,
+  IndexSpecs,
   Key,
   Patch,
+  Path,
+  PrimaryPath,
   ReadOptions,
   RecordOf,
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
-export type { Metrics } from "./protocol/messages.ts";
+export type { Metrics, VerifyReport } from "./protocol/messages.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {

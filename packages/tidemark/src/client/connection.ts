@@ -6,11 +6,12 @@ type RequestOf<O extends Op> = Extract<Request, { op: O }>;
 
 interface Waiting {
   readonly request: Request;
+  readonly settled: Promise<unknown>;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "clear", "metrics"]);
+const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "clear", "metrics", "verify"]);
 
 /** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
 const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);
@@ -45,6 +46,12 @@ export class Connection {
     return this.#send<O>(request);
   }
 
+  /** Resolves when every call made so far has its answer. */
+  async idle(): Promise<void> {
+    while (this.#gate) await this.#gate;
+    while (this.#open.size > 0) await Promise.allSettled([...this.#open].map((w) => w.settled));
+  }
+
   /** Everything under way ends with `error`. */
   fail(error: TidemarkError): void {
     for (const w of this.#open) w.reject(error);
@@ -52,12 +59,12 @@ export class Connection {
   }
 
   #send<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
-    return new Promise<unknown>((resolve, reject) => {
-      const waiting: Waiting = { request, resolve, reject };
-      this.#open.add(waiting);
-      if (isAlone(request)) void this.#submit([waiting]);
-      else if (this.#queue.push(waiting) === 1) queueMicrotask(() => void this.#submit(this.#queue.splice(0)));
-    }) as Promise<Answers[O]>;
+    const { promise, resolve, reject } = withResolvers();
+    const waiting: Waiting = { request, settled: promise, resolve, reject };
+    this.#open.add(waiting);
+    if (isAlone(request)) void this.#submit([waiting]);
+    else if (this.#queue.push(waiting) === 1) queueMicrotask(() => void this.#submit(this.#queue.splice(0)));
+    return promise as Promise<Answers[O]>;
   }
 
   async #submit(waiting: readonly Waiting[]): Promise<void> {
@@ -81,3 +88,19 @@ export class Connection {
 }
 
 export const errorOf = (f: Failure): TidemarkError => new TidemarkError(f.code, f.message, f.details);
+
+interface Resolvers {
+  readonly promise: Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function withResolvers(): Resolvers {
+  let resolve: Resolvers["resolve"] = () => undefined;
+  let reject: Resolvers["reject"] = () => undefined;
+  const promise = new Promise<unknown>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,5 +1,5 @@
 import { TidemarkError } from "../base/errors.ts";
-import type { Metrics, OpenRequest } from "../protocol/messages.ts";
+import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { HostLink } from "./connectors.ts";
 import { definitionOf, invalid } from "./declare.ts";
@@ -116,6 +116,11 @@ export class Database<C extends Declarations> {
   /** Resolves when everything committed so far is folded into blocks and the log trimmed. */
   async checkpoint(): Promise<void> {
     await (await this.#head.connect()).call<"checkpoint">({ op: "checkpoint" });
+  }
+
+  /** Reads and checks every stored block and log entry; lists what is damaged and which keys it covers. */
+  async verify(): Promise<VerifyReport> {
+    return (await this.#head.connect()).call<"verify">({ op: "verify" });
   }
 
   /** Calls `listener` on an event; the answer stops that. */

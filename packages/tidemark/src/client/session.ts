@@ -102,6 +102,7 @@ export class Session {
     const live = this.#opening && (await this.#opening.catch(() => undefined));
     this.#ended = closedError("closed");
     if (!live) return;
+    await live.connection.idle();
     await live.link.surface.close();
     live.link.dispose();
     live.connection.fail(this.#ended);

@@ -22,7 +22,7 @@ import {
 import { get, type Storage, valueOf } from "../storage/contract.ts";
 import { decodeEntry } from "../wal/entry.ts";
 import type { Environment } from "./environment.ts";
-import { answer } from "./requests.ts";
+import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
 import { Upkeep } from "./upkeep.ts";
 
@@ -114,12 +114,14 @@ export class Host implements HostSurface {
   }
 
   async #respond(request: Request): Promise<Response> {
+    const running = this.#running;
+    if (!running || this.#closed !== undefined) {
+      return { ok: false, error: failureOf(closed(this.#closed ?? "not opened")) };
+    }
     try {
-      const running = this.#running;
-      if (!running || this.#closed !== undefined) throw closed(this.#closed ?? "not opened");
       return { ok: true, value: await answer(running.database, running.upkeep, request) };
     } catch (e) {
-      return { ok: false, error: failureOf(e) };
+      return { ok: false, error: failureOf(explained(running.database, e)) };
     }
   }
 

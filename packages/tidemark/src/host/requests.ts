@@ -1,8 +1,9 @@
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { ByteReader } from "../base/bytes.ts";
 import { type Database } from "../collections/database.ts";
-import type { Answers, CommitAnswer, Metrics, Request } from "../protocol/messages.ts";
+import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../protocol/messages.ts";
 import { get, valueOf } from "../storage/contract.ts";
+import { verify } from "../mvcc/verify.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
@@ -43,11 +44,37 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
       return database.catalog;
     case "checkpoint":
       return upkeep.checkpoint();
+    case "verify":
+      return verifyReport(database);
     case "metrics":
       return metrics(database, upkeep);
     default:
       throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
   }
+}
+
+async function verifyReport(database: Database): Promise<VerifyReport> {
+  const { blocks, entries, damage } = await verify(database.store);
+  return {
+    blocks,
+    entries,
+    damage: damage.map(({ what, why, from, to }) => ({
+      what,
+      why,
+      ...(from === undefined ? {} : { from: database.describe(from) }),
+      ...(to === undefined ? {} : { to: database.describe(to) }),
+    })),
+  };
+}
+
+/** A damaged block in the user's terms: which keys it may have held. Everything else stays readable. */
+export function explained(database: Database, error: unknown): unknown {
+  if (!isTidemarkError(error, "CORRUPT") || error.details["what"] !== "block") return error;
+  const info = database.store.manifest.blocks.find((b) => b.id === error.details["id"]);
+  if (!info) return error;
+  const [from, to] = [database.describe(info.first.key), database.describe(info.last.key)];
+  const message = `${error.message}; it covers keys of '${from.collection}'${from.collection === to.collection ? "" : ` to '${to.collection}'`}`;
+  return new TidemarkError("CORRUPT", message, { ...error.details, from, to }, error);
 }
 
 const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): CommitAnswer => ({

@@ -165,11 +165,11 @@ export class Reader {
 
   async #load(ids: readonly BlockId[]): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = await this.#state.blocks.load(ids);
-    if (blocks.size === ids.length) return blocks;
+    const [wanted] = ids;
+    if (wanted === undefined || blocks.has(wanted)) return blocks;
     await this.#state.reload();
-    const gone = ids.find((id) => !blocks.has(id) && this.#state.manifest.blocks.some((b) => b.id === id));
-    if (gone === undefined) return blocks;
-    throw new TidemarkError("CORRUPT", `Block ${gone} is listed but not stored`, { what: "block", id: gone });
+    if (!this.#state.manifest.blocks.some((b) => b.id === wanted)) return blocks;
+    throw new TidemarkError("CORRUPT", `Block ${wanted} is listed but not stored`, { what: "block", id: wanted });
   }
 
   /** The part of `left` that one block (or none) covers, and what remains after it. */

@@ -83,6 +83,7 @@ export type Request =
     }
   | { readonly op: "catalog" }
   | { readonly op: "checkpoint" }
+  | { readonly op: "verify" }
   | { readonly op: "metrics" };
 
 export interface ScanAnswer {
@@ -97,6 +98,26 @@ export interface CommitAnswer {
   readonly seq: number;
   /** Per write whether its key was there before. */
   readonly existed: readonly boolean[];
+}
+
+/** What `verify` found. */
+export interface VerifyReport {
+  /** Blocks and log entries that are intact. */
+  readonly blocks: number;
+  readonly entries: number;
+  readonly damage: readonly DamageReport[];
+}
+export interface DamageReport {
+  readonly what: "block" | "log";
+  readonly why: string;
+  /** The first and last key that the damaged stretch may hold, in the user's terms. */
+  readonly from?: KeyReport;
+  readonly to?: KeyReport;
+}
+export interface KeyReport {
+  readonly collection: string;
+  readonly index?: string;
+  readonly key: unknown;
 }
 
 export interface Metrics {
@@ -131,6 +152,7 @@ export interface Answers {
   readonly clear: void;
   readonly catalog: Catalog;
   readonly checkpoint: void;
+  readonly verify: VerifyReport;
   readonly metrics: Metrics;
 }
 

@@ -1,4 +1,5 @@
 import type { BlockId } from "../base/brand.ts";
+import { isTidemarkError } from "../base/errors.ts";
 import type { Storage } from "../storage/contract.ts";
 import { valueOf } from "../storage/contract.ts";
 import { Block } from "./block.ts";
@@ -20,8 +21,8 @@ export class BlockSource {
 
   /**
    * Loads `ids` in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
-   * an old manifest.
-   * @throws CORRUPT naming the block when its bytes are damaged.
+   * an old manifest. So is one that is damaged, unless it is the first asked for: reading ahead must not fail early.
+   * @throws CORRUPT naming the block when the first one's bytes are damaged.
    */
   async load(ids: readonly BlockId[]): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = new Map<BlockId, Block>();
@@ -35,11 +36,21 @@ export class BlockSource {
     absent.forEach((id, i) => {
       const bytes = valueOf(found[i]);
       if (!bytes) return;
-      const block = Block.open(id, bytes);
+      const block = this.#open(id, bytes, id === ids[0]);
+      if (!block) return;
       this.#cache.put(id, block);
       blocks.set(id, block);
     });
     return blocks;
+  }
+
+  #open(id: BlockId, bytes: Uint8Array, isWanted: boolean): Block | undefined {
+    try {
+      return Block.open(id, bytes);
+    } catch (e) {
+      if (isWanted || !isTidemarkError(e, "CORRUPT")) throw e;
+      return undefined;
+    }
   }
 
   forget(ids: readonly BlockId[]): void {
