@@ -26,7 +26,7 @@ describe("layers", () => {
   ])("finds %s that goes up", (_, source) => {
     const [violation, ...more] = inEngine("wal/log.ts", source);
     expect(violation).toMatch(
-      /^packages\/tidemark\/src\/wal\/log\.ts:\d: imports \.\.\/gc\/floor\.ts, but wal may only import storage\/contract\.ts, base$/,
+      /^packages\/tidemark\/src\/wal\/log\.ts:\d: imports \.\.\/gc\/floor\.ts, but wal may only import storage\/contract\.ts, codec, base$/,
     );
     expect(more).toEqual([]);
   });

@@ -15,7 +15,11 @@ export default defineConfig({
   // The worker's dependencies too, or the first use of the worker reloads the page.
   optimizeDeps: { entries: ["index.html", "../../packages/tidemark/src/*.ts"] },
   worker: { format: "es" },
-  build: { target: "es2023", sourcemap: true },
+  build: {
+    target: "es2023",
+    sourcemap: true,
+    rolldownOptions: { input: ["index.html", "lab.html"] }, // the demo, and the page that tests drive
+  },
   server: { port: 5173, strictPort: true, headers, open: interactive },
   preview: { port: 4173, strictPort: true, headers },
 });

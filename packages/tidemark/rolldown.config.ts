@@ -3,5 +3,5 @@ import { defineConfig } from "rolldown";
 export default defineConfig({
   input: { index: "src/index.ts", worker: "src/worker.ts", testing: "src/testing.ts" }, // index.ts refers to "./worker.js"
   platform: "browser",
-  output: { dir: "dist", sourcemap: true },
+  output: { dir: "dist", chunkFileNames: "[name].js", sourcemap: true },
 });

@@ -1,6 +1,6 @@
 import type { HostSurface, OpenRequest } from "./protocol/messages.ts";
 import { errorOf } from "./client/connection.ts";
-import { type HostLink, linkToWorker } from "./client/connectors.ts";
+import { type HostLink, linkToWorker, makeWorker } from "./client/connectors.ts";
 import { checkName, Database, type DatabaseOptions } from "./client/database.ts";
 import type { Declarations } from "./client/types.ts";
 
@@ -54,7 +54,11 @@ export async function deleteDatabase(name: string, options: PlaceOptions = {}): 
 }
 
 export function listDatabases(options: PlaceOptions = {}): Promise<readonly { name: string; version: number }[]> {
-  return withHost(options, (host, storage) => host.listDatabases(storage));
+  return withHost(options, async (host, storage) => {
+    const listed = await host.listDatabases(storage);
+    if (!listed.ok) throw errorOf(listed.error);
+    return listed.databases;
+  });
 }
 
 async function withHost<T>(
@@ -78,10 +82,27 @@ async function linkToHost(
     const { linkInline } = await import("./inline.ts");
     return linkInline();
   }
-  if (worker) return linkToWorker(worker(), "given by the worker option");
-  const url = new URL("./worker.js", import.meta.url);
-  return linkToWorker(
-    new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "tidemark" }),
-    url.href,
-  );
+  const scriptUrl = worker ? () => "given by the worker option" : ownScriptUrl;
+  return linkToWorker(makeWorker(worker ?? startOwnWorker, scriptUrl), scriptUrl);
+}
+
+// Bundlers find the worker by exactly this expression, and give it its own file. `new URL(…)` alone would be an asset.
+const startOwnWorker = (): Worker =>
+  new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "tidemark" });
+
+/** Where bundlers put that file, for errors: the same expression, handed a constructor that starts nothing. */
+function ownScriptUrl(): string {
+  const urlOf = (Worker: UrlKeeper): string =>
+    new Worker(new URL("./worker.js", import.meta.url), { type: "module" }).href;
+  return urlOf(KeepsUrl);
+}
+
+type UrlKeeper = new (url: URL, options: WorkerOptions) => KeepsUrl;
+
+class KeepsUrl {
+  readonly href: string;
+
+  constructor(url: URL) {
+    this.href = url.href;
+  }
 }

@@ -6,6 +6,7 @@ import { transferable } from "./host/transfer.ts";
 const host = new Host(browserEnvironment);
 
 expose({
+  hello: host.hello.bind(host),
   open: host.open.bind(host),
   close: host.close.bind(host),
   deleteDatabase: host.deleteDatabase.bind(host),

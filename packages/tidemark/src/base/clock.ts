@@ -24,6 +24,3 @@ const ticksPerMs = 1024;
 export function nextStamp(last: Stamp, nowMs: number): Stamp {
   return stamp(Math.max(Math.floor(nowMs) * ticksPerMs, last + 1));
 }
-
-/** The wall-clock part of a stamp, in ms since 1970. */
-export const stampMs = (s: Stamp): number => Math.floor(s / ticksPerMs);

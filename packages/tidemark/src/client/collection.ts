@@ -1,21 +1,24 @@
+import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
-import type { WriteKind } from "../codec/record.ts";
+import { encodeKey } from "../codec/key.ts";
+import { readPath } from "../codec/path.ts";
+import { tablePrefix, type WriteKind } from "../codec/record.ts";
 import { unpackValues } from "../codec/values.ts";
 import type { Connection } from "./connection.ts";
 import { Query, unknownIndex } from "./query.ts";
-import { type BlobBytes, encodeDeletes, encodeRecords, type EncodedWrites, readBlobs, recordKey } from "./records.ts";
-import { abortable, type Source } from "./source.ts";
+import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
+import { abortable, type Source, type WritableSource } from "./source.ts";
 import type { AnyDeclaration, IndexKeyFor, IndexName, KeyOf, Patch, ReadOptions, RecordOf } from "./types.ts";
 
 /** Reading one collection, at the head, in a view or in a transaction. */
 export class ReadableCollection<D extends AnyDeclaration> {
   readonly name: string;
-  protected readonly source: Source;
+  readonly #source: Source;
   readonly #indexes: ReadonlySet<string>;
 
   constructor(name: string, declaration: AnyDeclaration, source: Source) {
     this.name = name;
-    this.source = source;
+    this.#source = source;
     this.#indexes = new Set(Object.keys(declaration.indexes));
   }
 
@@ -25,16 +28,20 @@ export class ReadableCollection<D extends AnyDeclaration> {
 
   /** Positions match; `undefined` where there is none. */
   async getMany(keys: readonly KeyOf<D>[], { signal }: ReadOptions = {}): Promise<(RecordOf<D> | undefined)[]> {
-    const connection = await this.source.connect();
-    const encoded = keys.map((k) => this.#key(k));
-    const values = connection.call<"get">({ op: "get", handle: this.source.handle, keys: encoded });
-    return unpackValues(await abortable(values, signal)) as (RecordOf<D> | undefined)[];
+    const encoded = this.encodeKeys(keys);
+    const { handle } = this.#source;
+    return abortable(signal, () => this.#source.enter((connection) => this.fetch(connection, handle, encoded)));
   }
 
   async has(key: KeyOf<D>, { signal }: ReadOptions = {}): Promise<boolean> {
-    const connection = await this.source.connect();
-    const found = connection.call<"has">({ op: "has", handle: this.source.handle, keys: [this.#key(key)] });
-    return (await abortable(found, signal))[0]!;
+    const encoded = this.encodeKeys([key]);
+    const { handle } = this.#source;
+    const found = await abortable(signal, () =>
+      this.#source.enter((connection) =>
+        connection.call<"has">({ op: "has", handle, keys: this.#withinTable(encoded) }),
+      ),
+    );
+    return found[0]!;
   }
 
   count(options: ReadOptions = {}): Promise<number> {
@@ -50,33 +57,47 @@ export class ReadableCollection<D extends AnyDeclaration> {
   where<N extends IndexName<D>>(index: N): Query<RecordOf<D>, IndexKeyFor<D, N>>;
   where(index?: string): Query<RecordOf<D>, unknown> {
     if (index !== undefined && !this.#indexes.has(index)) throw unknownIndex(this.name, index);
-    return new Query({ source: this.source, collection: this.name, index });
+    return new Query({ source: this.#source, collection: this.name, index });
   }
 
-  #key(key: unknown): ReturnType<typeof recordKey> {
-    return recordKey(this.name, this.source.session.stored(this.name), key);
+  protected encodeKeys(keys: readonly unknown[]): ByteKey[] {
+    return keys.map((k) => encodeKey(k, this.name));
+  }
+
+  protected async fetch(
+    connection: Connection,
+    handle: number,
+    encoded: readonly ByteKey[],
+  ): Promise<(RecordOf<D> | undefined)[]> {
+    const values = await connection.call<"get">({ op: "get", handle, keys: this.#withinTable(encoded) });
+    return unpackValues(values) as (RecordOf<D> | undefined)[];
+  }
+
+  #withinTable(encoded: readonly ByteKey[]): ByteKey[] {
+    const prefix = tablePrefix(this.#source.session.stored(this.name).table);
+    return encoded.map((k) => byteKey(prefix + k));
   }
 }
 
 /** How writes get to the engine: committed at once, or staged in a transaction. */
 export interface Sink {
-  /** Per write whether its key was there. @throws CONSTRAINT, and CONFLICT by "schema": encode again. */
-  write(connection: Connection, writes: Uint8Array<ArrayBuffer>, now: boolean): Promise<readonly boolean[]>;
-  clear(connection: Connection, collection: string): Promise<void>;
-  /** Runs a read and the write that depends on it as one. */
-  atomically<T>(body: (source: Source, sink: Sink) => Promise<T>): Promise<T>;
+  /** Per write whether its key was there. `encode` may run again, under a newer stored schema. @throws CONSTRAINT */
+  write(connection: Connection, encode: () => Uint8Array<ArrayBuffer>): Promise<readonly boolean[]>;
+  clear(collection: string, connection: Connection): Promise<void>;
+  /** Runs a read, through the handle it is given, and the write that depends on it as one. */
+  atomically<T>(connection: Connection, body: (handle: number, sink: Sink) => Promise<T>): Promise<T>;
 }
-
-const maxSchemaRetries = 10;
 
 /** Reading and writing one collection. */
 export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> {
   readonly #declaration: AnyDeclaration;
+  readonly #source: WritableSource;
   readonly #sink: Sink;
 
-  constructor(name: string, declaration: AnyDeclaration, source: Source, sink: Sink) {
+  constructor(name: string, declaration: AnyDeclaration, source: WritableSource, sink: Sink) {
     super(name, declaration, source);
     this.#declaration = declaration;
+    this.#source = source;
     this.#sink = sink;
   }
 
@@ -99,20 +120,17 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
    * Changes one record by a patch of top-level fields, or by a synchronous function that may run again and either
    * returns the new record or changes the one it is given. Resolves to the new record; `undefined` where there is none.
    */
-  update(
+  async update(
     key: KeyOf<D>,
     change: Patch<RecordOf<D>> | ((current: RecordOf<D>) => RecordOf<D> | void),
   ): Promise<RecordOf<D> | undefined> {
-    return this.#change(key, (current) => {
-      if (current === undefined) return undefined;
-      if (typeof change === "function") return (change(current) as RecordOf<D> | undefined) ?? current;
-      return patched(current, change);
-    });
+    const make = typeof change === "function" ? editing(change) : patching(snapshotOf(change, this.name));
+    return this.#change(key, (current) => (current === undefined ? undefined : { record: make(current) }));
   }
 
   /** Writes what the function makes of the present record, or of nothing. It is synchronous and may run again. */
   async upsert(key: KeyOf<D>, make: (current?: RecordOf<D>) => RecordOf<D>): Promise<RecordOf<D>> {
-    return (await this.#change(key, make))!;
+    return (await this.#change(key, (current) => ({ record: make(current) })))!;
   }
 
   /** Whether it was there. */
@@ -123,91 +141,60 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   /** How many of them were there. */
   async deleteMany(keys: readonly KeyOf<D>[]): Promise<number> {
     if (keys.length === 0) return 0;
-    const connection = await this.source.connect();
-    const stored = this.source.session.stored(this.name);
-    const existed = await this.#sink.write(
-      connection,
-      encodeDeletes(keys.map((k) => recordKey(this.name, stored, k))),
-      false,
+    const encoded = this.encodeKeys(keys);
+    const { session } = this.#source;
+    const existed = await this.#source.enter((connection) =>
+      this.#sink.write(connection, () => encodeDeletes(encoded, session.stored(this.name))),
     );
     return existed.filter(Boolean).length;
   }
 
   /** Deletes every record. */
-  async clear(): Promise<void> {
-    const connection = await this.source.connect();
-    await this.#sink.clear(connection, this.name);
+  clear(): Promise<void> {
+    return this.#source.hold((connection) => this.#sink.clear(this.name, connection));
   }
 
-  async #writeAll(kind: Exclude<WriteKind, "delete">, given: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
-    if (given.length === 0) return [];
-    const before = this.source.session.live;
-    // Before the database is open nothing can be encoded yet: keep what the caller may change meanwhile.
-    const values = before ? given : given.map(snapshotOf);
-    const connection = before ? before.connection : await this.source.connect();
-    await this.#send(connection, kind, values);
-    return values.map((v) => keyOf(v, this.#declaration.key) as KeyOf<D>);
+  async #writeAll(kind: Exclude<WriteKind, "delete">, values: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
+    if (values.length === 0) return [];
+    const batch = new RecordBatch(this.name, kind, values);
+    const keys = values.map((v) => keyOf(v, this.#declaration.key));
+    const sent = batch.hasBlobs
+      ? this.#source.hold((connection) => this.#send(connection, this.#sink, batch))
+      : this.#source.enter((connection) => this.#send(connection, this.#sink, batch));
+    batch.release();
+    await sent;
+    return keys as KeyOf<D>[];
   }
 
-  async #send(connection: Connection, kind: Exclude<WriteKind, "delete">, values: readonly unknown[]): Promise<void> {
-    const encoded = this.#encode(kind, values, undefined);
-    if ("writes" in encoded) return this.#sendEncoded(connection, kind, values, encoded.writes, undefined, false);
-    // Blobs are read first; what is called meanwhile on this handle waits, so that call order holds.
-    const sent = readBlobs(encoded.unread).then((blobs) => {
-      const again = this.#encode(kind, values, blobs);
-      if (!("writes" in again)) throw new TidemarkError("INTERNAL", "A blob was not read");
-      return this.#sendEncoded(connection, kind, values, again.writes, blobs, true);
-    });
-    connection.holdBack(sent);
-    return sent;
+  async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
+    if (batch.hasBlobs) await batch.readBlobs();
+    const { session } = this.#source;
+    await sink.write(connection, () => batch.writes(session.stored(this.name)));
   }
 
-  async #sendEncoded(
-    connection: Connection,
-    kind: Exclude<WriteKind, "delete">,
-    values: readonly unknown[],
-    first: Uint8Array<ArrayBuffer>,
-    blobs: BlobBytes | undefined,
-    now: boolean,
-  ): Promise<void> {
-    let writes = first;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#sink.write(connection, writes, now);
-        return;
-      } catch (e) {
-        if (!isSchemaChange(e) || attempt >= maxSchemaRetries) throw e;
-        await this.source.session.refreshCatalog(connection);
-        const again = this.#encode(kind, values, blobs);
-        if (!("writes" in again)) throw e;
-        ({ writes } = again);
-      }
-    }
-  }
-
-  #encode(kind: Exclude<WriteKind, "delete">, values: readonly unknown[], blobs: BlobBytes | undefined): EncodedWrites {
-    return encodeRecords(this.name, this.source.session.stored(this.name), kind, values, blobs);
-  }
-
-  #change(
+  /** Writes what `make` makes of the present record, if anything. */
+  async #change(
     key: KeyOf<D>,
-    make: (current: RecordOf<D> | undefined) => RecordOf<D> | undefined,
+    make: (current: RecordOf<D> | undefined) => { readonly record: unknown } | undefined,
   ): Promise<RecordOf<D> | undefined> {
-    return this.#sink.atomically(async (source, sink) => {
-      const here = new Collection<D>(this.name, this.#declaration, source, sink);
-      const next = make(await here.get(key));
-      if (next === undefined) return undefined;
-      refuseAsync(next, this.name);
-      this.#refuseOtherKey(key, next);
-      await here.put(next);
-      return next;
-    });
+    const encoded = this.encodeKeys([key]);
+    return this.#source.hold((connection) =>
+      this.#sink.atomically(connection, async (handle, sink) => {
+        const [current] = await this.fetch(connection, handle, encoded);
+        const made = make(current);
+        if (!made) return undefined;
+        this.#refuseChange(encoded[0]!, made.record);
+        await this.#send(connection, sink, new RecordBatch(this.name, "put", [made.record]));
+        return made.record as RecordOf<D>;
+      }),
+    );
   }
 
-  #refuseOtherKey(key: KeyOf<D>, next: RecordOf<D>): void {
-    const stored = this.source.session.stored(this.name);
+  #refuseChange(key: ByteKey, next: unknown): void {
+    if (typeof next !== "object" || next === null) throw notARecord(this.name, next);
+    if (typeof (next as { then?: unknown }).then === "function") throw notSynchronous(this.name);
     const now = keyOf(next, this.#declaration.key);
-    if (now !== undefined && recordKey(this.name, stored, now) === recordKey(this.name, stored, key)) return;
+    if (now !== undefined && encodeKey(now, this.name) === key) return;
     throw new TidemarkError("KEY_INVALID", `A change of a record of '${this.name}' may not change its key`, {
       where: this.name,
       path: this.#declaration.key,
@@ -215,35 +202,30 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   }
 }
 
-export function isSchemaChange(e: unknown): boolean {
-  return e instanceof TidemarkError && e.code === "CONFLICT" && e.details["by"] === "schema";
+const editing =
+  <T>(change: (current: T) => T | void) =>
+  (current: T): unknown => {
+    const next = change(current);
+    return next === undefined ? current : next;
+  };
+
+const patching =
+  <T>(patch: Patch<T>) =>
+  (current: T): unknown => {
+    const next: Record<string, unknown> = { ...(current as Record<string, unknown>), ...patch };
+    for (const [field, value] of Object.entries(patch)) if (value === undefined) delete next[field];
+    return next;
+  };
+
+/** The key as the caller wrote it: a copy, since dates and bytes can be changed. */
+function keyOf(record: unknown, path: AnyDeclaration["key"]): unknown {
+  const key = typeof path === "string" ? readPath(record, path) : path.map((p) => readPath(record, p));
+  return typeof key === "object" ? structuredClone(key) : key;
 }
 
-function patched<T>(current: T, patch: Patch<T>): T {
-  const next: Record<string, unknown> = { ...(current as Record<string, unknown>), ...patch };
-  for (const [field, value] of Object.entries(patch)) if (value === undefined) delete next[field];
-  return next as T;
-}
-
-function keyOf(value: unknown, path: AnyDeclaration["key"]): unknown {
-  const at = (p: string): unknown =>
-    p.split(".").reduce<unknown>((v, f) => (v as Record<string, unknown> | undefined)?.[f], value);
-  return typeof path === "string" ? at(path) : path.map(at);
-}
-
-function refuseAsync(next: unknown, collection: string): void {
-  if (typeof (next as { then?: unknown }).then !== "function") return;
-  throw new TidemarkError(
+const notSynchronous = (collection: string): TidemarkError =>
+  new TidemarkError(
     "VALUE_UNSUPPORTED",
     `The function given for a record of '${collection}' must be synchronous; use transaction() to await something`,
     { where: collection, path: collection, type: "promise" },
   );
-}
-
-function snapshotOf<T>(value: T): T {
-  try {
-    return structuredClone(value);
-  } catch {
-    return value; // encoding will say what is wrong with it
-  }
-}

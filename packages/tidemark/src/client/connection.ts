@@ -16,55 +16,46 @@ const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "clear", "metrics", "ve
 /** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
 const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);
 
-/** Calls to the worker. Those made in the same tick travel as one message and are answered by one. */
+/** Requests to the worker, in call order. Those made in the same tick travel as one message and are answered by one. */
 export class Connection {
   readonly #surface: HostSurface;
   #queue: Waiting[] = [];
-  /** Calls made while an earlier one still prepares on the page wait for it, so that call order holds. */
-  #gate: Promise<unknown> | undefined;
   readonly #open = new Set<Waiting>();
+  #failure: TidemarkError | undefined;
 
   constructor(surface: HostSurface) {
     this.#surface = surface;
   }
 
   call<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
-    if (this.#gate) return this.#gate.then(() => this.#send<O>(request));
-    return this.#send<O>(request);
+    if (this.#failure) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = withResolvers();
+    const waiting: Waiting = { request, settled: promise, resolve, reject };
+    this.#open.add(waiting);
+    if (isAlone(request)) {
+      this.#flush();
+      void this.#submit([waiting]);
+    } else if (this.#queue.push(waiting) === 1) {
+      queueMicrotask(() => this.#flush());
+    }
+    return promise as Promise<Answers[O]>;
   }
 
-  /** Calls made from now on are sent after `work` is done. */
-  holdBack(work: Promise<unknown>): void {
-    const gate: Promise<unknown> = Promise.allSettled([this.#gate, work]).then(() => {
-      if (this.#gate === gate) this.#gate = undefined;
-    });
-    this.#gate = gate;
-  }
-
-  /** As `call`, past what is held back: for the work that it waits for. */
-  callNow<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
-    return this.#send<O>(request);
-  }
-
-  /** Resolves when every call made so far has its answer. */
+  /** Resolves when every request made so far has its answer. */
   async idle(): Promise<void> {
-    while (this.#gate) await this.#gate;
     while (this.#open.size > 0) await Promise.allSettled([...this.#open].map((w) => w.settled));
   }
 
-  /** Everything under way ends with `error`. */
+  /** Everything under way, and whatever is called from now on, ends with `error`. */
   fail(error: TidemarkError): void {
+    this.#failure ??= error;
+    this.#queue = [];
     for (const w of this.#open) w.reject(error);
     this.#open.clear();
   }
 
-  #send<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
-    const { promise, resolve, reject } = withResolvers();
-    const waiting: Waiting = { request, settled: promise, resolve, reject };
-    this.#open.add(waiting);
-    if (isAlone(request)) void this.#submit([waiting]);
-    else if (this.#queue.push(waiting) === 1) queueMicrotask(() => void this.#submit(this.#queue.splice(0)));
-    return promise as Promise<Answers[O]>;
+  #flush(): void {
+    if (this.#queue.length > 0) void this.#submit(this.#queue.splice(0));
   }
 
   async #submit(waiting: readonly Waiting[]): Promise<void> {

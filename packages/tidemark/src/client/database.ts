@@ -1,12 +1,19 @@
 import { TidemarkError } from "../base/errors.ts";
 import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
 import { Collection, type Sink } from "./collection.ts";
+import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { definitionOf, invalid } from "./declare.ts";
 import { Live } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
-import { declared, runTransaction, Transaction, type TransactionOptions } from "./transaction.ts";
+import {
+  checkTransactionOptions,
+  declared,
+  runTransaction,
+  Transaction,
+  type TransactionOptions,
+} from "./transaction.ts";
 import type { Declarations } from "./types.ts";
 import { View } from "./view.ts";
 
@@ -64,7 +71,7 @@ export class Database<C extends Declarations> {
     });
     this.#head = new HeadSource(this.#session);
     this.#sink = committingSink(this.#session);
-    this.storage = { metrics: async () => (await this.#head.connect()).call<"metrics">({ op: "metrics" }) };
+    this.storage = { metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })) };
   }
 
   /** Opens now instead of on first use. */
@@ -73,7 +80,10 @@ export class Database<C extends Declarations> {
     return this;
   }
 
-  /** Ends this handle after its writes are done. */
+  /**
+   * Ends this handle. Everything called on it before takes effect first, transactions included, so do not await this
+   * within one; live queries end at once, with CLOSED.
+   */
   close(): Promise<void> {
     return this.#session.close();
   }
@@ -87,25 +97,31 @@ export class Database<C extends Declarations> {
    * Runs `body` atomically. After a conflict it runs again, at most 10 times, then CONFLICT; throwing rolls back.
    * It may await anything; there is no auto-commit.
    */
-  transaction<R>(body: (tx: Transaction<C>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
-    return runTransaction(this.#session, options, (source, sink, attempt) =>
-      body(new Transaction(this.#collections, source, sink, attempt)),
+  async transaction<R>(body: (tx: Transaction<C>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
+    checkTransactionOptions(options);
+    const asCalled = { ...options };
+    return this.#session.enter((connection) =>
+      runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
+        body(new Transaction(this.#collections, source, sink, attempt)),
+      ),
     );
   }
 
   /** Runs `body` on one consistent state. */
-  async read<R>(body: (view: View<C>) => Promise<R>): Promise<R> {
-    const view = await this.#view(false);
-    try {
-      return await body(view);
-    } finally {
-      view.release();
-    }
+  read<R>(body: (view: View<C>) => Promise<R>): Promise<R> {
+    return this.#session.enter(async (connection) => {
+      const view = this.#view(connection, false);
+      try {
+        return await body(view);
+      } finally {
+        view.release();
+      }
+    });
   }
 
   /** A read view to keep and release oneself. `fresh` looks for commits of other tabs first. */
-  async readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
-    return (await this.#view(fresh)).opened();
+  readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
+    return this.#session.enter((connection) => this.#view(connection, fresh).opened());
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
@@ -114,13 +130,13 @@ export class Database<C extends Declarations> {
   }
 
   /** Resolves when everything committed so far is folded into blocks and the log trimmed. */
-  async checkpoint(): Promise<void> {
-    await (await this.#head.connect()).call<"checkpoint">({ op: "checkpoint" });
+  checkpoint(): Promise<void> {
+    return this.#session.enter((c) => c.call<"checkpoint">({ op: "checkpoint" }));
   }
 
   /** Reads and checks every stored block and log entry; lists what is damaged and which keys it covers. */
-  async verify(): Promise<VerifyReport> {
-    return (await this.#head.connect()).call<"verify">({ op: "verify" });
+  verify(): Promise<VerifyReport> {
+    return this.#session.enter((c) => c.call<"verify">({ op: "verify" }));
   }
 
   /** Calls `listener` on an event; the answer stops that. */
@@ -128,27 +144,23 @@ export class Database<C extends Declarations> {
     return this.#session.on(event, listener);
   }
 
-  async #view(fresh: boolean): Promise<View<C>> {
-    const { connection } = this.#session.live ?? (await this.#session.open());
+  #view(connection: Connection, fresh: boolean): View<C> {
     return new View(this.#session, this.#collections, connection, this.#session.newHandle(), "view", fresh);
   }
 }
 
 /** Writes that are commits of their own. */
 function committingSink(session: Session): Sink {
+  const { durability } = session.options;
   return {
-    write: async (connection, writes, now) => {
-      const { durability } = session.options;
-      const request = { op: "write", writes, epoch: session.catalog.epoch, durability, tag: "" } as const;
-      const done = await (now ? connection.callNow<"write">(request) : connection.call<"write">(request));
-      return done.existed;
-    },
-    clear: async (connection, collection) => {
-      const { durability } = session.options;
-      const { table } = session.stored(collection);
-      await connection.call<"clear">({ op: "clear", handle: 0, table, epoch: session.catalog.epoch, durability });
-    },
-    atomically: (body) => runTransaction(session, {}, (source, sink) => body(source, sink)),
+    write: (connection, encode) =>
+      session.underSchema(connection, async (epoch) => {
+        const done = await connection.call<"write">({ op: "write", writes: encode(), epoch, durability, tag: "" });
+        return done.existed;
+      }),
+    clear: (collection, connection) =>
+      runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection)),
+    atomically: (connection, body) => runTransaction(session, connection, {}, ({ handle }, sink) => body(handle, sink)),
   };
 }
 

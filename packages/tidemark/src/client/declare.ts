@@ -40,14 +40,23 @@ export function definitionOf(version: number, collections: Declarations): Defini
 
 function checkCollection(name: string, declared: unknown): CollectionDefinition {
   const where = `collections.${name}`;
-  if (name === "" || name.startsWith("$")) throw invalid(where, name, "a name that is not empty and begins without $");
+  checkOwnName(name, where);
+  if (name.startsWith("$")) throw invalid(where, name, "a name that begins without $");
   if (typeof declared !== "object" || declared === null) throw invalid(where, declared, "made by collection()");
   const { key, indexes = {} } = declared as { key?: unknown; indexes?: unknown };
   checkPath(key, `${where}.key`);
   if (typeof indexes !== "object" || indexes === null) throw invalid(`${where}.indexes`, indexes, "an object");
   const checked: Record<string, IndexDefinition> = {};
-  for (const [index, spec] of Object.entries(indexes)) checked[index] = checkIndex(`${where}.indexes.${index}`, spec);
+  for (const [index, spec] of Object.entries(indexes)) {
+    checkOwnName(index, `${where}.indexes.${index}`);
+    checked[index] = checkIndex(`${where}.indexes.${index}`, spec);
+  }
   return { key, indexes: checked };
+}
+
+/** An object cannot hold `__proto__` as it holds other names. */
+function checkOwnName(name: string, where: string): void {
+  if (name === "" || name === "__proto__") throw invalid(where, name, "a name that is not empty and not __proto__");
 }
 
 function checkIndex(where: string, spec: unknown): IndexDefinition {

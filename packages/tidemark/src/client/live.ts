@@ -1,6 +1,8 @@
-import { View } from "./view.ts";
+import type { Connection } from "./connection.ts";
+import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
 import type { Declarations } from "./types.ts";
+import { View } from "./view.ts";
 
 export interface Observer<T> {
   next?(value: T): void;
@@ -11,17 +13,23 @@ export interface Subscription {
   unsubscribe(): void;
 }
 
+/** One call of `subscribe`: the same observer may be there twice. */
+interface Slot<T> {
+  readonly observer: Observer<T>;
+}
+
 /** A query that runs again whenever a commit, in any tab, touched what it read. It runs while somebody subscribes. */
 export class Live<T, C extends Declarations> {
   readonly #session: Session;
   readonly #collections: C;
   readonly #query: (view: View<C>) => Promise<T>;
-  readonly #observers = new Set<Observer<T>>();
+  readonly #slots = new Set<Slot<T>>();
+  /** Runs from the first subscriber that comes to the last that leaves. */
+  #running: Running<T, C> | undefined;
   #current: T | undefined;
+  /** Whether `#current` is of this run. */
+  #hasValue = false;
   #error: unknown;
-  #handle: number | undefined;
-  #isRunning = false;
-  #isStale = false;
 
   constructor(session: Session, collections: C, query: (view: View<C>) => Promise<T>) {
     this.#session = session;
@@ -34,82 +42,136 @@ export class Live<T, C extends Declarations> {
     return this.#current;
   }
 
-  /** What ended it; an error ends the subscription. */
+  /** What ended it; an error ends the subscriptions. A new one clears it and tries again. */
   get error(): unknown {
     return this.#error;
   }
 
   subscribe(observer: Observer<T> | ((value: T) => void)): Subscription {
-    const own: Observer<T> = typeof observer === "function" ? { next: observer } : observer;
-    this.#observers.add(own);
-    if (this.#observers.size === 1) this.#refresh();
-    else if (this.#current !== undefined) own.next?.(this.#current);
-    return { unsubscribe: () => this.#leave(own) };
+    const slot: Slot<T> = { observer: typeof observer === "function" ? { next: observer } : observer };
+    this.#slots.add(slot);
+    if (!this.#running) this.#start();
+    else if (this.#hasValue) callBack(() => slot.observer.next?.(this.#current as T));
+    return { unsubscribe: () => this.#leave(slot) };
   }
 
-  #leave(observer: Observer<T>): void {
-    if (this.#observers.delete(observer) && this.#observers.size === 0) this.#release();
+  #start(): void {
+    this.#error = undefined;
+    this.#hasValue = false;
+    this.#running = new Running(this.#session, this.#collections, this.#query, {
+      next: (value) => this.#emit(value),
+      error: (e) => this.#fail(e),
+    });
+    this.#running.refresh();
   }
 
-  /** One run at a time; what is touched during a run is caught by the next. */
-  #refresh(): void {
-    this.#isStale = true;
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    void this.#runWhileStale().finally(() => (this.#isRunning = false));
+  #leave(slot: Slot<T>): void {
+    if (!this.#slots.delete(slot) || this.#slots.size > 0) return;
+    this.#running?.stop();
+    this.#running = undefined;
   }
 
-  async #runWhileStale(): Promise<void> {
-    while (this.#isStale && this.#observers.size > 0) {
-      this.#isStale = false;
-      try {
-        const value = await this.#run();
-        if (this.#observers.size === 0) return;
-        this.#current = value;
-        for (const o of this.#observers) o.next?.(value);
-      } catch (e) {
-        this.#fail(e);
-      }
-    }
-  }
-
-  async #run(): Promise<T> {
-    const { connection } = this.#session.live ?? (await this.#session.open());
-    const handle = this.#session.newHandle();
-    const view = new View(this.#session, this.#collections, connection, handle, "live", false);
-    const before = this.#handle;
-    this.#session.watchers.set(handle, () => this.#refresh());
-    this.#handle = handle;
-    try {
-      const value = await this.#query(view);
-      await connection.call<"watch">({ op: "watch", handle });
-      return value;
-    } finally {
-      view.finish();
-      if (before !== undefined) this.#end(before);
-      if (this.#observers.size === 0) this.#release();
-    }
-  }
-
-  #release(): void {
-    if (this.#handle !== undefined) this.#end(this.#handle);
-    this.#handle = undefined;
-  }
-
-  #end(handle: number): void {
-    this.#session.watchers.delete(handle);
-    try {
-      this.#session.live?.connection.call<"end">({ op: "end", handle }).catch(() => undefined);
-    } catch {
-      // the database is closed, and with it every handle
+  #emit(value: T): void {
+    this.#current = value;
+    this.#hasValue = true;
+    const slots = [...this.#slots]; // whoever comes meanwhile is told on coming
+    for (const slot of slots) {
+      if (this.#slots.has(slot)) callBack(() => slot.observer.next?.(value));
     }
   }
 
   #fail(e: unknown): void {
     this.#error = e;
-    const observers = [...this.#observers];
-    this.#observers.clear();
+    this.#running = undefined;
+    const slots = [...this.#slots];
+    this.#slots.clear();
+    for (const { observer } of slots) callBack(() => observer.error?.(e));
+  }
+}
+
+/** Runs the query again and again until it is stopped or fails. Once stopped it emits nothing any more. */
+class Running<T, C extends Declarations> {
+  readonly #session: Session;
+  readonly #collections: C;
+  readonly #query: (view: View<C>) => Promise<T>;
+  readonly #output: Required<Observer<T>>;
+  readonly #databaseEnded = (error: unknown): void => this.#fail(error);
+  /** What is read is watched, or about to be. */
+  #view: View<C> | undefined;
+  #isBusy = false;
+  #isStale = false;
+  #isStopped = false;
+
+  constructor(session: Session, collections: C, query: (view: View<C>) => Promise<T>, output: Required<Observer<T>>) {
+    this.#session = session;
+    this.#collections = collections;
+    this.#query = query;
+    this.#output = output;
+    session.endings.add(this.#databaseEnded);
+  }
+
+  /** One run at a time; what is touched during a run is caught by the next. */
+  refresh(): void {
+    this.#isStale = true;
+    if (!this.#isBusy) void this.#runWhileStale();
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#session.endings.delete(this.#databaseEnded);
+    if (!this.#isBusy) this.#release();
+  }
+
+  async #runWhileStale(): Promise<void> {
+    this.#isBusy = true;
+    while (this.#isStale && !this.#isStopped) {
+      this.#isStale = false;
+      try {
+        const value = await this.#run();
+        if (!this.#isStopped) this.#output.next(value);
+      } catch (e) {
+        this.#fail(e);
+      }
+    }
+    // In one step with the loop's last look: what is touched from here on starts a new one.
+    this.#isBusy = false;
+    if (this.#isStopped) this.#release();
+  }
+
+  async #run(): Promise<T> {
     this.#release();
-    for (const o of observers) o.error?.(e);
+    // The query begins in the same tick as the view, so that its first reads travel with the view's opening.
+    const { view, value } = await this.#session.enter(async (connection) => {
+      const opened = this.#openView(connection);
+      return { view: opened, value: this.#query(opened) };
+    });
+    try {
+      const result = await value;
+      await view.watch();
+      return result;
+    } finally {
+      view.finish();
+    }
+  }
+
+  #openView(connection: Connection): View<C> {
+    const handle = this.#session.newHandle();
+    this.#session.watchers.set(handle, () => this.refresh());
+    this.#view = new View(this.#session, this.#collections, connection, handle, "live", false);
+    return this.#view;
+  }
+
+  #fail(e: unknown): void {
+    if (this.#isStopped) return;
+    this.stop();
+    this.#output.error(e);
+  }
+
+  #release(): void {
+    if (!this.#view) return;
+    this.#session.watchers.delete(this.#view.handle);
+    this.#view.release();
+    this.#view = undefined;
   }
 }

@@ -1,21 +1,17 @@
-import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
+import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeIndexKey, encodeKey, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
 import { tablePrefix } from "../codec/record.ts";
+import type { StoredCollection, StoredIndex } from "../codec/schema.ts";
 import { unpackValues } from "../codec/values.ts";
-import type { ScanAnswer } from "../protocol/messages.ts";
+import type { KeyRange, ScanAnswer, ScanRequest } from "../protocol/messages.ts";
+import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
 import { abortable, type Source } from "./source.ts";
 import type { ReadOptions } from "./types.ts";
 
 /** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
 const answerBytes = 1024 * 1024;
-
-/** Bounds within one table, as encoded keys without the table. */
-interface Bounds {
-  readonly from: ByteKey;
-  readonly to: ByteKey | undefined;
-}
 
 /** What a query ranges over, resolved when it runs, since table numbers are known only once the database is open. */
 export interface QueryTarget {
@@ -26,7 +22,8 @@ export interface QueryTarget {
 }
 
 interface Shape {
-  readonly bounds: Bounds;
+  /** Within one table: encoded keys without the table. */
+  readonly bounds: KeyRange;
   readonly reverse: boolean;
   readonly limit: number | undefined;
 }
@@ -77,8 +74,7 @@ export class Query<T, K> {
   startsWith(
     prefix: K extends string ? string : K extends readonly unknown[] ? readonly unknown[] : never,
   ): Query<T, K> {
-    const from =
-      typeof prefix === "string" ? stringPrefix(prefix) : tuplePrefix(prefix as readonly unknown[], this.#where());
+    const from = this.#encodePrefix(prefix);
     return this.#within({ from, to: prefixEnd(from) });
   }
 
@@ -92,8 +88,8 @@ export class Query<T, K> {
     return new Query(this.#target, { ...this.#shape, limit: n });
   }
 
-  toArray(options: ReadOptions = {}): Promise<T[]> {
-    return abortable(this.#read(this.#shape, options.signal), options.signal);
+  toArray({ signal }: ReadOptions = {}): Promise<T[]> {
+    return abortable(signal, () => this.#target.source.enter((connection) => this.#read(connection, signal)));
   }
 
   async first(options: ReadOptions = {}): Promise<T | undefined> {
@@ -106,42 +102,48 @@ export class Query<T, K> {
   }
 
   /** How many records; counted in the index, without reading them. */
-  async count(options: ReadOptions = {}): Promise<number> {
-    const connection = await this.#target.source.connect();
-    const range = this.#range(this.#shape.bounds);
-    const n = connection.call<"count">({ op: "count", handle: this.#target.source.handle, ...range });
-    return Math.min(await abortable(n, options.signal), this.#shape.limit ?? Infinity);
+  async count({ signal }: ReadOptions = {}): Promise<number> {
+    const { source } = this.#target;
+    const n = await abortable(signal, () =>
+      source.enter((connection) =>
+        connection.call<"count">({ op: "count", handle: source.handle, ...this.#range(), ...this.#records() }),
+      ),
+    );
+    return Math.min(n, this.#shape.limit ?? Infinity);
   }
 
-  async #read({ bounds, reverse, limit }: Shape, signal: AbortSignal | undefined): Promise<T[]> {
+  async #read(connection: Connection, signal: AbortSignal | undefined): Promise<T[]> {
     const { source } = this.#target;
-    const connection = await source.connect();
-    const records = this.#target.index === undefined ? undefined : this.#stored().table;
+    const { reverse, limit } = this.#shape;
+    const records = this.#records();
     const all: T[] = [];
     let { handle } = source;
-    let range: Bounds | undefined = this.#range(bounds);
-    while (range && all.length < (limit ?? Infinity)) {
-      signal?.throwIfAborted();
-      const left: number | undefined = limit === undefined ? undefined : limit - all.length;
-      const answer: ScanAnswer = await connection.call<"scan">({
-        op: "scan",
-        handle,
-        ...range,
-        reverse,
-        records,
-        limit: left,
-        maxBytes: answerBytes,
-      });
-      for (const value of unpackValues(answer.values)) all.push(value as T);
-      range = answer.rest;
-      handle = answer.handle;
+    let range: KeyRange | undefined = this.#range();
+    try {
+      while (range && all.length < (limit ?? Infinity)) {
+        signal?.throwIfAborted();
+        const left: number | undefined = limit === undefined ? undefined : limit - all.length;
+        const answer: ScanAnswer = await connection.call<"scan">({
+          op: "scan",
+          handle,
+          ...range,
+          ...records,
+          reverse,
+          limit: left,
+          maxBytes: answerBytes,
+        });
+        range = answer.rest;
+        handle = answer.handle;
+        for (const value of unpackValues(answer.values)) all.push(value as T);
+      }
+    } finally {
+      // Read at the head in several parts: the worker kept a view open for us.
+      if (handle !== source.handle) connection.call<"end">({ op: "end", handle }).catch(() => undefined);
     }
-    // Read at the head in several parts: the worker kept a view open for us.
-    if (handle !== source.handle) void connection.call<"end">({ op: "end", handle });
     return all;
   }
 
-  #within(bounds: Bounds): Query<T, K> {
+  #within(bounds: KeyRange): Query<T, K> {
     const { from, to } = this.#shape.bounds;
     const narrower = {
       from: bounds.from > from ? bounds.from : from,
@@ -154,27 +156,44 @@ export class Query<T, K> {
     return this.#target.index === undefined ? encodeKey(key, this.#where()) : encodeIndexKey(key, this.#where());
   }
 
+  #encodePrefix(prefix: unknown): ByteKey {
+    if (typeof prefix === "string") return stringPrefix(prefix);
+    if (Array.isArray(prefix)) return tuplePrefix(prefix, this.#where());
+    const where = this.#where();
+    throw new TidemarkError(
+      "KEY_INVALID",
+      `startsWith on ${where} takes a string or the first parts of a compound key, not a value of type ${typeof prefix}`,
+      { where, path: where },
+    );
+  }
+
   #where(): string {
     const { collection, index } = this.#target;
     return index === undefined ? collection : `${collection}.${index}`;
   }
 
-  #stored(): ReturnType<Source["session"]["stored"]> {
+  #stored(): StoredCollection {
     return this.#target.source.session.stored(this.#target.collection);
   }
 
-  #range({ from, to }: Bounds): { from: ByteKey; to: ByteKey | undefined } {
-    const prefix = tablePrefix(this.#table());
+  #storedIndex(): StoredIndex | undefined {
+    const { collection, index } = this.#target;
+    if (index === undefined) return undefined;
+    const { indexes } = this.#stored();
+    if (Object.hasOwn(indexes, index)) return indexes[index];
+    throw unknownIndex(collection, index);
+  }
+
+  #range(): KeyRange {
+    const { from, to } = this.#shape.bounds;
+    const prefix = tablePrefix((this.#storedIndex() ?? this.#stored()).table);
     return { from: byteKey(prefix + from), to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to) };
   }
 
-  #table(): TableId {
-    const stored = this.#stored();
-    const { collection, index } = this.#target;
-    if (index === undefined) return stored.table;
-    const found = stored.indexes[index];
-    if (found) return found.table;
-    throw unknownIndex(collection, index);
+  /** How entries of an index lead to records; the same for all parts of a scan. */
+  #records(): Pick<ScanRequest, "records" | "whole"> {
+    const index = this.#storedIndex();
+    return { records: index && this.#stored().table, whole: index?.multi === true ? this.#range() : undefined };
   }
 }
 

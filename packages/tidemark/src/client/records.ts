@@ -1,87 +1,126 @@
-/** Records on their way out: values encoded once, keys extracted by the stored schema. */
-import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
+/** Records on their way out: taken as they are when the call is made, their keys extracted by the stored schema. */
+import { type ByteKey, byteKey } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
-import { encodeKey, prefixEnd } from "../codec/key.ts";
 import { extractIndexKeys, extractKey } from "../codec/path.ts";
 import { tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "../codec/record.ts";
 import type { StoredCollection } from "../codec/schema.ts";
-import { encodeValue } from "../codec/value.ts";
+import { decodeValue, encodeValue } from "../codec/value.ts";
 
 interface BlobLike {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
-export type BlobBytes = ReadonlyMap<object, Uint8Array>;
+type BlobBytes = ReadonlyMap<object, Uint8Array>;
 
-/** Encoded writes, or the blobs that have to be read first. */
-export type EncodedWrites =
-  | { readonly writes: Uint8Array<ArrayBuffer>; readonly keys: readonly ByteKey[] }
-  | { readonly unread: readonly BlobLike[] };
+/** Whole records of one call. What the caller does to them after the call does not matter. */
+export class RecordBatch {
+  readonly #collection: string;
+  readonly #kind: Exclude<WriteKind, "delete">;
+  readonly #count: number;
+  /** The values encoded, one after the other, and where each ends; once blobs are read if there are any. */
+  readonly #bytes: ByteWriter;
+  readonly #ends: number[] = [];
+  /** The records themselves while they are the caller's unchanged ones, or copies of our own. */
+  #records: readonly unknown[] | undefined;
+  readonly #hasBlobs: boolean;
 
-/** Encodes whole records as one batch of writes. Bad input throws before anything is sent. */
-export function encodeRecords(
-  name: string,
-  stored: StoredCollection,
-  kind: Exclude<WriteKind, "delete">,
-  values: readonly unknown[],
-  blobs: BlobBytes | undefined,
-): EncodedWrites {
-  const out = new ByteWriter(256 + values.length * 128);
-  const payload = new ByteWriter(512);
-  const prefix = tablePrefix(stored.table);
-  const indexes = Object.entries(stored.indexes).map(([index, { table, path, multi }]) => ({
-    prefix: tablePrefix(table),
-    where: `${name}.${index}`,
-    spec: { path, multi },
-  }));
-  const keys: ByteKey[] = [];
-  const unread: BlobLike[] = [];
-  values.forEach((value, position) => {
-    const where = values.length === 1 ? name : `${name}[${position}]`;
-    if (typeof value !== "object" || value === null) throw notARecord(where, value);
-    const key = byteKey(prefix + extractKey(value, stored.key, where));
-    const entries: ByteKey[] = [];
-    for (const { prefix: of, where: at, spec } of indexes) {
-      for (const k of extractIndexKeys(value, spec, at)) entries.push(byteKey(of + k));
-    }
-    payload.reset();
-    writeRecordHead(payload, entries);
-    unread.push(...(encodeValue(value, payload, where, blobs) as readonly BlobLike[]));
-    writeWriteHead(out, kind, key, payload.length);
-    out.bytes(payload.written());
-    keys.push(key);
-  });
-  return unread.length > 0 ? { unread } : { writes: out.finish(), keys };
+  /** @throws VALUE_UNSUPPORTED naming the place of what cannot be stored. */
+  constructor(collection: string, kind: Exclude<WriteKind, "delete">, records: readonly unknown[]) {
+    this.#collection = collection;
+    this.#kind = kind;
+    this.#count = records.length;
+    this.#bytes = new ByteWriter(256 + records.length * 128);
+    records.forEach((record, i) => {
+      if (typeof record !== "object" || record === null) throw notARecord(this.#place(i), record);
+    });
+    this.#hasBlobs = this.#encode(records, undefined).length > 0;
+    this.#records = this.#hasBlobs ? structuredClone(records) : records;
+  }
+
+  /** Whether `readBlobs` comes before `writes`. */
+  get hasBlobs(): boolean {
+    return this.#hasBlobs;
+  }
+
+  async readBlobs(): Promise<void> {
+    const blobs = this.#encode(this.#records!, undefined);
+    const read = blobs.map(async (b) => [b, new Uint8Array(await b.arrayBuffer())] as const);
+    this.#encode(this.#records!, new Map(await Promise.all(read)));
+  }
+
+  /** From here on the caller may change its records. */
+  release(): void {
+    if (!this.#hasBlobs) this.#records = undefined;
+  }
+
+  /** The batch of writes for the engine. @throws KEY_INVALID naming the place. */
+  writes(stored: StoredCollection): Uint8Array<ArrayBuffer> {
+    const records = this.#records ?? this.#decoded();
+    const bytes = this.#bytes.written();
+    const out = new ByteWriter(bytes.length + records.length * 64 + 256);
+    const head = new ByteWriter(256);
+    const prefix = tablePrefix(stored.table);
+    const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
+    records.forEach((record, i) => {
+      const where = this.#place(i);
+      const key = byteKey(prefix + extractKey(record, stored.key, where));
+      const entries: ByteKey[] = [];
+      for (const { index, prefix: of } of indexes) {
+        for (const k of extractIndexKeys(record, index, where)) entries.push(byteKey(of + k));
+      }
+      head.reset();
+      writeRecordHead(head, entries);
+      const value = bytes.subarray(this.#start(i), this.#ends[i]);
+      writeWriteHead(out, this.#kind, key, head.length + value.length);
+      out.bytes(head.written());
+      out.bytes(value);
+    });
+    return out.finish();
+  }
+
+  #encode(records: readonly unknown[], blobs: BlobBytes | undefined): readonly BlobLike[] {
+    const unread: BlobLike[] = [];
+    this.#bytes.reset();
+    records.forEach((record, i) => {
+      unread.push(...encodeValue(record, this.#bytes, this.#place(i), blobs));
+      this.#ends[i] = this.#bytes.length;
+    });
+    return unread;
+  }
+
+  #decoded(): unknown[] {
+    const bytes = this.#bytes.written();
+    return this.#ends.map((end, i) => decodeValue(bytes.subarray(this.#start(i), end)));
+  }
+
+  #start(i: number): number {
+    return i === 0 ? 0 : this.#ends[i - 1]!;
+  }
+
+  /** Names a record in errors. */
+  #place(i: number): string {
+    return this.#count === 1 ? this.#collection : `${this.#collection}[${i}]`;
+  }
 }
 
-export function encodeDeletes(keys: readonly ByteKey[]): Uint8Array<ArrayBuffer> {
+export function encodeDeletes(keys: readonly ByteKey[], { table }: StoredCollection): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(64 * keys.length);
-  for (const key of keys) writeWriteHead(out, "delete", key, 0);
+  const prefix = tablePrefix(table);
+  for (const key of keys) writeWriteHead(out, "delete", byteKey(prefix + key), 0);
   return out.finish();
 }
 
-export const recordKey = (name: string, stored: StoredCollection, key: unknown): ByteKey =>
-  byteKey(tablePrefix(stored.table) + encodeKey(key, name));
-
-/** All keys of a table from the least to the greatest that begin with `prefix`. */
-export const keysUnder = (table: TableId, prefix: ByteKey): { from: ByteKey; to: ByteKey | undefined } => {
-  const from = byteKey(tablePrefix(table) + prefix);
-  return { from, to: prefixEnd(from) };
-};
-
-export async function readBlobs(blobs: readonly BlobLike[]): Promise<BlobBytes> {
-  const read = await Promise.all(blobs.map(async (b) => [b, new Uint8Array(await b.arrayBuffer())] as const));
-  return new Map(read);
+/** A copy of what a caller may change meanwhile. @throws VALUE_UNSUPPORTED where it cannot be stored. */
+export function snapshotOf<T>(value: T, where: string): T {
+  encodeValue(value, new ByteWriter(512), where);
+  return structuredClone(value);
 }
 
-function notARecord(where: string, value: unknown): TidemarkError {
-  return new TidemarkError(
-    "VALUE_UNSUPPORTED",
-    `${where} is ${value === null ? "null" : typeof value}; a record is an object`,
-    {
-      where,
-      path: where,
-      type: value === null ? "null" : typeof value,
-    },
-  );
+export function notARecord(where: string, value: unknown): TidemarkError {
+  const type = value === null ? "null" : typeof value;
+  return new TidemarkError("VALUE_UNSUPPORTED", `${where} is ${type}; a record is an object`, {
+    where,
+    path: where,
+    type,
+  });
 }

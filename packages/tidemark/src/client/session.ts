@@ -1,9 +1,12 @@
-/** One open database handle of a page: its link to the host, the stored schema, and who listens. */
-import { TidemarkError } from "../base/errors.ts";
+/** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
 import { Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
+import { Line } from "./line.ts";
+import { callBack } from "./report.ts";
+import type { Step } from "./source.ts";
 
 export interface SessionOptions {
   readonly name: string;
@@ -22,31 +25,84 @@ export interface DatabaseEvents {
   error: TidemarkError;
 }
 
-/** An open link. */
-export interface Live {
+interface Open {
   readonly connection: Connection;
   readonly link: HostLink;
+  /** Resolves when the database ended under us. */
+  readonly ended: Promise<TidemarkError>;
 }
+
+const maxSchemaRetries = 10;
 
 export class Session {
   readonly options: SessionOptions;
-  #opening: Promise<Live> | undefined;
-  #live: Live | undefined;
+  readonly #line = new Line();
+  /** Calls that `close` waits for. */
+  readonly #underWay = new Set<Promise<unknown>>();
+  #opening: Promise<void> | undefined;
+  #open: Open | undefined;
+  /** Why the last opening failed. */
+  #failure: unknown;
   #catalog: Catalog | undefined;
-  #ended: TidemarkError | undefined;
+  /** Set once no further call is taken. */
+  #refusal: TidemarkError | undefined;
+  #closing: Promise<void> | undefined;
   #lastHandle = 0;
   readonly #listeners = new Map<keyof DatabaseEvents, Set<(payload: never) => void>>();
   /** Live queries by the handle they watch. */
   readonly watchers: Map<number, () => void> = new Map();
+  /** Live queries that run; they end with the database. */
+  readonly endings: Set<(error: TidemarkError) => void> = new Set();
 
   constructor(options: SessionOptions) {
     this.options = options;
   }
 
-  /** The open link where there is one: then calls need not wait. */
-  get live(): Live | undefined {
-    if (this.#ended) throw this.#ended;
-    return this.#live;
+  /** Runs `step` when it is its turn among the calls on this database handle, opening the database if need be. */
+  enter<T>(step: Step<T>): Promise<T> {
+    return this.#admit(() => this.#line.enter(async () => step(this.#connected())));
+  }
+
+  /** As `enter`; what is called later waits until `work` is done. */
+  hold<T>(work: Step<T>): Promise<T> {
+    return this.#admit(() => this.#line.hold(async () => work(this.#connected())));
+  }
+
+  /** Opens on the first call; later calls share it. A failed opening may be tried again. */
+  open(): Promise<void> {
+    if (this.#refusal) return Promise.reject(this.#refusal);
+    // What is called meanwhile waits in line.
+    this.#opening ??= this.#line.hold(() => this.#connect());
+    return this.#opening;
+  }
+
+  /**
+   * Runs `step`, which takes keys from records, under the stored schema; again each time that this changed meanwhile.
+   * What is called later than a step that has to run again waits for it.
+   */
+  async underSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
+    try {
+      return await step(this.catalog.epoch);
+    } catch (e) {
+      if (!isSchemaChange(e)) throw e;
+      return this.#line.holdNow(() => this.#underNextSchema(connection, step));
+    }
+  }
+
+  async #underNextSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      await this.refreshCatalog(connection);
+      try {
+        return await step(this.catalog.epoch);
+      } catch (e) {
+        if (!isSchemaChange(e) || attempt >= maxSchemaRetries) throw e;
+      }
+    }
+  }
+
+  /** Fetches the stored schema after something was refused because it changed. */
+  async refreshCatalog(connection: Connection): Promise<void> {
+    this.#adopt(await connection.call({ op: "catalog" }));
   }
 
   get catalog(): Catalog {
@@ -54,58 +110,21 @@ export class Session {
     return this.#catalog;
   }
 
+  /** @throws UNKNOWN_NAME */
+  stored(name: string): StoredCollection {
+    const { collections } = this.catalog;
+    if (Object.hasOwn(collections, name)) return collections[name]!;
+    throw new TidemarkError("UNKNOWN_NAME", `There is no collection '${name}'`, { collection: name });
+  }
+
   newHandle(): number {
     return ++this.#lastHandle;
   }
 
-  stored(name: string): StoredCollection {
-    const stored = this.catalog.collections[name];
-    if (stored) return stored;
-    throw new TidemarkError("UNKNOWN_NAME", `There is no collection '${name}'`, { collection: name });
-  }
-
-  /** Opens on the first call; later calls share it. A failed opening may be tried again. */
-  open(): Promise<Live> {
-    if (this.#ended) return Promise.reject(this.#ended);
-    this.#opening ??= this.#open().catch((e: unknown) => {
-      this.#opening = undefined;
-      throw e;
-    });
-    return this.#opening;
-  }
-
-  async #open(): Promise<Live> {
-    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = this.options;
-    const link = await this.options.link();
-    const request = { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes };
-    try {
-      const opened = await link.surface.open(request, (event) => this.#receive(event));
-      if (!opened.ok) throw errorOf(opened.error);
-      this.#catalog ??= opened.catalog;
-    } catch (e) {
-      link.dispose();
-      throw e;
-    }
-    const live = { connection: new Connection(link.surface), link };
-    this.#live = live;
-    void link.ended.then((error) => this.#end(error));
-    return live;
-  }
-
-  /** Fetches the stored schema after a write was refused because it changed. */
-  async refreshCatalog(connection: Connection): Promise<void> {
-    this.#catalog = await connection.callNow({ op: "catalog" });
-  }
-
-  async close(): Promise<void> {
-    if (this.#ended) return;
-    const live = this.#opening && (await this.#opening.catch(() => undefined));
-    this.#ended = closedError("closed");
-    if (!live) return;
-    await live.connection.idle();
-    await live.link.surface.close();
-    live.link.dispose();
-    live.connection.fail(this.#ended);
+  /** Takes no further call, waits for those made before, and lets go. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   on<E extends keyof DatabaseEvents>(event: E, listener: (payload: DatabaseEvents[E]) => void): () => void {
@@ -115,16 +134,92 @@ export class Session {
     return () => listeners.delete(listener);
   }
 
-  #receive(event: HostEvent): void {
+  #admit<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#refusal) return Promise.reject(this.#refusal);
+    if (!this.#open) this.open().catch(() => undefined); // the call itself tells why it failed
+    const done = call();
+    const settled: Promise<unknown> = done.then(noop, noop).finally(() => this.#underWay.delete(settled));
+    this.#underWay.add(settled);
+    return done;
+  }
+
+  #connected(): Connection {
+    if (this.#open) return this.#open.connection;
+    throw this.#failure;
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.#openLink(await this.options.link());
+    } catch (e) {
+      this.#failure = e;
+      this.#opening = undefined;
+      throw e;
+    }
+  }
+
+  async #openLink(link: HostLink): Promise<void> {
+    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = this.options;
+    const request = { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes };
+    const connection = new Connection(link.surface);
+    let end: (error: TidemarkError) => void = noop;
+    const ended = new Promise<TidemarkError>((resolve) => (end = resolve));
+    let early: TidemarkError | undefined;
+    const over = (error: TidemarkError): void => {
+      early ??= error;
+      end(error);
+      connection.fail(error);
+      link.dispose();
+      if (this.#open) this.#end(error);
+    };
+    try {
+      const opened = await link.surface.open(request, (event) => {
+        if (event.type === "closed") over(closedError(event.reason));
+        else this.#receive(event);
+      });
+      if (!opened.ok) throw errorOf(opened.error);
+      if (early) throw early;
+      if (opened.catalog) this.#adopt(opened.catalog);
+    } catch (e) {
+      link.dispose();
+      throw e;
+    }
+    this.#open = { connection, link, ended };
+    void link.ended.then(over);
+  }
+
+  async #close(): Promise<void> {
+    if (this.#refusal) return;
+    const error = closedError("closed");
+    this.#refusal = error;
+    this.#endLiveQueries(error);
+    await this.#opening?.catch(noop);
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    if (!this.#open) return;
+    const { connection, link, ended } = this.#open;
+    try {
+      await connection.idle();
+      const closed = await Promise.race([ended, link.surface.close()]);
+      // Where it ended by itself meanwhile, the calls it did not answer have failed; it is closed all the same.
+      if ("ok" in closed && !closed.ok) throw errorOf(closed.error);
+    } finally {
+      connection.fail(error);
+      link.dispose();
+    }
+  }
+
+  /** Accepts only a newer schema: messages about it may overtake one another. */
+  #adopt(catalog: Catalog): void {
+    if (!this.#catalog || catalog.epoch > this.#catalog.epoch) this.#catalog = catalog;
+  }
+
+  #receive(event: Exclude<HostEvent, { type: "closed" }>): void {
     switch (event.type) {
       case "touched":
         for (const handle of event.handles) this.watchers.get(handle)?.();
         return;
       case "catalog":
-        this.#catalog = event.catalog;
-        return;
-      case "closed":
-        this.#end(closedError(event.reason));
+        this.#adopt(event.catalog);
         return;
       case "error":
         this.#emit("error", errorOf(event.error));
@@ -133,18 +228,31 @@ export class Session {
     }
   }
 
+  /** The database ended under us. */
   #end(error: TidemarkError): void {
-    if (this.#ended) return;
-    this.#ended = error;
-    this.#live?.connection.fail(error);
-    this.#live?.link.dispose();
+    this.#line.fail(error);
+    if (this.#refusal) return;
+    this.#refusal = error;
+    this.#endLiveQueries(error);
     const { reason } = error.details;
     this.#emit("closed", { reason: typeof reason === "string" ? reason : error.message });
   }
 
-  #emit<E extends keyof DatabaseEvents>(event: E, payload: DatabaseEvents[E]): void {
-    for (const listener of this.#listeners.get(event) ?? []) (listener as (p: DatabaseEvents[E]) => void)(payload);
+  #endLiveQueries(error: TidemarkError): void {
+    for (const end of this.endings) end(error);
   }
+
+  #emit<E extends keyof DatabaseEvents>(event: E, payload: DatabaseEvents[E]): void {
+    for (const listener of this.#listeners.get(event) ?? []) {
+      callBack(() => (listener as (p: DatabaseEvents[E]) => void)(payload));
+    }
+  }
+}
+
+const noop = (): void => undefined;
+
+export function isSchemaChange(e: unknown): boolean {
+  return isTidemarkError(e, "CONFLICT") && e.details["by"] === "schema";
 }
 
 const closedError = (reason: string): TidemarkError =>

@@ -1,17 +1,25 @@
 /** Where reads go: the head, a read view, or a transaction. */
-import { TidemarkError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
 import type { Session } from "./session.ts";
 
+/** A step of a call: its first requests are made before it returns. */
+export type Step<T> = (connection: Connection) => Promise<T>;
+
 export interface Source {
   readonly session: Session;
-  /** Opens the database if need be. @throws what says that this source can no longer be read. */
-  connect(): Promise<Connection> | Connection;
   /** 0: the head. */
   readonly handle: number;
+  /** Runs `step` when it is its turn among the calls made here. Rejects where this can no longer be used. */
+  enter<T>(step: Step<T>): Promise<T>;
 }
 
-export class HeadSource implements Source {
+export interface WritableSource extends Source {
+  /** As `enter`; what is called here later waits until `work` is done. */
+  hold<T>(work: Step<T>): Promise<T>;
+}
+
+/** The newest state, call by call. Its calls are in line with all others of the database handle. */
+export class HeadSource implements WritableSource {
   readonly session: Session;
   readonly handle = 0;
 
@@ -19,22 +27,24 @@ export class HeadSource implements Source {
     this.session = session;
   }
 
-  connect(): Promise<Connection> | Connection {
-    const { live } = this.session;
-    return live ? live.connection : this.session.open().then((l) => l.connection);
+  enter<T>(step: Step<T>): Promise<T> {
+    return this.session.enter(step);
+  }
+
+  hold<T>(work: Step<T>): Promise<T> {
+    return this.session.hold(work);
   }
 }
 
 /** Rejects with the signal's reason when it aborts first. */
-export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  if (signal.aborted) return Promise.reject(reasonOf(signal));
+export async function abortable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  if (!signal) return work();
+  signal.throwIfAborted();
   return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(reasonOf(signal));
+    const abort = (): void => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    void work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", abort));
   });
 }
-
-const reasonOf = (signal: AbortSignal): Error =>
-  signal.reason instanceof Error ? signal.reason : new TidemarkError("CLOSED", "The call was aborted");

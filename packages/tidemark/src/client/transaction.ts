@@ -1,9 +1,11 @@
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
-import { Collection, isSchemaChange, type Sink } from "./collection.ts";
+import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
-import type { Session } from "./session.ts";
-import type { Source } from "./source.ts";
+import { invalid } from "./declare.ts";
+import { Line } from "./line.ts";
+import { isSchemaChange, type Session } from "./session.ts";
+import type { Step, WritableSource } from "./source.ts";
 import type { Declarations } from "./types.ts";
 
 export interface TransactionOptions {
@@ -46,11 +48,13 @@ export function declared<C extends Declarations, N extends keyof C & string>(col
   throw new TidemarkError("UNKNOWN_NAME", `Collection '${name}' is not declared`, { collection: name });
 }
 
-export class TransactionSource implements Source {
+/** Where a transaction's calls go. They are in line among themselves, not with those on the database handle. */
+export class TransactionSource implements WritableSource {
   readonly session: Session;
   readonly handle: number;
   readonly #connection: Connection;
-  #finished = false;
+  readonly #line = new Line();
+  #isFinished = false;
 
   constructor(session: Session, connection: Connection, handle: number) {
     this.session = session;
@@ -58,57 +62,66 @@ export class TransactionSource implements Source {
     this.handle = handle;
   }
 
-  connect(): Connection {
-    if (!this.#finished) return this.#connection;
+  enter<T>(step: Step<T>): Promise<T> {
+    return this.#line.enter(async () => step(this.connection));
+  }
+
+  hold<T>(work: Step<T>): Promise<T> {
+    return this.#line.hold(async () => work(this.connection));
+  }
+
+  /** @throws TRANSACTION_INVALID when it has ended. */
+  get connection(): Connection {
+    if (!this.#isFinished) return this.#connection;
     throw new TidemarkError(
       "TRANSACTION_INVALID",
       "This transaction has ended; its body must await everything it does",
-      {
-        why: "finished",
-      },
+      { why: "finished" },
     );
   }
 
   finish(): void {
-    this.#finished = true;
+    this.#isFinished = true;
   }
 }
 
 /** Runs `body` in a transaction, again after each conflict. */
 export async function runTransaction<R>(
   session: Session,
+  connection: Connection,
   options: TransactionOptions,
   body: (source: TransactionSource, sink: Sink, attempt: number) => Promise<R>,
 ): Promise<R> {
   const { isolation = "serializable", durability = session.options.durability, tag = "", signal } = options;
-  const { connection } = session.live ?? (await session.open());
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
     const handle = session.newHandle();
     const source = new TransactionSource(session, connection, handle);
-    const begun = connection.call<"begin">({
-      op: "begin",
-      handle,
-      kind: "transaction",
-      isolation,
-      fresh: false,
-      attempt,
-    });
-    // A first attempt's opening travels with the body's first call; a retry waits for its turn.
-    if (attempt > 0) await begun;
-    else begun.catch(() => undefined);
+    // The schema that holds when the body begins: should it change meanwhile, the commit is refused and the body
+    // runs again, for it may have taken keys from records by both.
+    const { epoch } = session.catalog;
     let committing = false;
     try {
+      const begun = connection.call<"begin">({
+        op: "begin",
+        handle,
+        kind: "transaction",
+        isolation,
+        fresh: false,
+        attempt,
+      });
+      begun.catch(() => undefined);
+      // A first attempt's opening travels with the body's first call; a retry waits for its turn.
+      if (attempt > 0) await begun;
       const result = await body(source, stagingSink(source, options), attempt);
       await begun;
       signal?.throwIfAborted();
-      const { epoch } = session.catalog;
       source.finish();
       committing = true;
       await connection.call<"commit">({ op: "commit", handle, epoch, durability, tag });
       return result;
     } catch (e) {
-      if (!(e instanceof TidemarkError) || e.code !== "CONFLICT" || !committing) throw e;
+      if (!isTidemarkError(e, "CONFLICT") || !committing) throw e;
       if (attempt >= maxRetries) throw exhausted(e, attempt);
       if (isSchemaChange(e)) await session.refreshCatalog(connection);
     } finally {
@@ -129,30 +142,46 @@ function exhausted(e: TidemarkError, attempts: number): TidemarkError {
 
 /** Writes within a transaction: staged in the worker, seen by the transaction's own reads, committed at its end. */
 function stagingSink(source: TransactionSource, { mode }: TransactionOptions): Sink {
-  const writable = (): void => {
-    if (mode !== "readonly") return;
+  /** Where writes go, now. @throws TRANSACTION_INVALID */
+  const writable = (): Connection => {
+    if (mode !== "readonly") return source.connection;
     throw new TidemarkError("TRANSACTION_INVALID", "This transaction was opened with mode 'readonly'", {
       why: "readonly",
     });
   };
   const { handle, session } = source;
   const sink: Sink = {
-    write: (connection, writes, now) => {
-      writable();
-      source.connect();
-      const request = { op: "stage", handle, writes } as const;
-      return now ? connection.callNow<"stage">(request) : connection.call<"stage">(request);
-    },
-    clear: async (connection, collection) => {
-      writable();
+    write: async (_, encode) => writable().call<"stage">({ op: "stage", handle, writes: encode() }),
+    clear: async (collection) => {
+      const connection = writable();
       const { table } = session.stored(collection);
       const { durability } = session.options;
       await connection.call<"clear">({ op: "clear", handle, table, epoch: session.catalog.epoch, durability });
     },
-    atomically: (body) => {
+    atomically: async (_, body) => {
       writable();
-      return body(source, sink);
+      return body(handle, sink);
     },
   };
   return sink;
+}
+
+const checks: { readonly [O in keyof TransactionOptions]-?: readonly [(value: unknown) => boolean, string] } = {
+  isolation: [(v) => v === "serializable" || v === "snapshot", `"serializable" or "snapshot"`],
+  mode: [(v) => v === "readwrite" || v === "readonly", `"readwrite" or "readonly"`],
+  durability: [(v) => v === "relaxed" || v === "strict", `"relaxed" or "strict"`],
+  signal: [(v) => typeof (v as AbortSignal | null)?.throwIfAborted === "function", "an AbortSignal"],
+  tag: [(v) => typeof v === "string", "a string"],
+};
+
+/** @throws OPTIONS_INVALID naming the option. */
+export function checkTransactionOptions(options: TransactionOptions): void {
+  if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
+  for (const [option, value] of Object.entries(options) as [keyof TransactionOptions, unknown][]) {
+    if (!Object.hasOwn(checks, option)) {
+      throw new TidemarkError("OPTIONS_INVALID", `A transaction has no option '${option}'`, { option });
+    }
+    const [isValid, expected] = checks[option];
+    if (value !== undefined && !isValid(value)) throw invalid(option, value, expected);
+  }
 }

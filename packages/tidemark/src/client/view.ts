@@ -3,7 +3,7 @@ import type { HandleKind } from "../protocol/messages.ts";
 import { ReadableCollection } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { Session } from "./session.ts";
-import type { Source } from "./source.ts";
+import type { Source, Step } from "./source.ts";
 import { declared } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
 
@@ -14,6 +14,7 @@ export class View<C extends Declarations> {
   readonly #source: ViewSource;
   readonly #begun: Promise<{ readonly seq: number }>;
   #seq = 0;
+  #isReleased = false;
 
   constructor(
     session: Session,
@@ -46,6 +47,16 @@ export class View<C extends Declarations> {
     return new ReadableCollection<C[N]>(name, declared(this.#collections, name), this.#source);
   }
 
+  /** Number of its handle in the worker. */
+  get handle(): number {
+    return this.#source.handle;
+  }
+
+  /** Resolves when the worker watches what was read so far, to tell when a commit touches it. */
+  watch(): Promise<void> {
+    return this.#connection.call<"watch">({ op: "watch", handle: this.handle });
+  }
+
   /** Further reads through it fail with VIEW_RELEASED. */
   finish(): void {
     this.#source.finish();
@@ -53,9 +64,10 @@ export class View<C extends Declarations> {
 
   /** Lets the versions it held go. Idempotent. */
   release(): void {
-    if (this.#source.isFinished) return;
     this.finish();
-    this.#connection.call<"end">({ op: "end", handle: this.#source.handle }).catch(() => undefined);
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#connection.call<"end">({ op: "end", handle: this.handle }).catch(() => undefined);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -76,8 +88,9 @@ class ViewSource implements Source {
     this.handle = handle;
   }
 
-  connect(): Connection {
-    if (!this.isFinished) return this.#connection;
+  /** What a view reads stays as it is, so its calls need no order among others. */
+  async enter<T>(step: Step<T>): Promise<T> {
+    if (!this.isFinished) return step(this.#connection);
     throw new TidemarkError("VIEW_RELEASED", "This read view has been released; open a new one to read again");
   }
 

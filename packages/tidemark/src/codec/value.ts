@@ -117,6 +117,17 @@ export function isPlain(bytes: Uint8Array): boolean {
 }
 
 /**
+ * The JSON text within a value's bytes: of the value itself, or, where it is rich, of the `[skeleton, patches]` that
+ * `unpack` makes it from. `undefined` where attached bytes belong to it.
+ */
+export function jsonOf(bytes: Uint8Array): { readonly text: Uint8Array; readonly isRich: boolean } | undefined {
+  if (bytes[0] === plainKind) return { text: bytes.subarray(1), isRich: false };
+  const reader = new ByteReader(bytes, "value", 1);
+  const text = reader.take(reader.varint());
+  return reader.done ? { text, isRich: true } : undefined;
+}
+
+/**
  * The value that `encodeValue` wrote as exactly these bytes.
  * @throws TidemarkError CORRUPT when they are damaged; VALUE_UNSUPPORTED when this platform lacks a type they hold.
  */

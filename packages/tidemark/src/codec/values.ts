@@ -1,39 +1,61 @@
 /**
- * Many values as one message. Where all are plain they become one JSON array text, so that whoever receives them
- * decodes and parses once, not once a record; that is most of a scan's speed.
+ * Many values as one message. Nearly always they become one JSON array text, so that whoever receives them decodes
+ * and parses once, not once a record; that is most of a scan's speed. Rich values stand in it as `[skeleton, patches]`
+ * and are patched afterwards; only those with attached bytes have to travel one by one.
  */
-import { ByteWriter } from "../base/bytes.ts";
+import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
-import { decodeValue, isPlain } from "./value.ts";
+import { unpack } from "./unpack.ts";
+import { decodeValue, jsonOf } from "./value.ts";
 
 export type Values =
-  | { readonly form: "json"; readonly text: Uint8Array<ArrayBuffer>; readonly count: number }
+  /** One JSON array text. `kinds` says per value what it is; absent: all plain. */
+  | {
+      readonly form: "json";
+      readonly text: Uint8Array<ArrayBuffer>;
+      readonly count: number;
+      readonly kinds: Uint8Array<ArrayBuffer> | undefined;
+    }
   /** Encoded values one after the other; a length of `missing` stands for "not there". */
   | { readonly form: "mixed"; readonly bytes: Uint8Array<ArrayBuffer>; readonly lengths: Uint32Array<ArrayBuffer> };
+
+const plain = 0;
+const rich = 1;
+const absent = 2;
 
 const missing = 0xffff_ffff;
 const comma = 0x2c;
 const open = 0x5b;
 const close = 0x5d;
+const nullText: Uint8Array = new TextEncoder().encode("null");
 const decoder = new TextDecoder();
+const nothing = new ByteReader(new Uint8Array(0), "value");
 
 export function packValues(values: readonly (Uint8Array | undefined)[]): Values {
-  let sizeBytes = 2;
-  let plain = true;
-  for (const v of values) {
-    sizeBytes += v ? v.length : 0;
-    plain &&= v !== undefined && isPlain(v);
+  return asJson(values) ?? oneByOne(values);
+}
+
+/** `undefined` where a value has attached bytes. */
+function asJson(values: readonly (Uint8Array | undefined)[]): Values | undefined {
+  const out = new ByteWriter(values.reduce((n, v) => n + (v?.length ?? nullText.length) + 1, 2));
+  const kinds = new Uint8Array(values.length);
+  let allPlain = true;
+  out.u8(open);
+  for (const [i, value] of values.entries()) {
+    if (i > 0) out.u8(comma);
+    const json = value === undefined ? { text: nullText, isRich: false } : jsonOf(value);
+    if (json === undefined) return undefined;
+    out.bytes(json.text);
+    if (value === undefined) kinds[i] = absent;
+    else if (json.isRich) kinds[i] = rich;
+    allPlain &&= kinds[i] === plain;
   }
-  const out = new ByteWriter(sizeBytes + 8);
-  if (plain) {
-    out.u8(open);
-    values.forEach((v, i) => {
-      if (i > 0) out.u8(comma);
-      out.bytes(v!.subarray(1));
-    });
-    out.u8(close);
-    return { form: "json", text: out.finish(), count: values.length };
-  }
+  out.u8(close);
+  return { form: "json", text: out.finish(), count: values.length, kinds: allPlain ? undefined : kinds };
+}
+
+function oneByOne(values: readonly (Uint8Array | undefined)[]): Values {
+  const out = new ByteWriter(values.reduce((n, v) => n + (v?.length ?? 0), 16));
   const lengths = new Uint32Array(values.length);
   values.forEach((v, i) => {
     lengths[i] = v ? v.length : missing;
@@ -44,16 +66,26 @@ export function packValues(values: readonly (Uint8Array | undefined)[]): Values 
 
 /** The values, `undefined` where there was none. */
 export function unpackValues(packed: Values): unknown[] {
-  if (packed.form === "json") {
-    const values = JSON.parse(decoder.decode(packed.text)) as unknown[];
-    assert(values.length === packed.count, "as many values arrive as were sent");
-    return values;
+  return packed.form === "json" ? fromJson(packed) : fromParts(packed);
+}
+
+function fromJson({ text, count, kinds }: Extract<Values, { form: "json" }>): unknown[] {
+  const values = JSON.parse(decoder.decode(text)) as unknown[];
+  assert(values.length === count, "as many values arrive as were sent");
+  if (!kinds) return values;
+  for (let i = 0; i < values.length; i++) {
+    if (kinds[i] === rich) values[i] = unpack(values[i], nothing);
+    else if (kinds[i] === absent) values[i] = undefined;
   }
+  return values;
+}
+
+function fromParts({ bytes, lengths }: Extract<Values, { form: "mixed" }>): unknown[] {
   let at = 0;
-  return Array.from(packed.lengths, (length) => {
+  return Array.from(lengths, (length) => {
     if (length === missing) return undefined;
     at += length;
-    return decodeValue(packed.bytes.subarray(at - length, at));
+    return decodeValue(bytes.subarray(at - length, at));
   });
 }
 

@@ -60,7 +60,7 @@ export function mergeDeclaration(
   const build: IndexToBuild[] = [];
   const collections: Record<string, StoredCollection> = { ...stored.collections };
   for (const [name, wanted] of Object.entries(declared.collections)) {
-    const present = stored.collections[name];
+    const present = Object.hasOwn(stored.collections, name) ? stored.collections[name] : undefined;
     const merged = mergeCollection(name, present, wanted, give, build);
     if (merged !== present) collections[name] = merged;
   }
@@ -86,7 +86,7 @@ function mergeCollection(
   const base = present ?? { table: give(), key: wanted.key, indexes: {} };
   const fresh: Record<string, StoredIndex> = {};
   for (const [index, definition] of Object.entries(wanted.indexes)) {
-    const old = base.indexes[index];
+    const old = Object.hasOwn(base.indexes, index) ? base.indexes[index] : undefined;
     if (old && sameIndex(old, definition)) continue;
     fresh[index] = { ...definition, table: give() };
     if (present) build.push({ collection: name, index });

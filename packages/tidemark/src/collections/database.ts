@@ -2,17 +2,18 @@
  * One tab's engine behind the protocol: views, transactions, queries and writes on named collections. Everything is
  * addressed by full keys; values stay bytes.
  */
-import { type ByteKey, byteKey, type TableId, type TabId } from "../base/brand.ts";
+import { type ByteKey, byteKey, type Seq, type TableId, type TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { decodeKey, keyEnd } from "../codec/key.ts";
-import { indexEntriesOf, readWrites, recordValue, tableOf, tablePrefixBytes } from "../codec/record.ts";
+import { indexEntriesOf, readWrites, recordValue, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import { type CommitDone, Committer, type Isolation, type SchemaRules } from "../mvcc/committer.ts";
 import { type Handle, Handles } from "../mvcc/handles.ts";
 import type { Range } from "../mvcc/read-set.ts";
-import { RetryTurns, type TakeToken } from "../mvcc/retry-turns.ts";
+import { Reader, type ReadState } from "../mvcc/reader.ts";
+import { type RetryPeers, RetryTurns } from "../mvcc/retry-turns.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
@@ -25,7 +26,7 @@ export interface DatabaseSeams {
   readonly storage: Storage;
   readonly tab: TabId;
   readonly clock: Clock;
-  readonly takeRetryToken: TakeToken;
+  readonly retryPeers: RetryPeers;
   /** Set where tabs cannot coordinate: then the last one to open is the only one to go on. */
   readonly isLone: boolean;
 }
@@ -78,11 +79,11 @@ export class Database implements SchemaRules {
     this.#events = events;
     this.handles = new Handles(store);
     this.#watches = new Watches(store, (ids) => events.touched(ids));
-    this.#turns = new RetryTurns(seams.clock, seams.takeRetryToken);
+    this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     this.#committer = new Committer(store, seams.clock, this, (entry, bytes) => events.committed(entry, bytes));
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
-      reloaded: () => this.#reloaded(),
+      reloading: (state, at, entries) => this.#reloading(state, at, entries),
       struck: () => events.damaged(new TidemarkError("CORRUPT", "The end of the log was damaged and has been struck")),
     };
   }
@@ -92,11 +93,16 @@ export class Database implements SchemaRules {
     const { storage, tab, isLone } = seams;
     const database = new Database(await Store.open(storage, { tab, isLone, cacheMaxBytes }), seams, events);
     await database.#loadCatalog();
+    if (database.store.wasStruck) database.store.events?.struck();
     return database;
   }
 
   get catalog(): Catalog {
     return this.#catalog;
+  }
+  /** Whether somebody waits for news: an open handle, or a live query. */
+  get isWatched(): boolean {
+    return this.handles.size > 0 || this.#watches.size > 0;
   }
   get epoch(): number {
     return this.#catalog.epoch;
@@ -133,6 +139,7 @@ export class Database implements SchemaRules {
 
   async #begin(id: number, options: BeginOptions): Promise<Handle> {
     if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take());
+    else if (options.tracked) await this.#turns.courtesy();
     if (options.fresh || options.attempt > 0) await this.store.follow();
     await this.#written();
     return this.handles.open(id, options);
@@ -206,39 +213,37 @@ export class Database implements SchemaRules {
   /** Commits writes that depend on nothing read. */
   write(writes: Uint8Array, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
     const { last, repeated } = lastOfEach(readWrites(writes));
-    if (repeated) return Promise.reject(keyTaken(this.describe(repeated.key), repeated.position));
+    if (repeated) return Promise.reject(this.#keysTaken([repeated]));
     const done = this.#committer.commit({ writes: last, durability, tag, schemaEpoch: epoch });
     this.#track(done);
     return done;
   }
 
-  /** Stages writes in a transaction; per write whether the transaction saw its key there before. */
+  /**
+   * Stages writes in a transaction, all of them or none; per write whether the transaction saw its key there before.
+   * @throws CONSTRAINT listing every `add` whose key is taken.
+   */
   stage(handle: Handle, writes: Uint8Array): Promise<boolean[]> {
     return handle.inOrder(async () => {
-      const existed: boolean[] = [];
-      for (const write of readWrites(writes)) {
-        const before = await handle.before(write.key);
-        existed.push(before !== undefined);
-        // Whether the key is there is this call's answer, so it counts as read.
-        if (write.kind !== "put") handle.reads?.key(write.key);
-        if (write.kind === "add" && before) throw keyTaken(this.describe(write.key), existed.length - 1);
-        const old = before ? indexEntriesOf(write.key, before) : [];
-        const now = write.payload ? indexEntriesOf(write.key, write.payload) : [];
-        handle.stage(write.kind === "add" ? { ...write, kind: "put" } : write, {
-          added: now,
-          removed: old.filter((e) => !now.includes(e)),
-        });
-      }
-      return existed;
+      const { last, repeated } = lastOfEach(readWrites(writes));
+      if (repeated) throw this.#keysTaken([repeated]);
+      const before = await handle.fetch(last.map((w) => w.key));
+      const isTaken = (w: Write, i: number): boolean => w.kind === "add" && before[i] !== undefined;
+      // Whether the key is there is this call's answer, so it counts as read.
+      for (const w of last) if (w.kind !== "put") handle.reads?.key(w.key);
+      const refused = last.flatMap((w, position) => (isTaken(w, position) ? [{ key: w.key, position }] : []));
+      if (refused.length > 0) throw this.#keysTaken(refused);
+      last.forEach((w, i) => stageOne(handle, w, before[i]));
+      return before.map((payload) => payload !== undefined);
     });
   }
 
   /** Commits a transaction; whatever the outcome, its handle is still to be ended. */
   commit(handle: Handle, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
     return handle.inOrder(async () => {
-      const { writes, reads, isolation, seq: at } = handle;
+      const { writes, reads, isolation, incarnation, seq: at } = handle;
       if (writes.length === 0) return { seq: at, stamp: this.store.head.stamp, existed: [] };
-      const basis = { seq: at, reads: reads!, isolation };
+      const basis = { seq: at, reads: reads!, isolation, incarnation };
       return this.#committer.commit({ writes, durability, tag, basis, schemaEpoch: epoch });
     });
   }
@@ -280,8 +285,15 @@ export class Database implements SchemaRules {
     });
   }
 
+  /** Another tab asks to let its retry pass first. */
+  giveWay(): void {
+    this.#turns.giveWay();
+  }
+
+  /** Watches what a handle has read; the handle itself ends, so that an idle live query holds nothing back. */
   async watch(id: number): Promise<void> {
     this.#watches.watch(id, await this.handle(id));
+    this.handles.close(id);
   }
 
   /** Resolves when nothing is being committed. */
@@ -299,8 +311,23 @@ export class Database implements SchemaRules {
     if (this.#writing.size > 0) await Promise.all(this.#writing);
   }
 
+  #keysTaken(refused: readonly { readonly key: ByteKey; readonly position: number }[]): TidemarkError {
+    const failures = refused.map(({ key, position }) => ({
+      position,
+      key: this.describe(key).key,
+      code: "CONSTRAINT" as const,
+    }));
+    const where = this.describe(refused[0]!.key);
+    return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
+      ...where,
+      constraint: "key",
+      failures,
+    });
+  }
+
   #applied(entry: LogEntry, touched: readonly ByteKey[]): void {
     if (entry.origin === this.store.tab) this.#committer.found(entry);
+    else this.#turns.heardCommit();
     const newest = this.store.memtable.newest(catalogKey);
     if (newest && newest.seq > this.#catalogSeq) this.#useCatalog(newest.payload, newest.seq);
     this.#watches.touched(touched);
@@ -308,10 +335,15 @@ export class Database implements SchemaRules {
     this.#events.advanced();
   }
 
-  async #reloaded(): Promise<void> {
-    await this.#loadCatalog();
-    this.#watches.all();
-    this.#events.advanced();
+  /** The catalog takes effect with the state it belongs to: no commit is ever judged by another. */
+  async #reloading(state: ReadState, at: Seq, entries: readonly LogEntry[]): Promise<() => void> {
+    const catalog = await new Reader(state).get(catalogKey, at);
+    return () => {
+      for (const entry of entries) if (entry.origin === this.store.tab) this.#committer.found(entry);
+      this.#useCatalog(catalog?.payload, at);
+      this.#watches.all();
+      this.#events.advanced();
+    };
   }
 
   async #loadCatalog(): Promise<void> {
@@ -319,7 +351,7 @@ export class Database implements SchemaRules {
     const handle = this.handles.open(own, { tracked: false, isolation: "snapshot" });
     try {
       const [payload] = await handle.fetch([catalogKey]);
-      this.#useCatalog(payload, handle.seq);
+      if (handle.seq > this.#catalogSeq) this.#useCatalog(payload, handle.seq);
     } finally {
       this.handles.close(own);
     }
@@ -340,10 +372,12 @@ export class Database implements SchemaRules {
 
 const noop = (): void => undefined;
 
-function keyTaken(where: { collection: string; key: unknown }, position: number): TidemarkError {
-  return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
-    ...where,
-    constraint: "key",
-    failures: [{ position, key: where.key, code: "CONSTRAINT" }],
+/** An `add` of a free key is a put at commit: that the key was free is among what the transaction read. */
+function stageOne(handle: Handle, write: Write, before: Uint8Array | undefined): void {
+  const old = before ? indexEntriesOf(write.key, before) : [];
+  const now = write.payload ? indexEntriesOf(write.key, write.payload) : [];
+  handle.stage(write.kind === "add" ? { ...write, kind: "put" } : write, {
+    added: now,
+    removed: old.filter((e) => !now.includes(e)),
   });
 }

@@ -1,8 +1,16 @@
 import { byteKey, type ByteKey } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
-import { isTidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { decodeKey, keyEnd } from "../codec/key.ts";
 import { extractIndexKeys } from "../codec/path.ts";
-import { indexEntriesOf, recordValue, tablePrefix, writeRecordHead } from "../codec/record.ts";
+import {
+  indexEntriesOf,
+  recordValue,
+  tableOf,
+  tablePrefix,
+  tablePrefixBytes,
+  writeRecordHead,
+} from "../codec/record.ts";
 import type { Definition, StoredCollection } from "../codec/schema.ts";
 import { decodeValue } from "../codec/value.ts";
 import type { Handle } from "../mvcc/handles.ts";
@@ -53,11 +61,44 @@ async function reindex(handle: Handle, name: string, collection: StoredCollectio
     records.push({ key, payload });
     return true;
   });
+  const owners = new UniqueOwners(name, collection);
   for (const { key, payload: old } of records) {
     const payload = withIndexKeys(old, name, collection);
     const added = indexEntriesOf(key, payload);
+    for (const entry of added) owners.claim(entry);
     const removed = indexEntriesOf(key, old).filter((e) => !added.includes(e));
     handle.stage({ kind: "put", key, payload }, { added, removed });
+  }
+}
+
+/** The rules that judge commits do not know a new index yet, so its uniqueness is seen to while it is filled. */
+class UniqueOwners {
+  readonly #name: string;
+  readonly #indexes: ReadonlyMap<number, string>;
+  readonly #claimed = new Set<string>();
+
+  constructor(name: string, { indexes }: StoredCollection) {
+    this.#name = name;
+    const unique = Object.entries(indexes).filter(([, index]) => index.unique);
+    this.#indexes = new Map(unique.map(([index, { table }]) => [table, index]));
+  }
+
+  /** @throws CONSTRAINT when another record has this unique key. */
+  claim(entry: ByteKey): void {
+    const index = this.#indexes.get(tableOf(entry));
+    if (index === undefined) return;
+    const end = keyEnd(entry, tablePrefixBytes);
+    const claim = entry.slice(0, end);
+    if (!this.#claimed.has(claim)) {
+      this.#claimed.add(claim);
+      return;
+    }
+    const key = decodeKey(byteKey(entry.slice(tablePrefixBytes, end)));
+    throw new TidemarkError(
+      "CONSTRAINT",
+      `Index '${index}' of '${this.#name}' is declared unique, but records share a key in it`,
+      { collection: this.#name, index, key, constraint: "unique" },
+    );
   }
 }
 

@@ -1,10 +1,10 @@
 import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
-import { recordValue, tablePrefix, tablePrefixBytes } from "../codec/record.ts";
+import { indexEntriesOf, recordValue, tablePrefix, tablePrefixBytes } from "../codec/record.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import type { Range } from "../mvcc/read-set.ts";
+import { contains, type Range } from "../mvcc/read-set.ts";
 import { after } from "../mvcc/reader.ts";
 
 export interface ScanQuery extends Range {
@@ -12,6 +12,8 @@ export interface ScanQuery extends Range {
   /** Where the range is an index: the table of its records. */
   readonly records: TableId | undefined;
   readonly limit: number | undefined;
+  /** Of a multi index, the query's whole range: a record counts once in it, at the first of its entries. */
+  readonly whole: Range | undefined;
   /** About how many bytes of values to take at most. */
   readonly maxBytes: number;
 }
@@ -86,13 +88,44 @@ async function scanIndex(handle: Handle, query: ScanQuery, records: TableId, tak
       left = restAfter(part, entry, query.reverse);
       return false;
     });
-    const payloads = await handle.fetch(entries.map((e) => byteKey(prefix + e.slice(keyEnd(e, tablePrefixBytes)))));
+    const keys = entries.map((e) => recordOf(e, prefix));
+    const payloads = await handle.fetch(keys);
     for (const [i, payload] of payloads.entries()) {
       if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
+      if (query.whole && !isFirst(entries[i]!, keys[i]!, payload, query.whole, query.reverse)) continue;
       if (!taken.take(payload)) return restAfter(part, entries[i]!, query.reverse);
     }
   }
   return undefined;
+}
+
+/** How many records a range of a multi index holds, each counted once. */
+export async function countRecords(handle: Handle, range: Range, whole: Range, records: TableId): Promise<number> {
+  const prefix = tablePrefix(records);
+  let n = 0;
+  for (let left: Range | undefined = range; left;) {
+    const part: Range = left;
+    const entries: ByteKey[] = [];
+    left = undefined;
+    await handle.scan(part, false, (entry) => {
+      entries.push(entry);
+      if (entries.length < fetchAtOnce) return true;
+      left = restAfter(part, entry, false);
+      return false;
+    });
+    const keys = entries.map((e) => recordOf(e, prefix));
+    const payloads = await handle.fetch(keys);
+    payloads.forEach((payload, i) => (n += payload && isFirst(entries[i]!, keys[i]!, payload, whole, false) ? 1 : 0));
+  }
+  return n;
+}
+
+const recordOf = (entry: ByteKey, prefix: ByteKey): ByteKey =>
+  byteKey(prefix + entry.slice(keyEnd(entry, tablePrefixBytes)));
+
+/** Whether, of the entries that the record has within `whole`, a query in this direction meets this one first. */
+function isFirst(entry: ByteKey, key: ByteKey, payload: Uint8Array, whole: Range, reverse: boolean): boolean {
+  return !indexEntriesOf(key, payload).some((e) => contains(whole, e) && (reverse ? e > entry : e < entry));
 }
 
 const restAfter = (range: Range, key: ByteKey, reverse: boolean): Range =>

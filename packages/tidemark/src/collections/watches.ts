@@ -20,6 +20,10 @@ export class Watches {
     else this.#notify([id]);
   }
 
+  get size(): number {
+    return this.#watched.size;
+  }
+
   drop(id: number): void {
     this.#watched.delete(id);
   }

@@ -4,12 +4,9 @@
  * smallest pin in another, and the fence is never below the floor.
  */
 import { type Seq, seq, type TabId } from "../base/brand.ts";
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { deletePin, type Pin, pinsIn, readPins } from "../mvcc/pins.ts";
-import { get, type Read, type Storage, valueOf } from "../storage/contract.ts";
+import { deletePin, floorIn, type Pin, pinsIn, putFloor, readFloor, readPins } from "../mvcc/pins.ts";
+import type { Storage } from "../storage/contract.ts";
 import type { Tenure } from "./tenure.ts";
-
-const readFloor: Read = get("meta", "floor");
 
 /** The floor that these pins allow, never below the present one. */
 export function floorUnder(present: Seq, pins: readonly Pin[]): Seq {
@@ -36,18 +33,20 @@ export async function deadTabs(
  */
 export async function raiseFloor(tenure: Tenure, dead: ReadonlySet<TabId>): Promise<Seq | undefined> {
   let floor = seq(0);
-  const written = await tenure.write("strict", [readFloor, readPins], ([floorRow, pinRows]) => {
-    const bytes = valueOf(floorRow);
-    const present = seq(bytes ? new ByteReader(bytes, "floor").varint() : 0);
-    const pins = pinsIn(pinRows ?? []);
-    const left = pins.filter((p) => !dead.has(p.tab));
-    floor = floorUnder(present, left);
-    const out = new ByteWriter(8);
-    out.varint(floor);
-    return [
-      ...pins.filter((p) => dead.has(p.tab)).map((p) => deletePin(p.tab)),
-      ...(floor > present ? [{ kind: "put", store: "meta", key: "floor", value: out.finish() } as const] : []),
-    ];
-  });
+  const written = await tenure.write(
+    "strict",
+    [readFloor, readPins],
+    ([floorRow, pinRows]) => {
+      const present = floorIn(floorRow);
+      const pins = pinsIn(pinRows ?? []);
+      const left = pins.filter((p) => !dead.has(p.tab));
+      floor = floorUnder(present, left);
+      return [
+        ...pins.filter((p) => dead.has(p.tab)).map((p) => deletePin(p.tab)),
+        ...(floor > present ? [putFloor(floor)] : []),
+      ];
+    },
+    ["meta"],
+  );
   return written ? floor : undefined;
 }

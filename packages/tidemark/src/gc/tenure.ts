@@ -3,17 +3,27 @@
  * transaction: exclusion rests on that, not on the lock. A former upkeep tab that wakes late cannot write any more.
  */
 import { blockId, type BlockId, type UpkeepEpoch, upkeepEpoch } from "../base/brand.ts";
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { Manifest } from "../segments/manifest.ts";
 import { readManifest } from "../mvcc/recovery.ts";
-import { type Durability, type Found, get, type Read, type Storage, valueOf, type Write } from "../storage/contract.ts";
+import {
+  type Durability,
+  type Found,
+  get,
+  type Read,
+  type Storage,
+  type StoreName,
+  storeNames,
+  valueOf,
+  type Write,
+} from "../storage/contract.ts";
+import { openRow, sealRow } from "../wal/row.ts";
 
 const readEpoch: Read = get("meta", "upkeep");
 const blocksPerEpoch = 2 ** 30;
 
 const epochIn = (found: Found | undefined): UpkeepEpoch => {
   const bytes = valueOf(found);
-  return upkeepEpoch(bytes ? new ByteReader(bytes, "upkeep epoch").varint() : 0);
+  return upkeepEpoch(bytes ? openRow(bytes, "upkeep epoch").varint() : 0);
 };
 
 export class Tenure {
@@ -32,16 +42,16 @@ export class Tenure {
     let epoch = upkeepEpoch(0);
     await storage.commit({
       durability: "strict",
+      stores: ["meta", "blocks"],
       reads: [readEpoch, readManifest, { kind: "keys", store: "blocks", range: {} }],
       writes: ([row, manifestRow, stored]) => {
         epoch = upkeepEpoch(epochIn(row) + 1);
         const bytes = valueOf(manifestRow);
         const listed = new Set<unknown>(bytes ? Manifest.decode(bytes).blocks.map((b) => b.id) : []);
         const orphans = (stored ?? []).filter(({ key }) => !listed.has(key));
-        const out = new ByteWriter(8);
-        out.varint(epoch);
+        const value = sealRow((out) => out.varint(epoch));
         return [
-          { kind: "put", store: "meta", key: "upkeep", value: out.finish() },
+          { kind: "put", store: "meta", key: "upkeep", value },
           ...orphans.map(({ key }): Write => ({ kind: "delete", store: "blocks", key })),
         ];
       },
@@ -58,6 +68,13 @@ export class Tenure {
     return blockId(this.epoch * blocksPerEpoch + this.#blocks++);
   }
 
+  /** Whether this tenure still lasts, by storage's word. */
+  async lasts(): Promise<boolean> {
+    const [row] = await this.#storage.read([readEpoch]);
+    this.#deposed = epochIn(row) !== this.epoch;
+    return !this.#deposed;
+  }
+
   /**
    * Commits `decide`'s writes if this tenure still lasts; `decide` gets what `reads` found. False: deposed, or
    * `decide` declined.
@@ -66,9 +83,11 @@ export class Tenure {
     durability: Durability,
     reads: readonly Read[],
     decide: (found: readonly Found[]) => readonly Write[] | undefined,
+    stores: readonly StoreName[] = storeNames,
   ): Promise<boolean> {
     const done = await this.#storage.commit({
       durability,
+      stores,
       reads: [readEpoch, ...reads],
       writes: ([row, ...found]) => {
         this.#deposed = epochIn(row) !== this.epoch;

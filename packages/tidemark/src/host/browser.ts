@@ -24,7 +24,7 @@ export function browserEnvironment(storage: "indexeddb" | "memory"): Environment
           unref(timer);
         }),
     },
-    random: { next: () => Math.random(), id: () => crypto.randomUUID() },
+    random: { next: () => Math.random(), id: randomId },
     locks: storage === "memory" ? memoryLocks : manager ? webLocks(manager) : realmLocks,
     channel: (name, receive) => {
       const channel = new BroadcastChannel(name);
@@ -42,6 +42,12 @@ export function browserEnvironment(storage: "indexeddb" | "memory"): Environment
       );
     },
   };
+}
+
+/** 128 random bits; `crypto.randomUUID` is missing where there is no HTTPS, and such pages may use us too. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
 /** In Node a timer or channel of ours must not keep the process alive. */

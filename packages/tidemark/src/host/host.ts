@@ -2,7 +2,6 @@
  * The worker's composition root: opens storage, joins the other tabs, wires the engine to the page. It holds no rule of
  * its own; every request goes to the room that knows.
  */
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
@@ -13,14 +12,16 @@ import {
   type Failure,
   type HostEvent,
   type HostSurface,
+  type Listed,
   type Opened,
   type OpenRequest,
   protocolVersion,
   type Request,
   type Response,
 } from "../protocol/messages.ts";
-import { get, type Storage, valueOf } from "../storage/contract.ts";
+import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
 import { decodeEntry } from "../wal/entry.ts";
+import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
@@ -51,6 +52,10 @@ export class Host implements HostSurface {
     this.#environmentFor = environmentFor;
   }
 
+  hello(): Promise<number> {
+    return Promise.resolve(protocolVersion);
+  }
+
   async open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened> {
     try {
       if (request.protocol !== protocolVersion) throw otherBuild(request.protocol);
@@ -75,12 +80,15 @@ export class Host implements HostSurface {
       await create(storage, environment.random);
       const { locks, clock } = environment;
       const retry = lockNames(request.name).retry;
-      const takeRetryToken = async (): Promise<() => void> => {
-        const held = await locks.request(retry, { timeoutMs: 250 });
-        return () => held?.release();
+      const retryPeers = {
+        takeToken: async (): Promise<() => void> => {
+          const held = await locks.request(retry, { timeoutMs: 250 });
+          return () => held?.release();
+        },
+        askForCourtesy: () => tabs.post({ type: "courtesy" }),
       };
       const database = await Database.open(
-        { storage, tab: tabs.self, clock, takeRetryToken, isLone },
+        { storage, tab: tabs.self, clock, retryPeers, isLone },
         request.cacheMaxBytes,
         {
           committed: (_, bytes) => tabs.postCommit(bytes),
@@ -121,20 +129,24 @@ export class Host implements HostSurface {
     try {
       return { ok: true, value: await answer(running.database, running.upkeep, request) };
     } catch (e) {
-      return { ok: false, error: failureOf(explained(running.database, e)) };
+      // What ended the database says more than how this call met its end.
+      const why = this.#closed === undefined ? explained(running.database, e) : closed(this.#closed);
+      if (isTidemarkError(e, "CLOSED")) this.#failed(e);
+      return { ok: false, error: failureOf(why) };
     }
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<Opened> {
     const running = this.#running;
-    if (!running || this.#closed !== undefined) return;
-    await running.database.idle();
+    if (!running || this.#closed !== undefined) return { ok: true, catalog: undefined };
+    const { database, upkeep, storage, tabs } = running;
+    await database.idle();
     this.#closed = "closed";
-    await running.upkeep.stop();
-    await running.storage
-      .commit({ durability: "relaxed", writes: [deletePin(running.tabs.self)] })
-      .catch(() => undefined); // the next upkeep removes it: our lock is about to be free
-    this.#letGo(running);
+    await upkeep.stop();
+    // Where this fails the next upkeep removes it: our lock is about to be free.
+    await storage.commit({ durability: "relaxed", writes: [deletePin(tabs.self)] }).catch(() => undefined);
+    await this.#letGo(running);
+    return { ok: true, catalog: undefined };
   }
 
   async deleteDatabase(name: string, kind: OpenRequest["storage"]): Promise<Opened> {
@@ -142,40 +154,34 @@ export class Host implements HostSurface {
       const environment = this.#environmentFor(kind);
       const factory = environment.storage(kind);
       if (!(await factory.list()).includes(name)) return { ok: true, catalog: undefined };
-      const storage = await factory.open(name);
-      await drop(storage, environment.random);
-      storage.close();
+      await emptied(factory, name, environment);
       const channel = environment.channel(`tidemark/${name}`, () => undefined);
       channel.post({ type: "deleted" } satisfies TabMessage);
       const alone = await environment.locks.request(lockNames(name).open, { timeoutMs: letGoMs });
-      if (alone) await removeIfStillDropped();
-      alone?.release();
-      channel.close();
-      return { ok: true, catalog: undefined };
-
-      async function removeIfStillDropped(): Promise<void> {
-        const again = await factory.open(name);
-        const dropped = await isDropped(again);
-        again.close();
-        if (dropped) await factory.remove(name);
+      try {
+        if (alone && (await isShell(factory, name))) await factory.remove(name);
+      } finally {
+        alone?.release();
+        channel.close();
       }
+      return { ok: true, catalog: undefined };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
   }
 
-  async listDatabases(kind: OpenRequest["storage"]): Promise<readonly { name: string; version: number }[]> {
-    const factory = this.#environmentFor(kind).storage(kind);
-    const listed: { name: string; version: number }[] = [];
-    for (const name of await factory.list()) {
-      const storage = await factory.open(name);
-      const [about] = await storage.read([readVersion]);
-      const bytes = valueOf(about);
-      if (bytes && !(await isDropped(storage)))
-        listed.push({ name, version: new ByteReader(bytes, "version").varint() });
-      storage.close();
+  async listDatabases(kind: OpenRequest["storage"]): Promise<Listed> {
+    try {
+      const factory = this.#environmentFor(kind).storage(kind);
+      const databases: { name: string; version: number }[] = [];
+      for (const name of await factory.list()) {
+        const version = await using(factory, name, versionIn);
+        if (version !== undefined) databases.push({ name, version });
+      }
+      return { ok: true, databases };
+    } catch (e) {
+      return { ok: false, error: failureOf(e) };
     }
-    return listed;
   }
 
   #receive(message: TabMessage): void {
@@ -186,6 +192,10 @@ export class Host implements HostSurface {
       case "commit":
         if (!this.#appliedDirectly(database, message.bytes)) void this.#follow();
         return;
+      case "present":
+        // What it committed before it heard of us, it told nobody.
+        void this.#follow();
+        return;
       case "checkpoint":
         void this.#guard(database.store.reload());
         return;
@@ -194,10 +204,13 @@ export class Host implements HostSurface {
         return;
       case "raise":
         void this.#guard(
-          raisePin(running.storage, tabs.self, database.handles.oldest()).then(() =>
+          raisePin(running.storage, tabs.self, database.handles.oldest(), database.store.fence).then(() =>
             tabs.post({ type: "raised", tab: tabs.self }),
           ),
         );
+        return;
+      case "courtesy":
+        database.giveWay();
         return;
       case "deleted":
         this.#end("deleted");
@@ -231,7 +244,7 @@ export class Host implements HostSurface {
   async #look({ clock }: Environment): Promise<void> {
     while (this.#running && this.#closed === undefined) {
       await clock.sleep(lookMs);
-      if (this.#closed === undefined && this.#running && this.#running.database.handles.size > 0) await this.#follow();
+      if (this.#closed === undefined && this.#running?.database.isWatched) await this.#follow();
     }
   }
 
@@ -254,12 +267,12 @@ export class Host implements HostSurface {
     const running = this.#running;
     if (!running || this.#closed !== undefined) return;
     this.#closed = reason;
-    void running.upkeep.stop();
-    this.#letGo(running);
     this.#tell({ type: "closed", reason });
+    void running.upkeep.stop().then(() => this.#letGo(running));
   }
 
-  #letGo({ database, storage, tabs }: Running): void {
+  async #letGo({ database, storage, tabs }: Running): Promise<void> {
+    await database.idle(); // an append under way may have to be withdrawn
     database.handles.closeAll();
     storage.close();
     tabs.leave();
@@ -272,16 +285,35 @@ export class Host implements HostSurface {
 
 const readVersion = get("meta", "version");
 
+async function using<T>(factory: StorageFactory, name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
+  const storage = await factory.open(name);
+  try {
+    return await use(storage);
+  } finally {
+    storage.close();
+  }
+}
+
+const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
+  using(factory, name, (storage) => drop(storage, random));
+
+/** Whether nothing but the shell of a deleted database is there. */
+const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
+
+async function versionIn(storage: Storage): Promise<number | undefined> {
+  const [row] = await storage.read([readVersion]);
+  const bytes = valueOf(row);
+  return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
+}
+
 /** Notes the data version where `listDatabases` finds it without opening the database. */
 async function noteVersion(storage: Storage, version: number): Promise<void> {
   const [row] = await storage.read([readVersion]);
   const bytes = valueOf(row);
-  if (bytes && new ByteReader(bytes, "version").varint() === version) return;
-  const out = new ByteWriter(8);
-  out.varint(version);
+  if (bytes && openRow(bytes, "version").varint() === version) return;
   await storage.commit({
     durability: "relaxed",
-    writes: [{ kind: "put", store: "meta", key: "version", value: out.finish() }],
+    writes: [{ kind: "put", store: "meta", key: "version", value: sealRow((out) => out.varint(version)) }],
   });
 }
 
@@ -315,7 +347,7 @@ const closed = (reason: string): TidemarkError =>
 const reasonOf = ({ details }: TidemarkError): string =>
   typeof details["reason"] === "string" ? details["reason"] : "closed";
 
-export function failureOf(e: unknown): Failure {
+function failureOf(e: unknown): Failure {
   if (e instanceof TidemarkError) return { code: e.code, message: e.message, details: e.details };
   return { code: "INTERNAL", message: e instanceof Error ? e.message : String(e), details: {} };
 }

@@ -1,8 +1,8 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { ByteReader } from "../base/bytes.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../protocol/messages.ts";
-import { get, valueOf } from "../storage/contract.ts";
+import { countRecords } from "../collections/scan.ts";
+import { floorIn, readFloor } from "../mvcc/pins.ts";
 import { verify } from "../mvcc/verify.ts";
 import type { Upkeep } from "./upkeep.ts";
 
@@ -25,7 +25,10 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
     case "scan":
       return database.scan(request.handle, request);
     case "count":
-      return database.reading(request.handle, (h) => database.count(h, request));
+      return database.reading(request.handle, (h) => {
+        const { whole, records } = request;
+        return whole && records !== undefined ? countRecords(h, request, whole, records) : database.count(h, request);
+      });
     case "write": {
       const { writes, epoch, durability, tag } = request;
       return commitAnswer(await database.write(writes, epoch, durability, tag));
@@ -83,16 +86,12 @@ const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): Commi
 });
 
 async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
-  const [floorRow, meta] = await store.storage.read([
-    get("meta", "floor"),
-    { kind: "range", store: "meta", range: {} },
-  ]);
-  const floor = valueOf(floorRow);
+  const [floorRow, meta] = await store.storage.read([readFloor, { kind: "range", store: "meta", range: {} }]);
   const { blocks } = store.manifest;
   const { log, memtable } = store;
   return {
     head: store.head.seq,
-    floor: floor ? new ByteReader(floor, "floor").varint() : 0,
+    floor: floorIn(floorRow),
     checkpoint: store.fence.seq,
     logEntries: log.entries,
     logBytes: log.sizeBytes,

@@ -16,7 +16,12 @@ export type TabMessage =
   /** Upkeep asks every tab to raise its pin, and each answers when it has. */
   | { readonly type: "raise" }
   | { readonly type: "raised"; readonly tab: TabId }
+  /** A transaction of mine lost: let it pass before you begin another. */
+  | { readonly type: "courtesy" }
   | { readonly type: "deleted" }
+  /** A tab joins; those that are there answer, and from then on tell it what they commit. */
+  | { readonly type: "joined" }
+  | { readonly type: "present" }
   /** Without shared locks: is anybody there? */
   | { readonly type: "ping" }
   | { readonly type: "pong" };
@@ -39,6 +44,8 @@ export class Tabs {
   readonly #held: readonly HeldLock[];
   #raised: Set<TabId> | undefined;
   #onRaised: (() => void) | undefined;
+  /** Whether any other tab was ever heard of: posting costs more than a commit's message to the page. */
+  #hasPeers = false;
 
   private constructor(
     self: TabId,
@@ -53,6 +60,8 @@ export class Tabs {
     this.#held = held;
     this.#channel = environment.channel(`tidemark/${name}`, (raw) => {
       const message = asTabMessage(raw);
+      this.#hasPeers = true;
+      if (message?.type === "joined") this.post({ type: "present" });
       if (message?.type === "raised") this.#countRaised(message.tab);
       else if (message) receive(message);
     });
@@ -64,14 +73,18 @@ export class Tabs {
     const names = lockNames(name);
     const open = await environment.locks.request(names.open, { mode: "shared" });
     const own = await environment.locks.request(names.tabPrefix + self);
-    return new Tabs(self, environment, name, [open!, own!], receive);
+    const tabs = new Tabs(self, environment, name, [open!, own!], receive);
+    tabs.post({ type: "joined" });
+    return tabs;
   }
 
   post(message: TabMessage): void {
     this.#channel.post(message);
   }
 
+  /** Tells the others, if there are any, what was committed. */
   postCommit(bytes: Uint8Array): void {
+    if (!this.#hasPeers) return;
     this.post({ type: "commit", bytes: bytes.length <= maxBroadcastBytes ? bytes : undefined });
   }
 
@@ -112,7 +125,10 @@ const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
   "wanted",
   "raise",
   "raised",
+  "courtesy",
   "deleted",
+  "joined",
+  "present",
   "ping",
   "pong",
 ]);

@@ -33,6 +33,7 @@ export class Upkeep {
   #lock: HeldLock | undefined;
   #running: Promise<void> | undefined;
   #watching = false;
+  #isStanding = false;
   #stopped = false;
 
   constructor(database: Database, tabs: Tabs, environment: Environment, name: string, options: UpkeepOptions) {
@@ -84,7 +85,7 @@ export class Upkeep {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#running;
+    await this.#running?.catch(() => undefined); // whoever waits for that fold is told; the log still has everything
     this.#tenure = undefined;
     this.#lock?.release();
   }
@@ -94,24 +95,35 @@ export class Upkeep {
     return memtable.sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
   }
 
+  /** One request at a time waits its turn; taking the lock over does not wait. */
   async #stand(steal: boolean): Promise<void> {
+    if (this.#isStanding && !steal) return;
+    this.#isStanding ||= !steal;
+    let lock: HeldLock | undefined;
     try {
-      const lock = await this.#environment.locks.request(this.#lockName, { steal });
-      if (this.#stopped) {
+      lock = await this.#environment.locks.request(this.#lockName, { steal });
+      if (!steal) this.#isStanding = false;
+      if (!lock || this.#stopped || this.#tenure) {
         lock?.release();
         return;
       }
+      const tenure = await Tenure.begin(this.#database.store.storage);
       this.#lock = lock;
-      this.#tenure = await Tenure.begin(this.#database.store.storage);
-      void lock?.lost.then(() => this.#stepDown());
+      this.#tenure = tenure;
+      void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
     } catch (e) {
+      if (!steal) this.#isStanding = false;
+      lock?.release();
       if (!this.#stopped) this.#options.onError(e);
     }
   }
 
-  #stepDown(): void {
+  #stepDown(tenure: Tenure): void {
+    if (this.#tenure !== tenure) return;
     this.#tenure = undefined;
+    this.#lock?.release();
+    this.#lock = undefined;
     if (!this.#stopped) void this.#stand(false);
   }
 
@@ -151,14 +163,14 @@ export class Upkeep {
     const floor = await this.#floor(tenure);
     const done = floor === undefined ? undefined : await checkpoint(this.#database.store, tenure, floor);
     if (done) this.#tabs.post({ type: "checkpoint" });
-    else if (tenure.isDeposed) this.#stepDown();
+    else if (tenure.isDeposed) this.#stepDown(tenure);
     else await this.#database.store.reload();
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {
     const { store, handles } = this.#database;
     const { clock } = this.#environment;
-    await raisePin(store.storage, this.#tabs.self, handles.oldest());
+    await raisePin(store.storage, this.#tabs.self, handles.oldest(), store.fence);
     await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
     return raiseFloor(tenure, await deadTabs(store.storage, () => this.#tabs.live()));
   }

@@ -9,18 +9,20 @@ export function webLocks(manager: LockManager): Locks {
         const { mode = "exclusive", steal = false, timeoutMs } = options;
         let release: () => void = () => undefined;
         const held = new Promise<void>((done) => (release = done));
+        // Made before the request: some runtimes call back before `request` returns.
+        let lose: () => void = () => undefined;
+        const lost = new Promise<void>((done) => (lose = done));
+        let isOurs = false;
         const signal = timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) };
         const done = manager.request(name, steal ? { steal } : { mode, ...signal }, async () => {
+          isOurs = true;
           resolve({ release, lost });
           await held;
         });
-        // Stolen: the request rejects although its callback ran. Not granted in time: it rejects before.
-        const lost = done.then(
-          () => new Promise<void>(() => undefined),
-          () => undefined,
-        );
         done.catch((e: unknown) => {
-          if (isNamed(e, "TimeoutError") || isNamed(e, "AbortError")) resolve(undefined);
+          // Stolen: it rejects although its callback ran. Not granted in time: it rejects before.
+          if (isOurs) lose();
+          else if (isNamed(e, "TimeoutError") || isNamed(e, "AbortError")) resolve(undefined);
           else reject(e instanceof Error ? e : new Error(String(e)));
         });
       }),
@@ -52,7 +54,7 @@ export function localLocks(areShared: boolean): Locks {
       entry.waiting.shift();
       next.grant();
     }
-    if (entry.holders.length === 0) entries.delete(name);
+    if (entry.holders.length === 0 && entries.get(name) === entry) entries.delete(name);
   };
   const request = (name: string, options: LockRequest = {}): Promise<HeldLock | undefined> =>
     new Promise((resolve) => {
@@ -67,6 +69,7 @@ export function localLocks(areShared: boolean): Locks {
         const holder = { shared, lose };
         entry.holders.push(holder);
         const release = (): void => {
+          if (!entry.holders.includes(holder)) return; // stolen, or released before
           entry.holders = entry.holders.filter((h) => h !== holder);
           pump(name, entry);
         };

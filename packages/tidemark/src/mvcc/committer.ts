@@ -27,12 +27,20 @@ import type { Store } from "./store.ts";
 
 export type Isolation = "serializable" | "snapshot";
 
+export interface Basis {
+  readonly seq: Seq;
+  readonly reads: ReadSet;
+  readonly isolation: Isolation;
+  /** Of the log that was read: commits of another one do not count by their seqs. */
+  readonly incarnation: number;
+}
+
 export interface CommitRequest {
   readonly writes: readonly Write[];
   readonly durability: Durability;
   readonly tag: string;
   /** What it read at which seq; absent for writes that depend on nothing. */
-  readonly basis?: { readonly seq: Seq; readonly reads: ReadSet; readonly isolation: Isolation };
+  readonly basis?: Basis;
   /** Version of the schema that its keys were extracted by. */
   readonly schemaEpoch: number;
 }
@@ -144,8 +152,12 @@ export class Committer implements Participants<Member> {
   follow(): Promise<void> {
     return this.#store.follow();
   }
-  async reload(): Promise<void> {
+  async reload(unsure?: Sealed): Promise<void> {
     await this.#store.reload();
+    // Found in the log, its members were told. Folded away meanwhile, nobody can say any more.
+    if (unsure && this.#store.fence.seq >= unsure.firstSeq) {
+      for (const { member } of this.#unsure.values()) refuse(member, outcomeUnknown());
+    }
     this.#unsure.clear();
   }
   applyTail(entries: readonly LogEntry[]): boolean {
@@ -157,13 +169,17 @@ export class Committer implements Participants<Member> {
     for (const m of members) refuse(m, error);
   }
 
+  sizeOf({ request }: Member): number {
+    return request.writes.reduce((n, w) => n + w.key.length + (w.payload?.length ?? 0), 0);
+  }
+
   durability(members: readonly Member[]): Durability {
     return members.some((m) => m.request.durability === "strict") ? "strict" : "relaxed";
   }
 
   async prepare(members: readonly Member[]): Promise<void> {
     const { manifest, memtable } = this.#store;
-    if (this.#base?.manifest !== manifest) this.#base = undefined;
+    this.#base = undefined;
     if (manifest.blocks.length === 0) {
       this.#base ??= { manifest, versions: new Map(), owners: new Map() };
       return;
@@ -179,7 +195,8 @@ export class Committer implements Participants<Member> {
     }
     const { manifest: of, versions } = await this.#reader.inBlocks(keys);
     const owners = await this.#ownersInBlocks(prefixes);
-    this.#base = { manifest: of, versions, owners };
+    // A checkpoint meanwhile moved versions from memory to blocks: what was not asked for may lie there now.
+    if (of === manifest) this.#base = { manifest, versions, owners };
   }
 
   isPrepared(): boolean {
@@ -208,7 +225,8 @@ export class Committer implements Participants<Member> {
       .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
   }
 
-  seal(members: readonly Member[]): Accepted | undefined {
+  seal(members: readonly Member[], isFresh: boolean): Accepted | "look" | undefined {
+    if (!isFresh && this.#needsLook(members)) return "look";
     assert(this.isPrepared(), "members are judged on what was prepared for this manifest");
     const { head, tab } = this.#store;
     const group: GroupState = { versions: new Map(), touched: [] };
@@ -238,6 +256,20 @@ export class Committer implements Participants<Member> {
     const bytes = encodeEntry(head.checksum, tab, commits);
     for (const a of accepted) this.#unsure.set(a.member.id, a);
     return { bytes, firstSeq: commits[0]!.seq, members: accepted, entry: entryOf(bytes, head, tab, commits) };
+  }
+
+  /**
+   * Whether somebody would hear "taken" or "not there" from memory that may be behind other tabs. Those who are
+   * accepted are checked by the append itself, and a conflict is one whatever has come since.
+   */
+  #needsLook(members: readonly Member[]): boolean {
+    const empty: GroupState = { versions: new Map(), touched: [] };
+    return members.some(({ told, request }) => {
+      if (told || !request.writes.some((w) => w.kind !== "put" || this.#uniquePrefixes(w).length > 0)) return false;
+      const verdict = this.#judge(request, empty);
+      if (verdict instanceof TidemarkError) return verdict.code === "CONSTRAINT";
+      return verdict.writes.length < request.writes.length;
+    });
   }
 
   committed(sealed: Sealed): void {
@@ -272,6 +304,8 @@ export class Committer implements Participants<Member> {
 
   #conflict({ basis, writes }: CommitRequest, group: GroupState): TidemarkError | undefined {
     if (!basis) return undefined;
+    if (basis.incarnation !== this.#store.fence.incarnation)
+      return conflict("what it read is gone from the log", "other");
     if (basis.isolation === "snapshot") {
       const stale = writes.find((w) => (this.#newest(w.key, group)?.seq ?? 0) > basis.seq);
       return stale && conflict("a key it writes was written after its view", "other");
@@ -370,6 +404,12 @@ function entryOf(bytes: Uint8Array, head: Head, origin: TabId, commits: readonly
 
 function conflict(why: string, by: "self" | "other" | "schema"): TidemarkError {
   return new TidemarkError("CONFLICT", `The transaction could not commit: ${why}`, { by });
+}
+
+function outcomeUnknown(): TidemarkError {
+  return new TidemarkError("STORAGE_LOST", "The log changed under this commit; whether it counts cannot be told", {
+    outcome: "unknown",
+  });
 }
 
 function tell(member: Member, done: CommitDone): void {

@@ -21,6 +21,8 @@ export class Handle {
   readonly seq: Seq;
   readonly isolation: Isolation;
   readonly reads: ReadSet | undefined;
+  /** Of the log that its seq belongs to. */
+  readonly incarnation: number;
   readonly #reader: Reader;
   readonly #store: Store;
   #overlay: Memtable | undefined;
@@ -31,6 +33,7 @@ export class Handle {
     this.#store = store;
     this.#reader = new Reader(store);
     this.seq = store.head.seq;
+    this.incarnation = store.fence.incarnation;
     this.isolation = options.isolation;
     this.reads = options.tracked ? new ReadSet() : undefined;
   }
@@ -48,12 +51,8 @@ export class Handle {
   /** As `getMany`, for keys that a range already remembered stands for. */
   async fetch(keys: readonly ByteKey[]): Promise<(Uint8Array | undefined)[]> {
     const versions = await this.#reader.getMany(keys, this.seq, this.#overlay);
+    this.#refuseStruck();
     return versions.map((v) => v?.payload);
-  }
-
-  /** What the transaction sees under `key`; not remembered as read. */
-  async before(key: ByteKey): Promise<Uint8Array | undefined> {
-    return (await this.fetch([key]))[0];
   }
 
   /** As `Reader.scan`; what was covered of the range is remembered as read. */
@@ -64,7 +63,16 @@ export class Handle {
       covered = reverse ? { from: key, to: range.to } : { from: range.from, to: after(key) };
       return false;
     });
+    this.#refuseStruck();
     this.reads?.range(covered);
+  }
+
+  /** What it reads at may have been struck from a damaged log, and its seq given to another commit. */
+  #refuseStruck(): void {
+    if (this.incarnation === this.#store.fence.incarnation) return;
+    throw new TidemarkError("STORAGE_LOST", "The end of the log was damaged, and what this view reads may be gone", {
+      outcome: "none",
+    });
   }
 
   /** Runs `step` after all earlier steps of this transaction: its reads see its writes in call order. */

@@ -3,8 +3,17 @@
  * tab's pin, so opening one writes nothing; a pin is written when a tab joins and when it is asked to raise it.
  */
 import { type Seq, seq, type TabId, tabId } from "../base/brand.ts";
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { type Found, get, type Read, type Storage, valueOf, type Write } from "../storage/contract.ts";
+import {
+  type Found,
+  get,
+  type Read,
+  type Storage,
+  type StoredValue,
+  valueOf,
+  type Write,
+} from "../storage/contract.ts";
+import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
+import { openRow, sealRow } from "../wal/row.ts";
 
 const prefix = "pin/";
 
@@ -13,10 +22,15 @@ export interface Pin {
   readonly seq: Seq;
 }
 
-const encode = (at: Seq): Uint8Array<ArrayBuffer> => {
-  const out = new ByteWriter(8);
-  out.varint(at);
-  return out.finish();
+const encode = (at: Seq): StoredValue => sealRow((out) => out.varint(at));
+const decode = (bytes: StoredValue, what: string): Seq => seq(openRow(bytes, what).varint());
+
+/** The durable visibility floor: no view is ever opened below it. It rises within one incarnation of the log. */
+export const readFloor: Read = get("meta", "floor");
+export const putFloor = (at: Seq): Write => ({ kind: "put", store: "meta", key: "floor", value: encode(at) });
+export const floorIn = (found: Found | undefined): Seq => {
+  const bytes = valueOf(found);
+  return bytes ? decode(bytes, "floor") : seq(0);
 };
 
 export const putPin = (tab: TabId, at: Seq): Write => ({
@@ -32,19 +46,22 @@ export const readPins: Read = { kind: "range", store: "meta", range: { from: pre
 export const pinsIn = (found: Found): readonly Pin[] =>
   found.map(({ key, value }) => ({
     tab: tabId((key as string).slice(prefix.length)),
-    seq: seq(new ByteReader(value, "pin").varint()),
+    seq: decode(value, "pin"),
   }));
 
-/** Raises the tab's pin to `to`. False where it has none any more: then the tab has lost its right to read below. */
-export async function raisePin(storage: Storage, tab: TabId, to: Seq): Promise<boolean> {
+/**
+ * Raises the tab's pin to `to`, a seq of the log of `known`. False where it has none any more, or where the log lost
+ * its end meanwhile: then `to` may be above the head.
+ */
+export async function raisePin(storage: Storage, tab: TabId, to: Seq, known: Fence): Promise<boolean> {
   const done = await storage.commit({
     durability: "relaxed",
-    reads: [get("meta", prefix + tab)],
-    writes: ([row]) => {
-      const bytes = valueOf(row);
-      if (!bytes) return undefined;
-      const at = new ByteReader(bytes, "pin").varint();
-      return at >= to ? [] : [putPin(tab, to)];
+    stores: ["meta"],
+    reads: [get("meta", prefix + tab), readFence],
+    writes: ([pinRow, fenceRow]) => {
+      const [pin, fence] = [valueOf(pinRow), valueOf(fenceRow)];
+      if (!pin || !fence || !sameLog(decodeFence(fence), known)) return undefined;
+      return decode(pin, "pin") >= to ? [] : [putPin(tab, to)];
     },
   });
   return done.status === "committed";

@@ -18,7 +18,10 @@ export class ReadSet {
   }
 
   range(range: Range): void {
-    if (!this.#ranges.some((r) => r.from === range.from && r.to === range.to)) this.#ranges.push(range);
+    const last = this.#ranges.at(-1);
+    const joined = last && joinedRange(last, range);
+    if (joined) this.#ranges[this.#ranges.length - 1] = joined;
+    else this.#ranges.push(range);
   }
 
   get isEmpty(): boolean {
@@ -35,3 +38,14 @@ export class ReadSet {
     return false;
   }
 }
+
+/** A scan in parts looks at one part after the other, upwards or downwards: together they are one range again. */
+function joinedRange(a: Range, b: Range): Range | undefined {
+  if (isEmpty(a) || isEmpty(b)) return undefined;
+  if (a.from === b.from && a.to === b.to) return a;
+  if (a.to === b.from) return { from: a.from, to: b.to };
+  if (b.to === a.from) return { from: b.from, to: a.to };
+  return undefined;
+}
+
+const isEmpty = ({ from, to }: Range): boolean => to !== undefined && to <= from;

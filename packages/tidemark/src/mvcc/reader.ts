@@ -30,6 +30,11 @@ interface Sighting {
   readonly version: Version | undefined;
 }
 
+interface BlockVersions {
+  readonly manifest: Manifest;
+  readonly versions: Map<ByteKey, Version | undefined>;
+}
+
 /** At most so many blocks are held by one read at a time. */
 const maxBlocksAtOnce = 16;
 const newest = seq(Number.MAX_SAFE_INTEGER);
@@ -45,21 +50,8 @@ export class Reader {
   }
 
   /** The versions visible at `at`, tombstones included, positions matching. */
-  async getMany(keys: readonly ByteKey[], at: Seq, overlay?: Memtable): Promise<(Version | undefined)[]> {
-    const answers = Array.from<Version | undefined>({ length: keys.length });
-    let held: ReadonlyMap<BlockId, Block> = new Map();
-    let open = keys.map((_, i) => i);
-    for (;;) {
-      const missing = new Set<BlockId>();
-      open = open.filter((i) => {
-        const found = this.#lookUp(keys[i]!, at, overlay, held);
-        if (typeof found !== "number") answers[i] = found;
-        else missing.add(found);
-        return typeof found === "number";
-      });
-      if (open.length === 0) return answers;
-      held = await this.#load([...missing].slice(0, maxBlocksAtOnce));
-    }
+  getMany(keys: readonly ByteKey[], at: Seq, overlay?: Memtable): Promise<(Version | undefined)[]> {
+    return this.#resolve(keys, (key, held) => this.#lookUp(key, at, overlay, held));
   }
 
   async get(key: ByteKey, at: Seq, overlay?: Memtable): Promise<Version | undefined> {
@@ -67,27 +59,37 @@ export class Reader {
     return typeof found === "number" ? (await this.getMany([key], at, overlay))[0] : found;
   }
 
-  /** The newest version that the blocks alone hold of each key; what the memtable knows is newer. */
-  async inBlocks(
-    keys: readonly ByteKey[],
-  ): Promise<{ manifest: Manifest; versions: Map<ByteKey, Version | undefined> }> {
+  /** The newest version that the blocks of one manifest hold of each key; what the memtable knows is newer. */
+  async inBlocks(keys: readonly ByteKey[]): Promise<BlockVersions> {
     for (;;) {
       const { manifest } = this.#state;
-      const versions = new Map<ByteKey, Version | undefined>();
-      let held: ReadonlyMap<BlockId, Block> = new Map();
-      let open = keys;
-      while (open.length > 0 && manifest === this.#state.manifest) {
-        const missing = new Set<BlockId>();
-        open = open.filter((key) => {
-          const found = this.#inBlock(key, newest, held);
-          if (typeof found !== "number") versions.set(key, found);
-          else missing.add(found);
-          return typeof found === "number";
-        });
-        if (open.length > 0) held = await this.#load([...missing].slice(0, maxBlocksAtOnce));
-      }
-      if (manifest === this.#state.manifest) return { manifest, versions };
+      const versions = await this.#resolve(keys, (key, held) => this.#inBlock(key, newest, held));
+      if (manifest === this.#state.manifest)
+        return { manifest, versions: new Map(keys.map((k, i) => [k, versions[i]])) };
     }
+  }
+
+  /** Looks every key up; those that need a block wait for it, block by block, a few at a time. */
+  async #resolve(
+    keys: readonly ByteKey[],
+    look: (key: ByteKey, held: ReadonlyMap<BlockId, Block>) => Version | undefined | BlockId,
+  ): Promise<(Version | undefined)[]> {
+    const answers = Array.from<Version | undefined>({ length: keys.length });
+    const waiting = new Map<BlockId, number[]>();
+    const settle = (position: number, held: ReadonlyMap<BlockId, Block>): void => {
+      const found = look(keys[position]!, held);
+      if (typeof found !== "number") answers[position] = found;
+      else if (waiting.get(found)?.push(position) === undefined) waiting.set(found, [position]);
+    };
+    for (let i = 0; i < keys.length; i++) settle(i, none);
+    while (waiting.size > 0) {
+      const ids = [...waiting.keys()].slice(0, maxBlocksAtOnce);
+      const held = await this.#load(ids);
+      const positions = ids.flatMap((id) => waiting.get(id) ?? []);
+      for (const id of ids) waiting.delete(id);
+      for (const position of positions) settle(position, held);
+    }
+    return answers;
   }
 
   /**

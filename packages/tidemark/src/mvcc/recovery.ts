@@ -2,14 +2,14 @@
  * From what is stored to a state to work in. Reading decides everything in one transaction; only damage makes recovery
  * write, and that is one transaction again, so it may be killed at any point and run again.
  */
-import { seq, stamp, type TabId } from "../base/brand.ts";
+import { type Seq, seq, stamp, type TabId } from "../base/brand.ts";
 import type { Random } from "../base/clock.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { Manifest } from "../segments/manifest.ts";
 import { type Found, get, type Read, type Storage, storeNames, valueOf, type Write } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
 import { chainFrom, decodeFence, type Fence, putFence, readFence, tailReads } from "../wal/log.ts";
-import { putPin } from "./pins.ts";
+import { floorIn, pinsIn, putFloor, putPin, readFloor, readPins } from "./pins.ts";
 
 /** The storage format this build writes, and the only one it reads. */
 const formatVersion = 1;
@@ -37,6 +37,7 @@ export async function create(storage: Storage, random: Random): Promise<void> {
   if (valueOf(found[0]) && !valueOf(found[1])) return;
   await storage.commit({
     durability: "strict",
+    stores: ["log", "meta"],
     reads: [readFence],
     writes: ([row]) => [...(valueOf(row) ? [] : firstRows(random)), { kind: "delete", store: "meta", key: droppedKey }],
   });
@@ -59,17 +60,15 @@ export const isDropped = async (storage: Storage): Promise<boolean> => {
   return valueOf(fence) === undefined || valueOf(dropped) !== undefined;
 };
 
-const firstRows = (random: Random): readonly Write[] => [
-  { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) },
-  putManifest(Manifest.empty),
-  putFence({
-    database: Math.floor(random.next() * 0xffff_ffff),
-    incarnation: 0,
-    seq: seq(0),
-    checksum: 0,
-    stamp: stamp(0),
-  }),
-];
+/** The first entry chains to the database's number, so that none of a deleted namesake can ever follow. */
+function firstRows(random: Random): readonly Write[] {
+  const database = Math.floor(random.next() * 0xffff_ffff);
+  return [
+    { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) },
+    putManifest(Manifest.empty),
+    putFence({ database, incarnation: 0, seq: seq(0), checksum: database, stamp: stamp(0) }),
+  ];
+}
 
 /** Reads the whole state; a damaged end of the log is struck durably before anybody may commit behind it. */
 export async function recover(storage: Storage): Promise<Recovered> {
@@ -87,22 +86,25 @@ export async function join(storage: Storage, tab: TabId): Promise<Recovered> {
   const { struck } = await recover(storage);
   const done = await storage.commit({
     durability: "relaxed",
-    reads: stateReads,
-    writes: ([row]) => {
-      const bytes = valueOf(row);
-      return bytes ? [putPin(tab, decodeFence(bytes).seq)] : undefined;
+    stores: ["meta"],
+    reads: [...stateReads, readFloor],
+    writes: (found) => {
+      const bytes = valueOf(found[0]);
+      // The floor rises before the fence follows: whoever joins in between pins the floor.
+      return bytes ? [putPin(tab, laterOf(decodeFence(bytes).seq, floorIn(found[stateReads.length])))] : undefined;
     },
   });
   if (done.status !== "committed") throw new TidemarkError("STORAGE_LOST", "The database vanished while it was opened");
   const { broken, ...state } = judge(done.found);
-  if (broken) return join(storage, tab);
-  return { ...state, struck };
+  if (!broken) return { ...state, struck };
+  return { ...(await join(storage, tab)), struck: true };
 }
 
 /** Begins a new incarnation of an intact log: whoever has the database open finds out at its next append. */
 export async function supersede(storage: Storage): Promise<void> {
   await storage.commit({
     durability: "strict",
+    stores: ["log"],
     reads: [readFence],
     writes: ([row]) => {
       const bytes = valueOf(row);
@@ -112,6 +114,8 @@ export async function supersede(storage: Storage): Promise<void> {
     },
   });
 }
+
+const laterOf = (a: Seq, b: Seq): Seq => (a > b ? a : b);
 
 function judge(found: readonly Found[]): Omit<Recovered, "struck"> & { broken: boolean } {
   const [fenceRow, log, manifestRow, formatRow] = found;
@@ -132,16 +136,24 @@ function judge(found: readonly Found[]): Omit<Recovered, "struck"> & { broken: b
   return { fence, manifest: Manifest.decode(manifestBytes), ...chainFrom(log ?? [], fence) };
 }
 
+/**
+ * Removes what lies behind the break, under a new incarnation. Floor and pins may speak of commits that are gone: they
+ * come down with the head, or the views of those that take their seqs would not be held.
+ */
 async function strike(storage: Storage): Promise<void> {
   await storage.commit({
     durability: "strict",
-    reads: stateReads,
+    stores: ["log", "meta"],
+    reads: [...stateReads, readFloor, readPins],
     writes: (found) => {
       const { fence, entries, broken } = judge(found);
       if (!broken) return undefined;
+      const [floorRow, pinRows] = found.slice(stateReads.length);
       const lastGood = entries.at(-1)?.lastSeq ?? fence.seq;
       return [
         { kind: "deleteRange", store: "log", range: { from: lastGood + 1 } },
+        ...(floorIn(floorRow) > lastGood ? [putFloor(lastGood)] : []),
+        ...pinsIn(pinRows ?? []).flatMap((p) => (p.seq > lastGood ? [putPin(p.tab, lastGood)] : [])),
         putFence({ ...fence, incarnation: fence.incarnation + 1 }),
       ];
     },

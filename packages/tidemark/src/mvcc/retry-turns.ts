@@ -1,24 +1,33 @@
 import type { Clock } from "../base/clock.ts";
 
-/** Takes a token that all tabs share; resolves to its release. Gives up waiting, not running, after a while. */
-export type TakeToken = () => Promise<() => void>;
+/** What turns need of the other tabs. */
+export interface RetryPeers {
+  /** Takes a token that all tabs share; resolves to its release. Gives up waiting, not running, after a while. */
+  takeToken(): Promise<() => void>;
+  /** Asks the other tabs to let one retry pass before they begin anything new. */
+  askForCourtesy(): void;
+}
 
 /** A body that awaits something slow must not hold up the other retries for long. */
 const maxTurnMs = 1000;
+/** Nobody waits longer than this for somebody else's retry. */
+const maxCourtesyMs = 20;
 
 /**
  * Fair retries (MV3). Transactions that lost once take turns: within a tab one after the other, between tabs by a
- * shared token. A turn is a courtesy, not a lock: whoever holds it too long is passed over, and correctness rests on
- * validation alone.
+ * shared token. Those that begin anew give way for a moment, or a tab that never loses would always win. All of it is
+ * courtesy, not a lock: whoever takes too long is passed over, and correctness rests on validation alone.
  */
 export class RetryTurns {
   readonly #clock: Clock;
-  readonly #takeToken: TakeToken;
+  readonly #peers: RetryPeers;
   #last: Promise<unknown> = Promise.resolve();
+  #courtesy: Promise<unknown> | undefined;
+  #heard: (() => void) | undefined;
 
-  constructor(clock: Clock, takeToken: TakeToken) {
+  constructor(clock: Clock, peers: RetryPeers) {
     this.#clock = clock;
-    this.#takeToken = takeToken;
+    this.#peers = peers;
   }
 
   /** Resolves when it is this retry's turn, to the function that ends it. */
@@ -28,10 +37,34 @@ export class RetryTurns {
     const ended = new Promise<void>((resolve) => (end = resolve));
     this.#last = before.then(() => Promise.race([ended, this.#clock.sleep(maxTurnMs)]));
     await before;
-    const release = await this.#takeToken();
+    const release = await this.#peers.takeToken();
+    this.#waitFor(ended);
+    this.#peers.askForCourtesy();
     return () => {
       release();
       end();
     };
+  }
+
+  /** Another tab asks to let its retry pass. */
+  giveWay(): void {
+    this.#waitFor(new Promise<void>((resolve) => (this.#heard = resolve)));
+  }
+
+  /** Another tab's commit arrived: as a rule the one that was waited for. */
+  heardCommit(): void {
+    this.#heard?.();
+  }
+
+  /** Whoever begins anew waits here, if somebody asked. */
+  async courtesy(): Promise<void> {
+    await this.#courtesy;
+  }
+
+  #waitFor(passed: Promise<void>): void {
+    const courtesy: Promise<unknown> = Promise.race([passed, this.#clock.sleep(maxCourtesyMs)]).then(() => {
+      if (this.#courtesy === courtesy) this.#courtesy = undefined;
+    });
+    this.#courtesy = courtesy;
   }
 }

@@ -2,15 +2,34 @@ import type { ByteKey } from "../base/brand.ts";
 
 const maxChunk = 256;
 
+/** Above this many keys waiting, one sort and merge is cheaper than inserting them one by one. */
+const manyKeys = 512;
+
 /**
  * An ordered set of keys: a list of sorted chunks, each found by bisection. An insert moves at most one chunk's worth
- * of pointers, which in JS beats a B-tree at memtable sizes (measured: 0.4 µs against 0.9 µs at 50 000 keys).
+ * of pointers, which in JS beats a B-tree at memtable sizes (measured: 0.4 µs against 0.9 µs at 50 000 keys). Order is
+ * needed by scans only, so what is added waits, unordered, for the next of them.
  */
 export class SortedKeys {
   #chunks: ByteKey[][] = [[]];
+  #size = 0;
+  #waiting: ByteKey[] = [];
 
   /** Adds a key that is not in the set. */
   add(key: ByteKey): void {
+    this.#waiting.push(key);
+  }
+
+  #settle(): void {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    if (waiting.length < manyKeys || waiting.length < this.#size / 8) for (const key of waiting) this.#insert(key);
+    else this.reset(merged(this.#chunks.flat(), waiting.sort()));
+  }
+
+  #insert(key: ByteKey): void {
+    this.#size++;
     const at = this.#chunkFor(key);
     const chunk = this.#chunks[at]!;
     if (chunk.length === 0 || chunk[chunk.length - 1]! < key) chunk.push(key);
@@ -24,6 +43,8 @@ export class SortedKeys {
 
   /** Replaces the whole content by `keys`, ascending. */
   reset(keys: readonly ByteKey[]): void {
+    this.#waiting = [];
+    this.#size = keys.length;
     this.#chunks = [];
     for (let i = 0; i < keys.length; i += maxChunk) this.#chunks.push(keys.slice(i, i + maxChunk));
     if (this.#chunks.length === 0) this.#chunks.push([]);
@@ -31,6 +52,7 @@ export class SortedKeys {
 
   /** Keys k with from ≤ k < to, ascending or descending. Do not change the set while iterating. */
   *range(from: ByteKey, to: ByteKey | undefined, reverse: boolean): Generator<ByteKey, void> {
+    this.#settle();
     if (reverse) yield* this.#descending(from, to);
     else yield* this.#ascending(from, to);
   }
@@ -83,4 +105,16 @@ function firstAtOrAfter(chunk: readonly ByteKey[], key: ByteKey): number {
     else high = middle;
   }
   return low;
+}
+
+/** Two ascending lists without common keys, as one. */
+function merged(a: readonly ByteKey[], b: readonly ByteKey[]): ByteKey[] {
+  const all: ByteKey[] = [];
+  let i = 0;
+  for (const key of b) {
+    while (i < a.length && a[i]! < key) all.push(a[i++]!);
+    all.push(key);
+  }
+  while (i < a.length) all.push(a[i++]!);
+  return all;
 }

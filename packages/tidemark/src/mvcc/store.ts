@@ -1,16 +1,16 @@
 /**
  * One tab's copy of the database state: the manifest as of the last checkpoint it knows, the memtable that follows it,
  * and the head of the log. Entries arrive here in order, whoever wrote them: from our own commits, from broadcasts,
- * from reading the log's tail. All changes of state are synchronous.
+ * from reading the log's tail. Each change of state is synchronous; what it needs from storage is read before.
  */
 import type { ByteKey, Seq, TabId } from "../base/brand.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
-import { indexEntriesOf, presence } from "../codec/record.ts";
 import { BlockSource } from "../segments/block-source.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Storage } from "../storage/contract.ts";
-import type { Commit, LogEntry, LoggedWrite } from "../wal/entry.ts";
+import type { LogEntry } from "../wal/entry.ts";
 import { type Fence, followed, type Head, sameLog, tailReads } from "../wal/log.ts";
+import { applyCommit } from "./apply.ts";
 import { Memtable } from "./memtable.ts";
 import type { ReadState } from "./reader.ts";
 import { join, type Recovered, recover, supersede } from "./recovery.ts";
@@ -26,8 +26,12 @@ export interface StoreOptions {
 export interface StoreEvents {
   /** The head moved; `touched` are all keys, records and index entries, that these commits wrote. */
   applied(entry: LogEntry, touched: readonly ByteKey[]): void;
-  /** Memory was dropped and read anew: anything may have changed. Awaited before anybody goes on. */
-  reloaded(): Promise<void>;
+  /**
+   * Memory is about to be dropped for `state`, read anew, in which anything may differ. What depends on it is read
+   * from `state` at `at` now; the answer is called in the same turn in which the state takes effect. `entries` are
+   * the log after its checkpoint.
+   */
+  reloading(state: ReadState, at: Seq, entries: readonly LogEntry[]): Promise<() => void>;
   /** Damage at the end of the log was struck. */
   struck(): void;
 }
@@ -36,22 +40,27 @@ export class Store implements ReadState {
   readonly storage: Storage;
   readonly tab: TabId;
   readonly blocks: BlockSource;
-  readonly memtable: Memtable = new Memtable();
   readonly window: CommitWindow = new CommitWindow();
+  /** Whether the end of the log was damaged and struck when this tab joined. */
+  readonly wasStruck: boolean;
   events: StoreEvents | undefined;
   readonly #isLone: boolean;
+  #memtable = new Memtable();
   #manifest: Manifest;
   #fence: Fence;
   #head: Head;
-  #following: Promise<void> | undefined;
   /** Entries after the fence, with their sizes. */
   #log: { readonly lastSeq: Seq; readonly sizeBytes: number }[] = [];
+  /** Readings of the stored state take turns. */
+  #turns: Promise<unknown> = Promise.resolve();
+  #nextFollow: Promise<void> | undefined;
 
   private constructor(storage: Storage, options: StoreOptions, state: Recovered) {
     this.storage = storage;
     this.tab = options.tab;
     this.#isLone = options.isLone;
     this.blocks = new BlockSource(storage, options.cacheMaxBytes);
+    this.wasStruck = state.struck;
     this.#manifest = state.manifest;
     this.#fence = state.fence;
     this.#head = state.fence;
@@ -64,6 +73,9 @@ export class Store implements ReadState {
     return new Store(storage, options, await join(storage, options.tab));
   }
 
+  get memtable(): Memtable {
+    return this.#memtable;
+  }
   get manifest(): Manifest {
     return this.#manifest;
   }
@@ -86,7 +98,7 @@ export class Store implements ReadState {
     if (entry.firstSeq !== this.#head.seq + 1 || entry.previous !== this.#head.checksum) return false;
     const all: ByteKey[] = [];
     for (const commit of entry.commits) {
-      const touched = this.#applyCommit(commit);
+      const touched = applyCommit(this.#memtable, commit);
       this.window.add(commit.seq, entry.origin, touched);
       for (const key of touched) all.push(key);
     }
@@ -96,69 +108,89 @@ export class Store implements ReadState {
     return true;
   }
 
-  #applyCommit(commit: Commit): readonly ByteKey[] {
-    const touched: ByteKey[] = [];
-    for (const write of commit.writes) {
-      const version = { seq: commit.seq, stamp: commit.stamp, payload: write.payload };
-      this.memtable.put(write.key, version);
-      touched.push(write.key);
-      for (const { key, present } of entryChanges(write)) {
-        if (present !== "kept") {
-          const payload = present === "added" ? presence : undefined;
-          this.memtable.put(key, { seq: commit.seq, stamp: commit.stamp, payload });
-        }
-        touched.push(key);
-      }
-    }
-    return touched;
+  /** Applies what a transaction found in the log's tail. False: the tail does not continue our head; reload. */
+  applyTail(entries: readonly LogEntry[]): boolean {
+    return entries.every((entry) => this.apply(entry));
   }
 
-  /** Reads what others appended, until the head is the log's own. Calls made meanwhile share one reading after it. */
-  async follow(): Promise<void> {
-    while (this.#following) await this.#following;
-    this.#following = this.#readTail().finally(() => (this.#following = undefined));
-    await this.#following;
+  /** Reads what others appended, until the head is the log's own. Calls made before the reading begins share it. */
+  follow(): Promise<void> {
+    this.#nextFollow ??= this.#inTurn(() => {
+      this.#nextFollow = undefined;
+      return this.#readTail();
+    });
+    return this.#nextFollow;
+  }
+
+  /** Reads the state anew, as after falling behind a checkpoint. */
+  reload(): Promise<void> {
+    return this.#inTurn(() => this.#readState());
+  }
+
+  #inTurn<T>(read: () => Promise<T>): Promise<T> {
+    const done = this.#turns.then(read);
+    this.#turns = done.catch(() => undefined);
+    return done;
   }
 
   async #readTail(): Promise<void> {
     const { head, fence } = this;
     const tail = followed(await this.storage.read(tailReads(head.seq)), head, fence);
-    if (tail.status === "reload" || tail.broken) return this.#reloadNow();
+    if (tail.status === "reload" || tail.broken) return this.#readState();
     for (const entry of tail.entries) this.apply(entry);
   }
 
-  /** Drops what is in memory and reads the state anew, as after falling behind a checkpoint. */
-  async reload(): Promise<void> {
-    while (this.#following) await this.#following;
-    this.#following = this.#reloadNow().finally(() => (this.#following = undefined));
-    await this.#following;
+  async #readState(): Promise<void> {
+    for (;;) {
+      const state = await recover(this.storage);
+      if (state.struck) this.events?.struck();
+      this.#refuseForeign(state.fence);
+      if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.#head.seq) {
+        // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
+        this.install(state.manifest, state.fence);
+        for (const entry of state.entries) this.apply(entry);
+        return;
+      }
+      if (await this.#replaceBy(state)) return;
+    }
   }
 
-  async #reloadNow(): Promise<void> {
-    const state = await recover(this.storage);
-    if (state.struck) this.events?.struck();
-    const { fence, manifest, entries } = state;
+  /** @throws CLOSED when what is stored is not, or no longer, ours to go on with. */
+  #refuseForeign(fence: Fence): void {
     if (fence.database !== this.#fence.database) {
       throw new TidemarkError("CLOSED", "This database was deleted by another tab", { reason: "deleted" });
     }
     if (this.#isLone && !sameLog(fence, this.#fence)) {
       throw new TidemarkError("CLOSED", "Another tab has opened this database", { reason: "superseded" });
     }
-    if (sameLog(fence, this.#fence) && fence.seq <= this.#head.seq) {
-      // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
-      assert(fence.seq >= this.#fence.seq, "the fence never falls");
-      this.install(manifest, fence);
-      for (const entry of entries) this.apply(entry);
-      return;
-    }
-    this.memtable.clear();
-    this.#log = [];
+  }
+
+  /** Drops memory for a state read anew. False: that state is old already; read once more. */
+  async #replaceBy({ fence, manifest, entries }: Recovered): Promise<boolean> {
+    const memtable = new Memtable();
+    for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
+    const last = entries.at(-1);
+    const head = last ? { seq: last.lastSeq, checksum: last.checksum, stamp: last.commits.at(-1)!.stamp } : fence;
+    const state = { memtable, manifest, blocks: this.blocks, reload: goneAlready };
+    const takeEffect = await this.#dependents(state, head.seq, entries);
+    if (takeEffect === undefined) return false;
+    this.#memtable = memtable;
     this.#manifest = manifest;
     this.#fence = fence;
-    this.#head = fence;
-    this.window.restart(entries.at(-1)?.lastSeq ?? fence.seq);
-    for (const entry of entries) this.apply(entry);
-    await this.events?.reloaded();
+    this.#head = head;
+    this.#log = entries.map(({ lastSeq, sizeBytes }) => ({ lastSeq, sizeBytes }));
+    this.window.restart(head.seq);
+    takeEffect();
+    return true;
+  }
+
+  async #dependents(state: ReadState, at: Seq, entries: readonly LogEntry[]): Promise<(() => void) | undefined> {
+    try {
+      return (await this.events?.reloading(state, at, entries)) ?? nothing;
+    } catch (e) {
+      if (e === stateIsOld) return undefined;
+      throw e;
+    }
   }
 
   /** Takes over a checkpoint: blocks now hold everything up to its fence. */
@@ -167,27 +199,13 @@ export class Store implements ReadState {
     if (fence.seq < this.#fence.seq) return;
     this.#manifest = manifest;
     if (fence.seq > this.#fence.seq) {
-      this.memtable.dropThrough(fence.seq);
+      this.#memtable.dropThrough(fence.seq);
       this.#log = this.#log.filter((e) => e.lastSeq > fence.seq);
     }
     this.#fence = fence;
   }
-
-  /** Applies what a transaction found in the log's tail. False: the tail does not continue our head; reload. */
-  applyTail(entries: readonly LogEntry[]): boolean {
-    return entries.every((entry) => this.apply(entry));
-  }
 }
 
-/** How a write changes the index entries of its record. */
-export function entryChanges(
-  write: LoggedWrite,
-): readonly { readonly key: ByteKey; readonly present: "added" | "removed" | "kept" }[] {
-  const now = write.payload === undefined ? [] : indexEntriesOf(write.key, write.payload);
-  const old = write.oldEntries;
-  if (now.length === 0 && old.length === 0) return [];
-  return [
-    ...now.map((key) => ({ key, present: old.includes(key) ? ("kept" as const) : ("added" as const) })),
-    ...old.filter((key) => !now.includes(key)).map((key) => ({ key, present: "removed" as const })),
-  ];
-}
+const nothing = (): void => undefined;
+const stateIsOld = new TidemarkError("BUSY", "The state read was replaced while it was read");
+const goneAlready = (): Promise<void> => Promise.reject(stateIsOld);

@@ -4,7 +4,7 @@ import { Block } from "../segments/block.ts";
 import { compareInternal } from "../segments/internal-key.ts";
 import { type BlockInfo } from "../segments/manifest.ts";
 import { get, valueOf } from "../storage/contract.ts";
-import { chainFrom, readFence } from "../wal/log.ts";
+import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
 import type { Store } from "./store.ts";
 
 /** A stretch of keys whose block is damaged or gone. */
@@ -34,13 +34,9 @@ export async function verify(store: Store): Promise<Verified> {
     if (why === undefined) blocks++;
     else damage.push({ what: "block", id: next.id, from: next.first.key, to: next.last.key, why });
   }
-  const { fence } = store;
-  const [, found] = await store.storage.read([
-    readFence,
-    { kind: "range", store: "log", range: { from: fence.seq + 1 } },
-  ]);
-  const { entries, broken } = chainFrom(found ?? [], fence);
-  if (broken && store.fence === fence) {
+  const [row, found] = await store.storage.read([readFence, { kind: "range", store: "log", range: { from: 1 } }]);
+  const { entries, broken } = chainFrom(found ?? [], decodeFence(valueOf(row)!));
+  if (broken) {
     damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why: "the chain of entries is broken" });
   }
   return { blocks, entries: entries.length, damage };

@@ -28,6 +28,11 @@ export type HandleId = number;
 /** A view reads; a transaction also writes; what a live query reads is watched. */
 export type HandleKind = "view" | "transaction" | "live";
 
+export interface KeyRange {
+  readonly from: ByteKey;
+  readonly to: ByteKey | undefined;
+}
+
 export interface ScanRequest {
   readonly op: "scan";
   readonly handle: HandleId;
@@ -38,6 +43,8 @@ export interface ScanRequest {
   /** Where the range is an index: the table of its records. */
   readonly records: TableId | undefined;
   readonly limit: number | undefined;
+  /** Of a multi index, the query's whole range: a record counts once in it, at the first of its entries. */
+  readonly whole: KeyRange | undefined;
   /** About how many bytes of values one answer may carry. */
   readonly maxBytes: number;
 }
@@ -57,7 +64,15 @@ export type Request =
   | { readonly op: "get"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
   | { readonly op: "has"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
   | ScanRequest
-  | { readonly op: "count"; readonly handle: HandleId; readonly from: ByteKey; readonly to: ByteKey | undefined }
+  | {
+      readonly op: "count";
+      readonly handle: HandleId;
+      readonly from: ByteKey;
+      readonly to: ByteKey | undefined;
+      /** As in a scan, and then the table of the records. */
+      readonly whole: KeyRange | undefined;
+      readonly records: TableId | undefined;
+    }
   | {
       readonly op: "write";
       readonly writes: Uint8Array;
@@ -173,15 +188,20 @@ export type HostEvent =
 
 /** The surface a worker exposes. */
 export interface HostSurface {
+  /** Says at once that it is there, and by its `protocolVersion` of which build. */
+  hello(): Promise<number>;
   /** @throws Failure as a plain object, see `Opened`. */
   open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened>;
   /** Answers positions matching, when all of the list are answered. */
   submit(requests: readonly Request[]): Promise<readonly Response[]>;
   /** Waits for what is under way, then gives up locks and storage. */
-  close(): Promise<void>;
+  close(): Promise<Opened>;
   deleteDatabase(name: string, storage: OpenRequest["storage"]): Promise<Opened>;
-  listDatabases(storage: OpenRequest["storage"]): Promise<readonly { name: string; version: number }[]>;
+  listDatabases(storage: OpenRequest["storage"]): Promise<Listed>;
 }
+export type Listed =
+  | { readonly ok: true; readonly databases: readonly { readonly name: string; readonly version: number }[] }
+  | { readonly ok: false; readonly error: Failure };
 export type Opened =
   | { readonly ok: true; readonly catalog: Catalog | undefined }
   | { readonly ok: false; readonly error: Failure };

@@ -23,7 +23,7 @@ import { type BlockId, type ByteKey, byteKey, type Seq, seq, type Stamp, stamp }
 import { ByteWriter, compareBytesToKey, keyFromBytes } from "../base/bytes.ts";
 import { assert, type TidemarkError } from "../base/errors.ts";
 import type { StoredValue } from "../storage/contract.ts";
-import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "./envelope.ts";
+import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "../wal/envelope.ts";
 import { sharedPrefixLength } from "./internal-key.ts";
 import type { Version } from "./version.ts";
 

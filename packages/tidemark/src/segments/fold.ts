@@ -26,7 +26,7 @@ import type { KeyVersions, Version } from "./version.ts";
 
 export const defaultTargetBytes: number = 32 * 1024;
 /** No storage transaction moves more than this while others wait (MV11). */
-export const defaultMaxStoreBytes: number = 256 * 1024;
+const defaultMaxStoreBytes: number = 256 * 1024;
 
 export interface FoldInput {
   readonly manifest: Manifest;

@@ -16,7 +16,7 @@ import { type BlockId, blockId, type ByteKey, byteKey, type Seq, seq } from "../
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
 import type { StoredValue } from "../storage/contract.ts";
-import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "./envelope.ts";
+import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "../wal/envelope.ts";
 import { compareInternal, type InternalKey, sharedPrefixLength } from "./internal-key.ts";
 
 export interface BlockInfo {

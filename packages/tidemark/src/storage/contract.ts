@@ -52,6 +52,8 @@ export type Durability = "relaxed" | "strict";
 export interface Batch {
   readonly durability: Durability;
   readonly reads?: readonly Read[];
+  /** For a function: the stores it may write, besides those it reads; all where it does not say. */
+  readonly stores?: readonly StoreName[];
   /**
    * A list is sent without waiting for the reads. A function is called once, inside the transaction, with what was
    * read; it must be synchronous, and returning `undefined` declines: nothing is written.

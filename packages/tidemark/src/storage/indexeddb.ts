@@ -167,9 +167,12 @@ class IndexedDbConnection implements Storage {
     });
   }
 
-  async commit({ durability, reads = [], writes }: Batch): Promise<Committed> {
+  async commit({ durability, reads = [], stores = storeNames, writes }: Batch): Promise<Committed> {
     const decide = typeof writes === "function" ? writes : undefined;
-    const scope = typeof writes === "function" ? storeNames : storesOf([...reads, ...writes]);
+    const scope =
+      typeof writes === "function"
+        ? [...new Set([...stores, ...reads.map((r) => r.store)])]
+        : storesOf([...reads, ...writes]);
     const work = this.#begin("readwrite", scope, durability);
     let result: Committed = { status: "declined", found: [] };
     work.run(() => {

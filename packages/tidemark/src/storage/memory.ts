@@ -369,6 +369,7 @@ class MemoryConnection implements Storage {
     const found = this.#medium.answer(this.#database, batch.reads ?? [], true);
     const writes = typeof batch.writes === "function" ? batch.writes(found) : batch.writes;
     if (writes === undefined) return { status: "declined", found };
+    checkScope(batch, writes);
     // A batch without writes settles nothing: IndexedDB does not touch the disk for it either.
     const done = writes.length === 0 || this.#medium.write(this.#database, writes, batch.durability);
     return done ? { status: "committed", found } : { status: "exists" };
@@ -396,4 +397,11 @@ class MemoryConnection implements Storage {
     if (!this.#cut && this.#life === this.#database.life) return;
     throw new TidemarkError("STORAGE_LOST", "The connection to the storage was lost.", { outcome });
   }
+}
+
+/** As IndexedDB does, which locks only the stores that a batch names. */
+function checkScope({ stores, reads = [], writes }: Batch, chosen: readonly Write[]): void {
+  if (typeof writes !== "function" || !stores) return;
+  const named = new Set([...stores, ...reads.map((r) => r.store)]);
+  for (const { store } of chosen) assert(named.has(store), `a batch writes '${store}', which it does not name`);
 }

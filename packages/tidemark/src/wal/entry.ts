@@ -1,7 +1,7 @@
 /**
  * A log entry: one group of commits, appended in one storage transaction. docs/formats/log.md states the bytes.
  *
- *   u32 magic+format ‖ u32 checksum ‖ u32 checksum of the entry before ‖ varint first seq ‖ varint commits
+ *   envelope (magic "TMLG", checksum, format) ‖ u32 checksum of the entry before ‖ varint first seq ‖ varint commits
  *   ‖ text origin ‖ commits
  *   commit = varint id ‖ varint stamp ‖ text tag ‖ varint writes ‖ writes
  *   write  = varint key length ‖ key ‖ varint superseded seq ‖ varint n ‖ n × (varint length ‖ old index entry)
@@ -13,12 +13,11 @@
  */
 import { type ByteKey, type Seq, seq, type Stamp, stamp, type TabId, tabId } from "../base/brand.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { checksum } from "../base/checksum.ts";
-import { TidemarkError } from "../base/errors.ts";
 import type { StoredValue } from "../storage/contract.ts";
+import { beginEnvelope, type Envelope, envelopeBytes, openEnvelope, sealEnvelope, checksumAt } from "./envelope.ts";
 
-const magic = 0x01_4c_4d_54; // "TML", format 1
-const headBytes = 12;
+const envelope: Envelope = { magic: 0x474c4d54, format: 1 };
+const what = { what: "log entry" };
 
 export interface LoggedWrite {
   readonly key: ByteKey;
@@ -53,15 +52,13 @@ export function encodeEntry(previous: number, origin: TabId, commits: readonly C
   let estimate = 256;
   for (const c of commits) for (const w of c.writes) estimate += 64 + w.key.length * 2 + (w.payload?.length ?? 0);
   const out = new ByteWriter(estimate);
-  out.u32(magic);
-  out.u32(0);
+  beginEnvelope(out, envelope);
   out.u32(previous);
   out.varint(commits[0]!.seq);
   out.varint(commits.length);
   out.text(origin);
   for (const c of commits) encodeCommit(out, c);
-  out.patchU32(4, checksum(out.written(8)));
-  return out.finish();
+  return sealEnvelope(out);
 }
 
 function encodeCommit(out: ByteWriter, c: Commit): void {
@@ -87,28 +84,15 @@ function encodeCommit(out: ByteWriter, c: Commit): void {
 }
 
 /** The checksum of an entry's bytes, as the next entry chains it. */
-export const entryChecksum = (bytes: Uint8Array): number => new ByteReader(bytes, "log entry", 4).u32();
+export const entryChecksum = (bytes: Uint8Array): number => new ByteReader(bytes, "log entry", checksumAt).u32();
 
 /**
  * Decodes and verifies one entry; payloads are views on `bytes`.
  * @throws CORRUPT when a byte is not what was written; FORMAT_UNSUPPORTED for another format's entry.
  */
 export function decodeEntry(bytes: Uint8Array): LogEntry {
-  const r = new ByteReader(bytes, "log entry");
-  const head = r.u32();
-  if (bytes.length < headBytes || (head & 0xff_ff_ff) !== (magic & 0xff_ff_ff)) {
-    throw new TidemarkError("CORRUPT", "This is not a log entry", { what: "log entry" });
-  }
-  const sum = r.u32();
-  if (checksum(bytes.subarray(8)) !== sum) {
-    throw new TidemarkError("CORRUPT", "A log entry does not match its checksum", { what: "log entry" });
-  }
-  if (head !== magic) {
-    throw new TidemarkError("FORMAT_UNSUPPORTED", `Log entry of format ${head >>> 24}; this build reads 1`, {
-      found: head >>> 24,
-      supported: 1,
-    });
-  }
+  openEnvelope(bytes, envelope, what);
+  const r = new ByteReader(bytes, "log entry", envelopeBytes);
   const previous = r.u32();
   const firstSeq = r.varint();
   const count = r.varint();
@@ -116,7 +100,15 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   const commits: Commit[] = [];
   for (let i = 0; i < count; i++) commits.push(decodeCommit(r, seq(firstSeq + i)));
   const lastSeq = seq(firstSeq + count - 1);
-  return { firstSeq: seq(firstSeq), lastSeq, previous, checksum: sum, origin, sizeBytes: bytes.length, commits };
+  return {
+    firstSeq: seq(firstSeq),
+    lastSeq,
+    previous,
+    checksum: entryChecksum(bytes),
+    origin,
+    sizeBytes: bytes.length,
+    commits,
+  };
 }
 
 function decodeCommit(r: ByteReader, at: Seq): Commit {

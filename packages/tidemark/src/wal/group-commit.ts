@@ -15,6 +15,8 @@ import type { LogEntry } from "./entry.ts";
 
 const maxClashes = 3;
 const maxMembers = 1000;
+/** A larger storage transaction would hold up other tabs' commits noticeably. */
+const maxGroupBytes = 256 * 1024;
 
 export interface Sealed {
   readonly bytes: StoredValue;
@@ -27,14 +29,20 @@ export interface Participants<Member> {
   prepare(members: readonly Member[]): Promise<void>;
   /** Whether what was prepared last still holds, so that `seal` may judge. */
   isPrepared(): boolean;
+  /** About how many bytes it adds to an entry. */
+  sizeOf(member: Member): number;
   /** What the strictest of the members asked for. */
   durability(members: readonly Member[]): Durability;
-  /** Judges the members; those turned away are told. `undefined`: none is left, nothing to append. */
-  seal(members: readonly Member[]): Sealed | undefined;
+  /**
+   * Judges the members; those turned away are told. `undefined`: none is left, nothing to append. "look": somebody
+   * would be refused, or told that there is nothing to write, for what may have changed since: nobody was told, look
+   * at the log's tail and seal again with `isFresh`.
+   */
+  seal(members: readonly Member[], isFresh: boolean): Sealed | "look" | undefined;
   /** The entry sealed last is durable: apply it and tell its members. */
   committed(sealed: Sealed): void;
-  /** The entry sealed last was written where it may or may not count; nothing may be assumed. */
-  reload(): Promise<void>;
+  /** The state is read anew. `unsure` was written where it may count: its members learn what became of it. */
+  reload(unsure?: Sealed): Promise<void>;
   follow(): Promise<void>;
   /** Applies entries found in the tail; false where they do not continue the head. */
   applyTail(entries: readonly LogEntry[]): boolean;
@@ -55,7 +63,7 @@ export class GroupCommit<Member> {
 
   submit(member: Member): void {
     this.#waiting.push(member);
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
   }
 
   /** Resolves when everything submitted so far has been told its outcome. */
@@ -64,27 +72,51 @@ export class GroupCommit<Member> {
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const members = this.#waiting.splice(0, maxMembers);
-      try {
-        await this.#commit(members);
-      } catch (e) {
-        this.#participants.failed(members, e);
+    try {
+      while (this.#waiting.length > 0) {
+        const members = this.#gather();
+        try {
+          await this.#commit(members);
+        } catch (e) {
+          this.#participants.failed(members, e);
+        }
       }
+    } finally {
+      this.#running = undefined; // in the same turn as the last look at who waits
     }
+  }
+
+  /** The next group: at least one member, and no more than one small storage transaction takes. */
+  #gather(): readonly Member[] {
+    let n = 0;
+    for (let sizeBytes = 0; n < this.#waiting.length && n < maxMembers; n++) {
+      sizeBytes += this.#participants.sizeOf(this.#waiting[n]!);
+      if (n > 0 && sizeBytes > maxGroupBytes) break;
+    }
+    return this.#waiting.splice(0, n);
   }
 
   async #commit(members: readonly Member[]): Promise<void> {
     const p = this.#participants;
+    let isFresh = false;
     for (let clashes = 0; ;) {
-      do await p.prepare(members);
-      while (!p.isPrepared());
+      try {
+        do await p.prepare(members);
+        while (!p.isPrepared());
+      } catch (e) {
+        return this.#oneByOne(members, e);
+      }
       if (clashes >= maxClashes) {
         if (await this.#commitInside(members)) return;
         continue;
       }
-      const sealed = p.seal(members);
+      const sealed = p.seal(members, isFresh);
       if (!sealed) return;
+      if (sealed === "look") {
+        await p.follow();
+        isFresh = true;
+        continue;
+      }
       const durability = p.durability(members);
       const outcome = await append(this.#storage, sealed.bytes, sealed.firstSeq, p.fence, durability);
       if (outcome === "appended") {
@@ -93,8 +125,21 @@ export class GroupCommit<Member> {
       }
       if (outcome === "clash") {
         clashes++;
+        isFresh = true;
         await p.follow();
-      } else await p.reload();
+      } else await p.reload(outcome === "unsure" ? sealed : undefined);
+    }
+  }
+
+  /** What one member needs cannot be read: the others shall not fail with it. */
+  async #oneByOne(members: readonly Member[], why: unknown): Promise<void> {
+    if (members.length === 1) throw why;
+    for (const member of members) {
+      try {
+        await this.#commit([member]);
+      } catch (e) {
+        this.#participants.failed([member], e);
+      }
     }
   }
 
@@ -107,13 +152,15 @@ export class GroupCommit<Member> {
     let judged = false;
     const done = await this.#storage.commit({
       durability: p.durability(members),
+      stores: ["log"],
       reads: tailReads(head.seq),
       writes: (found) => {
         const tail = followed(found, head, fence);
         stale = tail.status === "reload" || tail.broken || !p.applyTail(tail.entries);
         if (stale || !p.isPrepared()) return undefined;
         judged = true;
-        sealed = p.seal(members);
+        const fresh = p.seal(members, true);
+        sealed = fresh === "look" ? undefined : fresh;
         return sealed && [{ kind: "add", store: "log", key: sealed.firstSeq, value: sealed.bytes }];
       },
     });

@@ -8,7 +8,6 @@
  * that a tab which still remembers them notices.
  */
 import { type Seq, seq, type Stamp, stamp } from "../base/brand.ts";
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import {
   type Durability,
@@ -18,8 +17,10 @@ import {
   type Storage,
   type StoredValue,
   valueOf,
+  type Write,
 } from "../storage/contract.ts";
 import { decodeEntry, entryChecksum, type LogEntry } from "./entry.ts";
+import { openRow, sealRow } from "./row.ts";
 
 /** The end of the log as one tab knows it: the next entry continues here. */
 export interface Head {
@@ -38,20 +39,21 @@ export interface Fence extends Head {
 /** Whether both speak of the same log: nothing that one of them has read was taken away since. */
 export const sameLog = (a: Fence, b: Fence): boolean => a.database === b.database && a.incarnation === b.incarnation;
 
-const fenceKey = "fence";
+/** The fence lies in the log's own store, below the first entry: then an append touches that one store only. */
+const fenceKey = 0;
 
-export function encodeFence(f: Fence): StoredValue {
-  const out = new ByteWriter(40);
-  out.u32(f.database);
-  out.varint(f.incarnation);
-  out.varint(f.seq);
-  out.u32(f.checksum);
-  out.varint(f.stamp);
-  return out.finish();
-}
+export const encodeFence = (f: Fence): StoredValue =>
+  sealRow((out) => {
+    out.u32(f.database);
+    out.varint(f.incarnation);
+    out.varint(f.seq);
+    out.u32(f.checksum);
+    out.varint(f.stamp);
+  });
 
+/** @throws CORRUPT */
 export function decodeFence(bytes: Uint8Array): Fence {
-  const r = new ByteReader(bytes, "fence");
+  const r = openRow(bytes, "fence");
   return {
     database: r.u32(),
     incarnation: r.varint(),
@@ -61,12 +63,13 @@ export function decodeFence(bytes: Uint8Array): Fence {
   };
 }
 
-export const readFence: Read = get("meta", fenceKey);
-export const putFence = (f: Fence): { kind: "put"; store: "meta"; key: string; value: StoredValue } => ({
-  kind: "put",
-  store: "meta",
-  key: fenceKey,
-  value: encodeFence(f),
+export const readFence: Read = get("log", fenceKey);
+export const putFence = (f: Fence): Write => ({ kind: "put", store: "log", key: fenceKey, value: encodeFence(f) });
+/** Removes the entries up to `at`, not the fence. */
+export const trimLog = (at: Seq): Write => ({
+  kind: "deleteRange",
+  store: "log",
+  range: { from: fenceKey + 1, to: at },
 });
 
 /** The reads that `followed` understands: the fence and all entries after `head`. */
@@ -101,7 +104,8 @@ export function chainFrom(found: Found, head: Head): { entries: readonly LogEntr
   let last = head.seq;
   let sum = head.checksum;
   for (const { key, value } of found) {
-    if ((key as number) <= head.seq) continue; // void: below the fence
+    // Void: below the fence, or astray within a group that took its position while its tab was elsewhere.
+    if ((key as number) <= last) continue;
     const entry = key === last + 1 ? intact(value) : undefined;
     if (!entry || entry.firstSeq !== key || entry.previous !== sum) return { entries, broken: true };
     entries.push(entry);
@@ -124,8 +128,10 @@ export type Appended =
   | "appended"
   /** Another tab took this position. */
   | "clash"
-  /** It was written below the fence or into another incarnation: void, reload. */
-  | "void";
+  /** It was written below the fence: void, reload. */
+  | "void"
+  /** It was written into another incarnation of the log, where it may count: reload and see. */
+  | "unsure";
 
 /** Appends one encoded entry at `at`, pipelined with reading the fence. */
 export async function append(
@@ -146,7 +152,9 @@ export async function append(
   if (fence && sameLog(fence, known) && fence.seq < at) return "appended";
   // Void for good where the fence is past it, since that only rises, or where it strayed into another database. In
   // another incarnation of ours it may count: whoever reloads will see.
-  if (!fence || fence.database !== known.database || fence.seq >= at) await withdraw(storage, at, entry);
+  const isVoid = !fence || fence.database !== known.database || fence.seq >= at;
+  if (!isVoid) return "unsure";
+  await withdraw(storage, at, entry);
   return "void";
 }
 
@@ -154,6 +162,7 @@ async function withdraw(storage: Storage, at: Seq, entry: StoredValue): Promise<
   const key = at;
   await storage.commit({
     durability: "relaxed",
+    stores: ["log"],
     reads: [get("log", key)],
     writes: ([row]) => {
       const stored = valueOf(row);

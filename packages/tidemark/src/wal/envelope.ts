@@ -1,5 +1,5 @@
 /**
- * How blocks and manifests begin:
+ * How log entries, blocks, manifests and rows of store `meta` begin:
  *
  *   0  u32  magic
  *   4  u32  checksum of everything from byte 8 on
@@ -14,7 +14,8 @@ import { type ErrorDetails, TidemarkError } from "../base/errors.ts";
 import type { StoredValue } from "../storage/contract.ts";
 
 export const envelopeBytes = 9;
-const checksumAt = 4;
+/** Where the checksum stands. */
+export const checksumAt = 4;
 const checkedFrom = 8;
 
 export interface Envelope {

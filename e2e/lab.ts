@@ -1,0 +1,53 @@
+/** Opens the playground's lab page: `lab` and `tidemark` in a `page.evaluate` are that page's globals. */
+import type { Item } from "../apps/playground/src/lab.ts";
+import type { BrowserContext, Page } from "@playwright/test";
+
+export type { Item };
+
+export interface LabOptions {
+  readonly db?: string;
+  readonly durability?: "relaxed" | "strict";
+  /** Small: checkpoints are frequent. */
+  readonly memtableMaxBytes?: number;
+}
+
+export const smallestMemtable: LabOptions = { memtableMaxBytes: 64 * 1024 };
+
+const addressOf = (options: LabOptions): string =>
+  `/lab.html?${new URLSearchParams(Object.entries(options).map(([k, v]) => [k, String(v)])).toString()}`;
+
+/** A tab with the lab page; its database is not opened yet. */
+export async function openPage(context: BrowserContext, options: LabOptions = {}): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(addressOf(options));
+  return page;
+}
+
+/** A tab with the lab page and its database open. */
+export async function openTab(context: BrowserContext, options: LabOptions = {}): Promise<Page> {
+  const page = await openPage(context, options);
+  await page.evaluate(() => lab.db.open().then(() => undefined));
+  return page;
+}
+
+/** One after the other, so that the first is the one that does upkeep. */
+export async function openTwoTabs(context: BrowserContext, options: LabOptions = {}): Promise<[Page, Page]> {
+  return [await openTab(context, options), await openTab(context, options)];
+}
+
+/** All records as this tab sees them after looking at the log's head itself. */
+export const allItems = (page: Page): Promise<Item[]> =>
+  page.evaluate(async () => {
+    const view = await lab.db.readView({ fresh: true });
+    const all = await view.collection("items").all();
+    view.release();
+    return all;
+  });
+
+/** Seq of the last commit, after looking at the log's head itself. */
+export const headSeq = (page: Page): Promise<number> =>
+  page.evaluate(async () => {
+    const view = await lab.db.readView({ fresh: true });
+    view.release();
+    return view.seq;
+  });

@@ -1,2 +1,0 @@
-export {};
-//# sourceMappingURL=quickstart.d.ts.map

@@ -1,0 +1,320 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { tableId } from "../base/brand.ts";
+import { type ErrorCode, TidemarkError } from "../base/errors.ts";
+import { readWrites, recordValue } from "../codec/record.ts";
+import { decodeValue } from "../codec/value.ts";
+import type { Catalog } from "../codec/schema.ts";
+import { packValues } from "../codec/values.ts";
+import type { Failure, HostEvent, HostSurface, Opened, Request, Response } from "../protocol/messages.ts";
+import { Database } from "./database.ts";
+import { collection } from "./declare.ts";
+
+const rows = collection<{ id: string; v?: number }>()({ key: "id" });
+const catalogOf = (epoch: number): Catalog => ({
+  epoch,
+  version: 1,
+  nextTable: 9,
+  collections: { rows: { table: tableId(epoch), key: "id", indexes: {} } },
+});
+const failure = (code: ErrorCode, details = {}): TidemarkError => new TidemarkError(code, "", details);
+const schemaChanged = failure("CONFLICT", { by: "schema" });
+const dead = new TidemarkError("ENVIRONMENT", "The worker died");
+
+/** A host that answers as told: by default every request succeeds with nothing. */
+class FakeHost implements HostSurface {
+  readonly requests: Request[] = [];
+  readonly messages: (readonly Request[])[] = [];
+  answer: (request: Request) => unknown = plainAnswer;
+  opened: Promise<Opened> = Promise.resolve({ ok: true, catalog: catalogOf(1) });
+  closing: Promise<Opened> = Promise.resolve({ ok: true, catalog: undefined });
+  disposed = 0;
+  tell: (event: HostEvent) => void = () => undefined;
+  die: (error: TidemarkError) => void = () => undefined;
+
+  hello(): Promise<number> {
+    return Promise.resolve(1);
+  }
+  open(_: unknown, events: (event: HostEvent) => void): Promise<Opened> {
+    this.tell = events;
+    return this.opened;
+  }
+  async submit(requests: readonly Request[]): Promise<readonly Response[]> {
+    this.messages.push(requests);
+    this.requests.push(...requests);
+    return Promise.all(requests.map((r) => this.#respond(r)));
+  }
+  async #respond(request: Request): Promise<Response> {
+    try {
+      return { ok: true, value: await this.answer(request) };
+    } catch (e) {
+      return { ok: false, error: e as Failure };
+    }
+  }
+  close(): Promise<Opened> {
+    return this.closing;
+  }
+  deleteDatabase(): Promise<never> {
+    return Promise.reject(new Error("not asked for here"));
+  }
+  listDatabases(): Promise<never> {
+    return Promise.reject(new Error("not asked for here"));
+  }
+  get ops(): string[] {
+    return this.requests.map((r) => r.op);
+  }
+}
+
+function plainAnswer(r: Request): unknown {
+  switch (r.op) {
+    case "write":
+    case "commit":
+      return { seq: 1, existed: [true] };
+    case "stage":
+      return [true];
+    case "get":
+      return packValues(r.keys.map(() => undefined));
+    case "catalog":
+      return catalogOf(2);
+    case "begin":
+      return { seq: 1 };
+    default:
+      return undefined;
+  }
+}
+
+function make(host: FakeHost): Database<{ rows: typeof rows }> {
+  const ended = new Promise<TidemarkError>((resolve) => (host.die = resolve));
+  const link = { surface: host, ended, dispose: () => void host.disposed++ };
+  return new Database({ name: "x", collections: { rows } }, () => Promise.resolve(link));
+}
+const never = new Promise<never>(() => undefined);
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe("requests", () => {
+  test("that travel alone do not overtake those before them", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    void db.collection("rows").put({ id: "a" });
+    void db.checkpoint();
+    void db.collection("rows").put({ id: "b" });
+    await settle();
+    expect(host.messages.map((m) => m.map((r) => r.op))).toEqual([["write"], ["checkpoint"], ["write"]]);
+  });
+
+  test("made in one tick travel as one message", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    const c = db.collection("rows");
+    await Promise.all([c.put({ id: "a" }), c.get("a"), c.delete("a")]);
+    expect(host.messages).toHaveLength(1);
+  });
+});
+
+describe("when the worker dies", () => {
+  test("everything under way and every later call ends with its error", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    const c = db.collection("rows");
+    await db.open();
+    const view = await db.readView();
+    let go: () => void = () => undefined;
+    const transaction = db.transaction(async (tx) => {
+      await new Promise<void>((resolve) => (go = resolve));
+      return tx.collection("rows").get("a");
+    });
+    await settle();
+    host.answer = () => never;
+    const [under, held, waiting] = [c.put({ id: "a" }), c.update("a", { v: 1 }), c.put({ id: "b" })];
+    const events: unknown[] = [];
+    db.on("closed", (e) => events.push(e));
+    await settle();
+    host.die(dead);
+    for (const call of [under, held, waiting]) await expect(call).rejects.toBe(dead);
+    go();
+    await expect(transaction).rejects.toBe(dead);
+    await expect(view.collection("rows").get("a")).rejects.toBe(dead);
+    await expect(view.collection("rows").all()).rejects.toBe(dead);
+    await expect(c.get("a")).rejects.toBe(dead);
+    await expect(db.transaction(async () => 1)).rejects.toBe(dead);
+    expect(events).toEqual([{ reason: dead.message }]);
+    await db.close();
+  });
+
+  test("closing ends all the same", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    host.closing = never;
+    const closed = db.close();
+    await settle();
+    host.die(dead);
+    await closed;
+    expect(host.disposed).toBeGreaterThan(0);
+  });
+
+  test("a close that fails lets go of the worker, and says why", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    host.closing = Promise.resolve({ ok: false, error: { code: "STORAGE_LOST", message: "gone", details: {} } });
+    await expect(db.close()).rejects.toMatchObject({ code: "STORAGE_LOST" });
+    expect(host.disposed).toBe(1);
+  });
+
+  test("a listener that throws harms nobody", async () => {
+    const reported: unknown[] = [];
+    vi.stubGlobal("reportError", (e: unknown) => reported.push(e));
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    const seen: string[] = [];
+    db.on("closed", () => {
+      throw new Error("mine");
+    });
+    db.on("closed", (e) => seen.push(e.reason));
+    host.tell({ type: "closed", reason: "deleted" });
+    expect(seen).toEqual(["deleted"]);
+    expect(reported).toEqual([new Error("mine")]);
+    await expect(db.collection("rows").get("a")).rejects.toMatchObject({ code: "CLOSED" });
+  });
+});
+
+describe("opening", () => {
+  test("that fails fails what waits for it, and may be tried again", async () => {
+    const host = new FakeHost();
+    host.opened = Promise.resolve({ ok: false, error: { code: "BUSY", message: "", details: {} } });
+    const db = make(host);
+    const c = db.collection("rows");
+    const calls = [c.put({ id: "a" }), c.update("a", {}), db.transaction(async () => 1), db.open()];
+    for (const call of calls) await expect(call).rejects.toMatchObject({ code: "BUSY" });
+    host.opened = Promise.resolve({ ok: true, catalog: catalogOf(1) });
+    expect(await c.put({ id: "a" })).toBe("a");
+  });
+});
+
+describe("the stored schema", () => {
+  const tableOfWrite = (r: Request): number[] =>
+    "writes" in r ? readWrites(r.writes).map((w) => w.key.charCodeAt(3)) : [];
+
+  test("changes under writes: they are encoded again from what was given, and stay in order", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    const c = db.collection("rows");
+    const refuse = (r: Request): unknown => {
+      if (r.op === "write" && r.epoch === 1) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    host.answer = refuse;
+    const record = { id: "a", v: 1 };
+    const first = c.put(record);
+    record.v = 9;
+    const second = c.deleteMany(["b"]);
+    await Promise.resolve();
+    await Promise.resolve();
+    const third = c.put({ id: "a", v: 3 });
+    await Promise.all([first, second, third]);
+    const accepted = host.requests.filter((r) => r.op === "write" && r.epoch === 2);
+    const writes = accepted.flatMap((r) => ("writes" in r ? readWrites(r.writes) : []));
+    expect(accepted.flatMap(tableOfWrite)).toEqual([2, 2, 2]);
+    expect(writes.map((w) => w.payload && decodeValue(recordValue(w.payload)))).toEqual([
+      { id: "a", v: 1 },
+      undefined,
+      { id: "a", v: 3 },
+    ]);
+  });
+
+  test("is only ever replaced by a newer one", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    host.opened = settle().then(() => {
+      host.tell({ type: "catalog", catalog: catalogOf(3) }); // overtakes the answer
+      return { ok: true, catalog: catalogOf(1) };
+    });
+    await db.open();
+    host.tell({ type: "catalog", catalog: catalogOf(2) });
+    await db.collection("rows").put({ id: "a" });
+    expect(host.requests.at(-1)).toMatchObject({ op: "write", epoch: 3 });
+  });
+
+  test("that a transaction commits by is the one its body began with", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    await db.transaction(async () => host.tell({ type: "catalog", catalog: catalogOf(2) }));
+    expect(host.requests.find((r) => r.op === "commit")).toMatchObject({ epoch: 1 });
+  });
+});
+
+describe("a transaction", () => {
+  test("whose retry cannot begin is ended", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    host.answer = (r) => {
+      if (r.op === "commit") throw failure("CONFLICT");
+      if (r.op === "begin" && r.attempt > 0) throw failure("CORRUPT");
+      return plainAnswer(r);
+    };
+    await expect(db.transaction(async () => 1)).rejects.toMatchObject({ code: "CORRUPT" });
+    await settle();
+    const begun = host.requests.filter((r) => r.op === "begin").map((r) => r.handle);
+    const ended = host.requests.filter((r) => r.op === "end").map((r) => r.handle);
+    expect(begun).toHaveLength(2);
+    expect(ended).toEqual(begun);
+  });
+});
+
+describe("a scan of the head in several parts", () => {
+  const part = (from: string | undefined) => ({
+    values: packValues([]),
+    handle: -7,
+    rest: from === undefined ? undefined : { from, to: undefined },
+  });
+
+  test("ends the view that the worker kept, when it fails too", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    let scans = 0;
+    host.answer = (r) => {
+      if (r.op === "end") throw failure("INTERNAL");
+      if (r.op !== "scan") return plainAnswer(r);
+      if (scans++ === 0) return part("x");
+      throw failure("CORRUPT");
+    };
+    await expect(db.collection("rows").all()).rejects.toMatchObject({ code: "CORRUPT" });
+    const controller = new AbortController();
+    scans = 0;
+    const read = db.collection("rows").all({ signal: controller.signal });
+    controller.abort();
+    await expect(read).rejects.toBe(controller.signal.reason);
+    await settle();
+    expect(host.requests.filter((r) => r.op === "end")).toMatchObject([{ handle: -7 }, { handle: -7 }]);
+  });
+});
+
+describe("ordering against blobs", () => {
+  test("what waits in line ends when the database does", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    const stuck = new Blob(["x"]);
+    vi.spyOn(Blob.prototype, "arrayBuffer").mockReturnValue(never);
+    void db
+      .collection("rows")
+      .put({ id: "a", file: stuck } as { id: string })
+      .catch(() => undefined);
+    const waiting = db.collection("rows").get("a");
+    await settle();
+    host.die(dead);
+    await expect(waiting).rejects.toBe(dead);
+    vi.restoreAllMocks();
+  });
+});

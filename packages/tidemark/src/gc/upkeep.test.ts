@@ -1,0 +1,270 @@
+import fc from "fast-check";
+import { beforeEach, describe, expect, test } from "vitest";
+import { byteKey, type Seq, seq, type TabId, tabId } from "../base/brand.ts";
+import { isTidemarkError } from "../base/errors.ts";
+import { Committer, type SchemaRules } from "../mvcc/committer.ts";
+import { putPin, raisePin } from "../mvcc/pins.ts";
+import { Reader } from "../mvcc/reader.ts";
+import { create } from "../mvcc/recovery.ts";
+import { Store } from "../mvcc/store.ts";
+import type { Manifest } from "../segments/manifest.ts";
+import type { Version } from "../segments/version.ts";
+import { type Storage, valueOf } from "../storage/contract.ts";
+import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
+import { decodeFence, type Fence, readFence } from "../wal/log.ts";
+import { checkpoint } from "./checkpoint.ts";
+import { deadTabs, floorUnder, raiseFloor } from "./floor.ts";
+import { Tenure } from "./tenure.ts";
+
+const schema: SchemaRules = {
+  epoch: 0,
+  hasUnique: false,
+  isUnique: () => false,
+  describe: (key) => ({ collection: "c", key }),
+};
+let now = 1;
+const clock = { now: () => now++, sleep: () => Promise.resolve() };
+const key = (name: string) => byteKey(`\0\0\0\x01${name}`);
+const block = (id: number) => ({ kind: "put", store: "blocks", key: id, value: Uint8Array.of(1) }) as const;
+
+let medium: MemoryMedium;
+let storage: Storage;
+beforeEach(async () => {
+  medium = createMemoryStorage();
+  storage = await medium.open("d");
+  await create(storage, { next: () => 0.5, id: () => "x" });
+});
+
+async function engine(name: string, on: Storage = storage) {
+  const store = await Store.open(on, { tab: tabId(name), isLone: false, cacheMaxBytes: 1 });
+  const committer = new Committer(store, clock, schema, () => undefined);
+  const write = (id: string, size: number | undefined) =>
+    committer.commit({
+      writes: [
+        {
+          kind: size === undefined ? "delete" : "put",
+          key: key(id),
+          payload: size === undefined ? undefined : new Uint8Array(size + 1),
+        },
+      ],
+      durability: "relaxed",
+      tag: "",
+      schemaEpoch: 0,
+    });
+  return { store, write, reader: new Reader(store) };
+}
+const storedBlocks = async () =>
+  (await storage.read([{ kind: "keys", store: "blocks", range: {} }]))[0]!.map((e) => e.key);
+
+describe("an upkeep tenure", () => {
+  test("[TB2] ends when another begins: the former one's writes abort", async () => {
+    const first = await Tenure.begin(storage);
+    expect(await first.write("strict", [], () => [block(1)])).toBe(true);
+    const second = await Tenure.begin(storage);
+    expect(await first.write("strict", [], () => [block(2)])).toBe(false);
+    expect(first.isDeposed).toBe(true);
+    expect(await second.write("strict", [], () => [block(3)])).toBe(true);
+    expect(await storedBlocks()).toEqual([3]);
+    expect(await raiseFloor(first, new Set())).toBeUndefined();
+  });
+
+  test("[TB2] tabs that begin at once have different epochs, and ids are never given twice", async () => {
+    const tenures = await Promise.all(Array.from({ length: 5 }, () => Tenure.begin(storage)));
+    const ids = tenures.flatMap((t) => [t.newBlockId(), t.newBlockId(), t.newBlockId()]);
+    expect(new Set(ids).size).toBe(ids.length);
+    const wrote = await Promise.all(tenures.map((t) => t.write("relaxed", [], () => [])));
+    expect(wrote).toEqual([false, false, false, false, true]);
+  });
+
+  test("[TB2] a tab deposed between any two steps of its checkpoint publishes nothing", async () => {
+    for (let at = 1; ; at++) {
+      const a = await engine("a");
+      await a.write("x", at);
+      const tenure = await Tenure.begin(storage);
+      const before = (await storage.read([{ kind: "get", store: "meta", key: "manifest" }]))[0];
+      const other = await medium.open("d");
+      let steps = 0;
+      let usurped: Promise<Tenure> | undefined;
+      medium.onStep = () => {
+        if (++steps === at && !usurped) usurped = Tenure.begin(other);
+        return "go";
+      };
+      const done = await checkpoint(a.store, tenure, seq(0));
+      medium.onStep = undefined;
+      if (!usurped) return expect(done).toBeDefined();
+      await usurped;
+      if (done) continue; // it was through before the other began
+      expect((await storage.read([{ kind: "get", store: "meta", key: "manifest" }]))[0]).toEqual(before);
+      await a.store.reload();
+      expect((await a.reader.get(key("x"), a.store.head.seq))?.payload).toHaveLength(at + 1);
+    }
+  });
+
+  test("what a dead tenure staged is swept by the next", async () => {
+    const a = await engine("a");
+    await a.write("x", 1);
+    const first = await Tenure.begin(storage);
+    await checkpoint(a.store, first, seq(0));
+    const listed = await storedBlocks();
+    await first.write("relaxed", [], () => [block(first.newBlockId()), block(first.newBlockId())]);
+    expect(await storedBlocks()).toHaveLength(3);
+    await Tenure.begin(storage);
+    expect(await storedBlocks()).toEqual(listed);
+  });
+});
+
+describe("the floor", () => {
+  const pin = fc.record({ tab: fc.constantFrom("a", "b", "c").map(tabId), seq: fc.nat(20).map(seq) });
+
+  test("[VG3] is the smallest pin, and never falls", () => {
+    fc.assert(
+      fc.property(fc.nat(20).map(seq), fc.array(pin), (present, pins) => {
+        const floor = floorUnder(present, pins);
+        expect(floor).toBeGreaterThanOrEqual(present);
+        if (pins.length > 0 && floor > present) expect(floor).toBe(Math.min(...pins.map((p) => p.seq)));
+        for (const p of pins) if (p.seq >= present) expect(floor).toBeLessThanOrEqual(p.seq);
+        if (pins.length === 0) expect(floor).toBe(present);
+      }),
+    );
+  });
+
+  test("[VG3][TB4] rises over the pins of dead tabs only", async () => {
+    const put = (tab: string, at: number) =>
+      storage.commit({ durability: "relaxed", writes: [putPin(tabId(tab), seq(at))] });
+    await put("a", 5);
+    await put("b", 3);
+    await put("c", 9);
+    const tenure = await Tenure.begin(storage);
+    const locked =
+      (...tabs: string[]) =>
+      () =>
+        Promise.resolve<ReadonlySet<TabId>>(new Set(tabs.map(tabId)));
+    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "b", "c")))).toBe(3);
+    expect(await raisePin(storage, tabId("b"), seq(4), await fence())).toBe(true);
+    expect(await raisePin(storage, tabId("b"), seq(2), await fence())).toBe(true);
+    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "b", "c")))).toBe(4);
+    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "c")))).toBe(5);
+    expect(await raisePin(storage, tabId("b"), seq(20), await fence())).toBe(false);
+    await put("d", 1);
+    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "c", "d")))).toBe(5);
+    expect(await raiseFloor(tenure, await deadTabs(storage, locked()))).toBe(5);
+  });
+});
+
+async function fence(): Promise<Fence> {
+  const [row] = await storage.read([readFence]);
+  return decodeFence(valueOf(row)!);
+}
+
+describe("a checkpoint", () => {
+  const write = fc.record({
+    id: fc.constantFrom("a", "b", "c", "d"),
+    size: fc.option(fc.constantFrom(1, 50, 3000), { nil: undefined }),
+  });
+  const round = fc.record({
+    writes: fc.array(write, { minLength: 1, maxLength: 12 }),
+    floorShare: fc.constantFrom(0, 0.3, 0.7, 1),
+  });
+
+  test("[VG1][VG2] keeps what somebody at or above the floor can see, and collects the rest", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(round, { minLength: 1, maxLength: 6 }), async (rounds) => {
+        const own = createMemoryStorage();
+        const on = await own.open("d");
+        await create(on, { next: () => 0.5, id: () => "x" });
+        const { store, write: put, reader } = await engine("a", on);
+        const tenure = await Tenure.begin(on);
+        const model = new Map<string, { seq: Seq; size: number | undefined }[]>();
+        let floor = seq(0);
+        for (const { writes, floorShare } of rounds) {
+          const touched = new Set<string>();
+          for (const { id, size } of writes) {
+            const done = await put(id, size);
+            if (size === undefined && !done.existed[0]) continue; // nothing was there: no commit
+            touched.add(id);
+            model.set(id, [{ seq: done.seq, size }, ...(model.get(id) ?? [])]);
+          }
+          const head = store.head.seq;
+          floor = seq(Math.max(floor, Math.floor(head * floorShare)));
+          await checkpoint(store, tenure, floor);
+          const blocks = await chains(store);
+          for (const [id, versions] of model) {
+            const there = blocks.get(key(id)) ?? [];
+            const visible = new Set<Seq>();
+            for (let at: number = floor; at <= head; at++) {
+              const seen = versions.find((v) => v.seq <= at);
+              if (seen) visible.add(seen.seq);
+              const found = await reader.get(key(id), seq(at));
+              expect(found?.payload?.length, `${id} at ${at}`).toBe(
+                seen?.size === undefined ? undefined : seen.size + 1,
+              );
+            }
+            const live = versions.filter((v) => visible.has(v.seq) && v.size !== undefined).map((v) => v.seq);
+            const values = there.filter((v) => v.payload !== undefined).map((v) => v.seq);
+            // Small blocks are rewritten with their neighbours, so what was not touched is clean as well, or was before.
+            if (touched.has(id)) expect(values).toEqual(live);
+            else expect(values).toEqual(expect.arrayContaining(live));
+            const tombstones = there.filter((v) => v.payload === undefined);
+            for (const t of tombstones) expect(t.seq >= floor || there.length > 1 || !touched.has(id)).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("[VG1] at one floor more than a view, the view would lose its version: the floor is exact", async () => {
+    const { store, write: put, reader } = await engine("a");
+    const tenure = await Tenure.begin(storage);
+    await put("x", 1);
+    const view = store.head.seq;
+    await put("x", 2);
+    await put("x", 3);
+    expect((await checkpoint(store, tenure, view))?.dropped.versions).toBe(0);
+    expect((await reader.get(key("x"), view))?.payload).toHaveLength(2);
+    await put("x", 4);
+    expect((await checkpoint(store, tenure, seq(view + 1)))?.dropped.versions).toBe(1);
+  });
+
+  test("[MV8] names a listed block that is gone; it is not taken for another tab's upkeep", async () => {
+    const a = await engine("a");
+    const tenure = await Tenure.begin(storage);
+    await a.write("x", 1);
+    await checkpoint(a.store, tenure, seq(0));
+    await a.write("y", 1);
+    await storage.commit({ durability: "relaxed", writes: [{ kind: "deleteRange", store: "blocks", range: {} }] });
+    const { store } = await engine("b");
+    await expect(checkpoint(store, tenure, seq(0))).rejects.toSatisfy((e) => isTidemarkError(e, "CORRUPT"));
+  });
+
+  test("[TB2] of a new tenure that still has the manifest of before another's is refused, not called damage", async () => {
+    const a = await engine("a");
+    await a.write("x", 1);
+    await checkpoint(a.store, await Tenure.begin(storage), seq(0));
+    const b = await engine("b", await medium.open("d"));
+    await a.write("x", 2);
+    await b.write("x", 3);
+    await checkpoint(b.store, await Tenure.begin(storage), seq(0));
+    const again = await Tenure.begin(storage);
+    expect(await checkpoint(a.store, again, seq(0))).toBeUndefined();
+    await a.store.reload();
+    expect((await a.reader.get(key("x"), a.store.head.seq))?.payload).toHaveLength(4);
+  });
+});
+
+async function chains({
+  manifest,
+  blocks,
+}: {
+  manifest: Manifest;
+  blocks: Store["blocks"];
+}): Promise<Map<string, Version[]>> {
+  const all = new Map<string, Version[]>();
+  for (const { id } of manifest.blocks) {
+    const found = (await blocks.load([id])).get(id)!;
+    for (let i = 0; i < found.count; i++) {
+      all.set(found.keyAt(i), [...(all.get(found.keyAt(i)) ?? []), found.versionAt(i)]);
+    }
+  }
+  return all;
+}

@@ -1,0 +1,288 @@
+/**
+ * A small deterministic world for tests: several tabs, each a whole engine, on one medium in memory. Nothing happens
+ * by itself: a tab hears of commits and does upkeep only when the test says so.
+ */
+import { type ByteKey, byteKey, type TableId, type TabId, tabId } from "./base/brand.ts";
+import { ByteWriter } from "./base/bytes.ts";
+import type { Clock, Random } from "./base/clock.ts";
+import type { TidemarkError } from "./base/errors.ts";
+import { encodeIndexKey, encodeKey } from "./codec/key.ts";
+import { recordValue, tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "./codec/record.ts";
+import type { Definition } from "./codec/schema.ts";
+import { decodeValue, encodeValue } from "./codec/value.ts";
+import { unpackValues } from "./codec/values.ts";
+import { tableRange } from "./collections/catalog.ts";
+import { Database } from "./collections/database.ts";
+import { define } from "./collections/define.ts";
+import { scanRecords } from "./collections/scan.ts";
+import { type Checkpointed, checkpoint } from "./gc/checkpoint.ts";
+import { deadTabs, raiseFloor } from "./gc/floor.ts";
+import { Tenure } from "./gc/tenure.ts";
+import type { Handle } from "./mvcc/handles.ts";
+import { raisePin } from "./mvcc/pins.ts";
+import type { Range } from "./mvcc/read-set.ts";
+import { create } from "./mvcc/recovery.ts";
+import type { Storage } from "./storage/contract.ts";
+import { createMemoryStorage, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
+
+export interface Item {
+  readonly id: string;
+  /** Indexed. */
+  readonly at?: number;
+  /** Indexed, and nobody else may have it. */
+  readonly slug?: string;
+  readonly n: number;
+  /** Makes records large, so that chains run over block borders. */
+  readonly pad?: string;
+}
+
+export const databaseName = "world";
+const definition: Definition = {
+  version: 1,
+  collections: {
+    items: {
+      key: "id",
+      indexes: {
+        at: { path: "at", unique: false, multi: false },
+        slug: { path: "slug", unique: true, multi: false },
+      },
+    },
+  },
+};
+
+export interface Tab {
+  readonly id: TabId;
+  readonly storage: Storage;
+  readonly database: Database;
+  /** Entries it committed, as it would broadcast them. */
+  readonly sent: Uint8Array[];
+  /** Errors it reported as damage. */
+  readonly damage: TidemarkError[];
+  tenure: Tenure | undefined;
+}
+
+interface WorldOptions extends MemoryOptions {
+  readonly sleep?: Clock["sleep"];
+  readonly cacheMaxBytes?: number;
+  /** What lies between a tab and its medium. */
+  readonly connect?: (storage: Storage, tab: TabId) => Storage;
+}
+
+export class World {
+  readonly medium: MemoryMedium;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Tabs whose lock is held. */
+  readonly live = new Set<TabId>();
+  readonly #options: WorldOptions;
+  #now = 1_700_000_000_000;
+  #ids = 0;
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options;
+    this.medium = createMemoryStorage(options);
+    this.clock = { now: () => this.#now++, sleep: options.sleep ?? (() => Promise.resolve()) };
+    this.random = { next: () => 0.5, id: () => `tab${++this.#ids}` };
+  }
+
+  /** Opens another tab, as a host would. */
+  async open(): Promise<Tab> {
+    const id = tabId(this.random.id());
+    this.live.add(id);
+    const opened = await this.medium.open(databaseName);
+    const storage = this.#options.connect?.(opened, id) ?? opened;
+    await create(storage, this.random);
+    const sent: Uint8Array[] = [];
+    const damage: TidemarkError[] = [];
+    const seams = {
+      storage,
+      tab: id,
+      clock: this.clock,
+      retryPeers: { takeToken: () => Promise.resolve(() => undefined), askForCourtesy: () => undefined },
+      isLone: false,
+    };
+    const database = await Database.open(seams, this.#options.cacheMaxBytes ?? 1 << 20, {
+      committed: (_, bytes) => sent.push(bytes),
+      advanced: () => undefined,
+      touched: () => undefined,
+      catalogChanged: () => undefined,
+      damaged: (error) => damage.push(error),
+    });
+    await define(database, definition);
+    return { id, storage, database, sent, damage, tenure: undefined };
+  }
+
+  /** The tab dies without a word; its lock becomes free. */
+  kill(tab: Tab): void {
+    this.live.delete(tab.id);
+    tab.storage.close();
+  }
+
+  /** Raises the tab's pin, as it does when upkeep asks it to. */
+  raise({ storage, id, database }: Tab): Promise<boolean> {
+    return raisePin(storage, id, database.handles.oldest(), database.store.fence);
+  }
+
+  /** What the upkeep tab does when a checkpoint is due. `answering` are the other tabs that raise their pins in time. */
+  async upkeep(tab: Tab, answering: readonly Tab[] = []): Promise<Checkpointed | undefined> {
+    tab.tenure ??= await Tenure.begin(tab.storage);
+    await this.raise(tab);
+    await Promise.all(answering.map((other) => this.raise(other)));
+    const dead = await deadTabs(tab.storage, () => Promise.resolve(new Set(this.live)));
+    const floor = await raiseFloor(tab.tenure, dead);
+    const done = floor === undefined ? undefined : await checkpoint(tab.database.store, tab.tenure, floor);
+    if (!done) await tab.database.store.reload();
+    if (tab.tenure.isDeposed) tab.tenure = undefined;
+    return done;
+  }
+}
+
+interface Tables {
+  readonly items: TableId;
+  readonly at: TableId;
+  readonly slug: TableId;
+}
+
+function tablesOf({ database }: Tab): Tables {
+  const { table, indexes } = database.catalog.collections["items"]!;
+  return { items: table, at: indexes["at"]!.table, slug: indexes["slug"]!.table };
+}
+
+const keyOf = (tables: Tables, id: string): ByteKey => byteKey(tablePrefix(tables.items) + encodeKey(id, "items.id"));
+
+/** Index entries with from ≤ at < to. */
+const atRange = (tables: Tables, from: number, to: number): Range => ({
+  from: byteKey(tablePrefix(tables.at) + encodeIndexKey(from, "items.at")),
+  to: byteKey(tablePrefix(tables.at) + encodeIndexKey(to, "items.at")),
+});
+
+export interface Change {
+  readonly kind: WriteKind;
+  readonly id: string;
+  /** Absent for a delete. */
+  readonly item?: Item;
+}
+
+export const put = (item: Item): Change => ({ kind: "put", id: item.id, item });
+export const add = (item: Item): Change => ({ kind: "add", id: item.id, item });
+export const del = (id: string): Change => ({ kind: "delete", id });
+
+/** Changes as a page sends them. */
+function encodeChanges(tables: Tables, changes: readonly Change[]): Uint8Array {
+  const out = new ByteWriter();
+  for (const { kind, id, item } of changes) {
+    const payload = item === undefined ? undefined : payloadOf(tables, item);
+    writeWriteHead(out, kind, keyOf(tables, id), payload?.length ?? 0);
+    if (payload) out.bytes(payload);
+  }
+  return out.finish();
+}
+
+function payloadOf(tables: Tables, item: Item): Uint8Array {
+  const keys: ByteKey[] = [];
+  if (item.at !== undefined) keys.push(byteKey(tablePrefix(tables.at) + encodeIndexKey(item.at, "items.at")));
+  if (item.slug !== undefined) keys.push(byteKey(tablePrefix(tables.slug) + encodeIndexKey(item.slug, "items.slug")));
+  const out = new ByteWriter();
+  writeRecordHead(out, keys);
+  encodeValue(item, out, "items");
+  return out.finish();
+}
+
+const itemIn = (payload: Uint8Array): Item => decodeValue(recordValue(payload)) as Item;
+
+/** Commits changes that depend on nothing read. */
+export const write = (
+  tab: Tab,
+  changes: readonly Change[],
+  durability: "relaxed" | "strict" = "relaxed",
+): ReturnType<Database["write"]> =>
+  tab.database.write(encodeChanges(tablesOf(tab), changes), tab.database.epoch, durability, "");
+
+const everything = { limit: undefined, whole: undefined, maxBytes: Infinity };
+
+/** All items a view sees, in key order. */
+export async function itemsIn(tab: Tab, view: Handle, reverse = false): Promise<Item[]> {
+  const query = { ...tableRange(tablesOf(tab).items), records: undefined, reverse, ...everything };
+  return unpackValues((await scanRecords(view, query)).values) as Item[];
+}
+
+/** The items with from ≤ at < to that a view finds by index, in index order. */
+export async function itemsAt(tab: Tab, view: Handle, from: number, to: number, reverse = false): Promise<Item[]> {
+  const tables = tablesOf(tab);
+  const query = { ...atRange(tables, from, to), records: tables.items, reverse, ...everything };
+  return unpackValues((await scanRecords(view, query)).values) as Item[];
+}
+
+export async function itemOf(tab: Tab, view: Handle, id: string): Promise<Item | undefined> {
+  const [payload] = await view.getMany([keyOf(tablesOf(tab), id)]);
+  return payload && itemIn(payload);
+}
+
+/** Stages and commits a transaction, and ends it. */
+export async function commit(
+  tab: Tab,
+  handle: number,
+  changes: readonly Change[],
+  durability: "relaxed" | "strict" = "relaxed",
+): ReturnType<Database["commit"]> {
+  const { database } = tab;
+  try {
+    const tx = await database.handle(handle);
+    await database.stage(tx, encodeChanges(tablesOf(tab), changes));
+    return await database.commit(tx, database.epoch, durability, "");
+  } finally {
+    await database.end(handle);
+  }
+}
+
+/** Lets one waiting call after the other go on, in an order drawn from a seed; finds out when nothing can. */
+export class Turns {
+  #state: number;
+  readonly #waiting: (() => void)[] = [];
+  readonly pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+
+  constructor(seed: number) {
+    this.#state = seed;
+  }
+
+  /** Uniform in [0, 1): mulberry32. */
+  #next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  async until<T>(work: Promise<T>): Promise<T> {
+    let running = true;
+    const ended = work.finally(() => (running = false));
+    ended.catch(() => undefined); // reported by who awaits it, below
+    for (let idle = 0; ;) {
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      if (!running) return ended;
+      const [go] = this.#waiting.splice(Math.floor(this.#next() * this.#waiting.length), 1);
+      go?.();
+      idle = go ? 0 : idle + 1;
+      if (idle > 3) throw new Error("it hangs: somebody waits, and nothing is under way");
+    }
+  }
+}
+
+/** The calls of one connection are answered in the order in which they were made, as by IndexedDB. */
+export function inOrder(storage: Storage): Storage {
+  let last: Promise<unknown> = Promise.resolve();
+  const answer = async <T>(call: Promise<T>): Promise<T> => {
+    const before = last;
+    last = Promise.allSettled([before, call]);
+    await before;
+    return await call;
+  };
+  return {
+    read: (reads) => answer(storage.read(reads)),
+    commit: (batch) => answer(storage.commit(batch)),
+    close: () => storage.close(),
+  };
+}
