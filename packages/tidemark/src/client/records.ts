@@ -12,6 +12,9 @@ interface BlobLike {
 }
 type BlobBytes = ReadonlyMap<object, Uint8Array>;
 
+/** Used and emptied within one synchronous step. */
+const head = new ByteWriter(512);
+
 /** Whole records of one call. What the caller does to them after the call does not matter. */
 export class RecordBatch {
   readonly #collection: string;
@@ -58,7 +61,6 @@ export class RecordBatch {
     const records = this.#records ?? this.#decoded();
     const bytes = this.#bytes.written();
     const out = new ByteWriter(bytes.length + records.length * 64 + 256);
-    const head = new ByteWriter(256);
     const prefix = tablePrefix(stored.table);
     const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
     records.forEach((record, i) => {

@@ -138,7 +138,8 @@ export class Session {
     if (this.#refusal) return Promise.reject(this.#refusal);
     if (!this.#open) this.open().catch(() => undefined); // the call itself tells why it failed
     const done = call();
-    const settled: Promise<unknown> = done.then(noop, noop).finally(() => this.#underWay.delete(settled));
+    const forget = (): void => void this.#underWay.delete(settled);
+    const settled: Promise<void> = done.then(forget, forget);
     this.#underWay.add(settled);
     return done;
   }

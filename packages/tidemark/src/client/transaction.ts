@@ -155,8 +155,7 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
     clear: async (collection) => {
       const connection = writable();
       const { table } = session.stored(collection);
-      const { durability } = session.options;
-      await connection.call<"clear">({ op: "clear", handle, table, epoch: session.catalog.epoch, durability });
+      await connection.call<"clear">({ op: "clear", handle, table });
     },
     atomically: async (_, body) => {
       writable();

@@ -4,7 +4,7 @@
  */
 import { type ByteKey, byteKey, type Seq, type TableId, type TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { TidemarkError } from "../base/errors.ts";
 import { decodeKey, keyEnd } from "../codec/key.ts";
 import { indexEntriesOf, readWrites, recordValue, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
@@ -18,6 +18,7 @@ import { Store } from "../mvcc/store.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
 import { catalogKey, decodeCatalog, emptyCatalog, tableRange } from "./catalog.ts";
+import { CallOrder } from "./call-order.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
 import { Watches } from "./watches.ts";
 import { lastOfEach } from "./writes.ts";
@@ -54,8 +55,6 @@ export interface Scanned extends ScannedRecords {
   readonly handle: number;
 }
 
-const maxClearAttempts = 10;
-
 export class Database implements SchemaRules {
   readonly store: Store;
   readonly handles: Handles;
@@ -65,8 +64,7 @@ export class Database implements SchemaRules {
   readonly #events: DatabaseEvents;
   /** Ends of retry turns by handle. */
   readonly #turnOf = new Map<number, () => void>();
-  /** Writes under way that came in by themselves: reads called after them wait for them. */
-  readonly #writing = new Set<Promise<unknown>>();
+  readonly #order = new CallOrder();
   /** Handles that are being opened: calls on them wait. */
   readonly #beginning = new Map<number, Promise<Handle>>();
   #catalog: Catalog = emptyCatalog;
@@ -139,10 +137,9 @@ export class Database implements SchemaRules {
 
   async #begin(id: number, options: BeginOptions): Promise<Handle> {
     if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take());
-    else if (options.tracked) await this.#turns.courtesy();
+    else if (options.tracked && this.#turns.isCourtesyDue) await this.#turns.courtesy();
     if (options.fresh || options.attempt > 0) await this.store.follow();
-    await this.#written();
-    return this.handles.open(id, options);
+    return this.#order.view(() => this.handles.open(id, options));
   }
 
   /** An open handle. @throws VIEW_RELEASED */
@@ -164,9 +161,8 @@ export class Database implements SchemaRules {
       const handle = await this.handle(id);
       return handle.reads ? handle.inOrder(() => read(handle)) : read(handle);
     }
-    if (this.#writing.size > 0) await this.#written();
     const own = this.#ownHandle--;
-    const handle = this.handles.open(own, { tracked: false, isolation: "snapshot" });
+    const handle = await this.#order.view(() => this.handles.open(own, ownView));
     try {
       return await read(handle);
     } finally {
@@ -198,9 +194,8 @@ export class Database implements SchemaRules {
    */
   async scan(id: number, query: ScanQuery): Promise<Scanned> {
     if (id !== 0) return { handle: id, ...(await this.reading(id, (h) => scanRecords(h, query))) };
-    await this.#written();
     const handle = this.#ownHandle--;
-    const view = this.handles.open(handle, { tracked: false, isolation: "snapshot" });
+    const view = await this.#order.view(() => this.handles.open(handle, ownView));
     let scanned: ScannedRecords | undefined;
     try {
       scanned = await scanRecords(view, query);
@@ -214,9 +209,7 @@ export class Database implements SchemaRules {
   write(writes: Uint8Array, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
     const { last, repeated } = lastOfEach(readWrites(writes));
     if (repeated) return Promise.reject(this.#keysTaken([repeated]));
-    const done = this.#committer.commit({ writes: last, durability, tag, schemaEpoch: epoch });
-    this.#track(done);
-    return done;
+    return this.#order.write(() => this.#committer.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
   }
 
   /**
@@ -248,31 +241,8 @@ export class Database implements SchemaRules {
     });
   }
 
-  /** Deletes every record of a table, in one commit or within a transaction. */
-  async clear(id: number, table: TableId, epoch: number, durability: Durability): Promise<void> {
-    if (id !== 0) return this.#stageClear(await this.handle(id), table);
-    const done = this.#clearNow(table, epoch, durability);
-    this.#track(done);
-    return done;
-  }
-
-  async #clearNow(table: TableId, epoch: number, durability: Durability): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      const own = this.#ownHandle--;
-      const handle = this.handles.open(own, { tracked: true, isolation: "serializable" });
-      try {
-        await this.#stageClear(handle, table);
-        await this.commit(handle, epoch, durability, "");
-        return;
-      } catch (e) {
-        if (!isTidemarkError(e, "CONFLICT") || attempt >= maxClearAttempts) throw e;
-      } finally {
-        this.handles.close(own);
-      }
-    }
-  }
-
-  #stageClear(handle: Handle, table: TableId): Promise<void> {
+  /** Deletes every record of a table, within a transaction. */
+  clear(handle: Handle, table: TableId): Promise<void> {
     return handle.inOrder(async () => {
       const all: { key: ByteKey; payload: Uint8Array }[] = [];
       await handle.scan(tableRange(table), false, (key, payload) => {
@@ -299,16 +269,6 @@ export class Database implements SchemaRules {
   /** Resolves when nothing is being committed. */
   async idle(): Promise<void> {
     await this.#committer.settled();
-  }
-
-  #track(done: Promise<unknown>): void {
-    const settled: Promise<unknown> = done.then(noop, noop).finally(() => this.#writing.delete(settled));
-    this.#writing.add(settled);
-  }
-
-  /** Resolves when the writes called so far have taken effect: calls take effect in call order. */
-  async #written(): Promise<void> {
-    if (this.#writing.size > 0) await Promise.all(this.#writing);
   }
 
   #keysTaken(refused: readonly { readonly key: ByteKey; readonly position: number }[]): TidemarkError {
@@ -348,7 +308,7 @@ export class Database implements SchemaRules {
 
   async #loadCatalog(): Promise<void> {
     const own = this.#ownHandle--;
-    const handle = this.handles.open(own, { tracked: false, isolation: "snapshot" });
+    const handle = this.handles.open(own, ownView);
     try {
       const [payload] = await handle.fetch([catalogKey]);
       if (handle.seq > this.#catalogSeq) this.#useCatalog(payload, handle.seq);
@@ -371,6 +331,8 @@ export class Database implements SchemaRules {
 }
 
 const noop = (): void => undefined;
+/** Of views that we open for a single call. */
+const ownView = { tracked: false, isolation: "snapshot" } as const;
 
 /** An `add` of a free key is a put at commit: that the key was free is among what the transaction read. */
 function stageOne(handle: Handle, write: Write, before: Uint8Array | undefined): void {

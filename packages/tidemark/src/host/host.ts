@@ -213,7 +213,8 @@ export class Host implements HostSurface {
         database.giveWay();
         return;
       case "deleted":
-        this.#end("deleted");
+        // Late word of an earlier database of this name is not about ours: what is stored tells.
+        void this.#guard(database.store.reload());
         return;
       case "ping":
         tabs.post({ type: "pong" });

@@ -40,7 +40,7 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
       return commitAnswer(await database.commit(await database.handle(request.handle), epoch, durability, tag));
     }
     case "clear":
-      return database.clear(request.handle, request.table, request.epoch, request.durability);
+      return database.clear(await database.handle(request.handle), request.table);
     case "watch":
       return database.watch(request.handle);
     case "catalog":

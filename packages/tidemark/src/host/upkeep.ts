@@ -108,6 +108,10 @@ export class Upkeep {
         return;
       }
       const tenure = await Tenure.begin(this.#database.store.storage);
+      if (this.#stopped) {
+        lock.release();
+        return;
+      }
       this.#lock = lock;
       this.#tenure = tenure;
       void lock.lost.then(() => this.#stepDown(tenure));

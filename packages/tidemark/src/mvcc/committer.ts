@@ -228,7 +228,7 @@ export class Committer implements Participants<Member> {
   seal(members: readonly Member[], isFresh: boolean): Accepted | "look" | undefined {
     if (!isFresh && this.#needsLook(members)) return "look";
     assert(this.isPrepared(), "members are judged on what was prepared for this manifest");
-    const { head, tab } = this.#store;
+    const { head, tab, fence } = this.#store;
     const group: GroupState = { versions: new Map(), touched: [] };
     const accepted: { member: Member; done: CommitDone }[] = [];
     const commits: Commit[] = [];
@@ -253,9 +253,14 @@ export class Committer implements Participants<Member> {
       for (const a of accepted) tell(a.member, a.done);
       return undefined;
     }
-    const bytes = encodeEntry(head.checksum, tab, commits);
+    const bytes = encodeEntry(fence.database, head.checksum, tab, commits);
     for (const a of accepted) this.#unsure.set(a.member.id, a);
-    return { bytes, firstSeq: commits[0]!.seq, members: accepted, entry: entryOf(bytes, head, tab, commits) };
+    return {
+      bytes,
+      firstSeq: commits[0]!.seq,
+      members: accepted,
+      entry: entryOf(bytes, fence.database, head, tab, commits),
+    };
   }
 
   /**
@@ -395,11 +400,20 @@ function remember(group: GroupState, at: Seq, stamp: Stamp, writes: readonly Log
   group.touched.push({ seq: at, keys });
 }
 
-function entryOf(bytes: Uint8Array, head: Head, origin: TabId, commits: readonly Commit[]): LogEntry {
+function entryOf(bytes: Uint8Array, database: number, head: Head, origin: TabId, commits: readonly Commit[]): LogEntry {
   const { seq: firstSeq } = commits[0]!;
   const { seq: lastSeq } = commits.at(-1)!;
   const { checksum: previous } = head;
-  return { firstSeq, lastSeq, previous, checksum: entryChecksum(bytes), origin, sizeBytes: bytes.length, commits };
+  return {
+    database,
+    firstSeq,
+    lastSeq,
+    previous,
+    checksum: entryChecksum(bytes),
+    origin,
+    sizeBytes: bytes.length,
+    commits,
+  };
 }
 
 function conflict(why: string, by: "self" | "other" | "schema"): TidemarkError {

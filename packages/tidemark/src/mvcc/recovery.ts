@@ -8,7 +8,7 @@ import { TidemarkError } from "../base/errors.ts";
 import { Manifest } from "../segments/manifest.ts";
 import { type Found, get, type Read, type Storage, storeNames, valueOf, type Write } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
-import { chainFrom, decodeFence, type Fence, putFence, readFence, tailReads } from "../wal/log.ts";
+import { chainFrom, decodeFence, isOnlyStray, type Fence, putFence, readFence, tailReads } from "../wal/log.ts";
 import { floorIn, pinsIn, putFloor, putPin, readFloor, readPins } from "./pins.ts";
 
 /** The storage format this build writes, and the only one it reads. */
@@ -76,8 +76,7 @@ export async function recover(storage: Storage): Promise<Recovered> {
   for (;;) {
     const { broken, ...state } = judge(await storage.read(stateReads));
     if (!broken) return { ...state, struck };
-    await strike(storage);
-    struck = true;
+    if (await strike(storage)) struck = true;
   }
 }
 
@@ -97,7 +96,8 @@ export async function join(storage: Storage, tab: TabId): Promise<Recovered> {
   if (done.status !== "committed") throw new TidemarkError("STORAGE_LOST", "The database vanished while it was opened");
   const { broken, ...state } = judge(done.found);
   if (!broken) return { ...state, struck };
-  return { ...(await join(storage, tab)), struck: true };
+  const again = await join(storage, tab);
+  return { ...again, struck: struck || again.struck };
 }
 
 /** Begins a new incarnation of an intact log: whoever has the database open finds out at its next append. */
@@ -138,9 +138,10 @@ function judge(found: readonly Found[]): Omit<Recovered, "struck"> & { broken: b
 
 /**
  * Removes what lies behind the break, under a new incarnation. Floor and pins may speak of commits that are gone: they
- * come down with the head, or the views of those that take their seqs would not be held.
+ * come down with the head, or the views of those that take their seqs would not be held. Tells whether it was damage.
  */
-async function strike(storage: Storage): Promise<void> {
+async function strike(storage: Storage): Promise<boolean> {
+  let isDamage = false;
   await storage.commit({
     durability: "strict",
     stores: ["log", "meta"],
@@ -148,14 +149,18 @@ async function strike(storage: Storage): Promise<void> {
     writes: (found) => {
       const { fence, entries, broken } = judge(found);
       if (!broken) return undefined;
-      const [floorRow, pinRows] = found.slice(stateReads.length);
       const lastGood = entries.at(-1)?.lastSeq ?? fence.seq;
+      const rest: Write = { kind: "deleteRange", store: "log", range: { from: lastGood + 1 } };
+      isDamage = !isOnlyStray(found[1] ?? [], lastGood, fence.database);
+      if (!isDamage) return [rest];
+      const [floorRow, pinRows] = found.slice(stateReads.length);
       return [
-        { kind: "deleteRange", store: "log", range: { from: lastGood + 1 } },
+        rest,
         ...(floorIn(floorRow) > lastGood ? [putFloor(lastGood)] : []),
         ...pinsIn(pinRows ?? []).flatMap((p) => (p.seq > lastGood ? [putPin(p.tab, lastGood)] : [])),
         putFence({ ...fence, incarnation: fence.incarnation + 1 }),
       ];
     },
   });
+  return isDamage;
 }

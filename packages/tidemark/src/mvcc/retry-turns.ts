@@ -56,6 +56,10 @@ export class RetryTurns {
     this.#heard?.();
   }
 
+  get isCourtesyDue(): boolean {
+    return this.#courtesy !== undefined;
+  }
+
   /** Whoever begins anew waits here, if somebody asked. */
   async courtesy(): Promise<void> {
     await this.#courtesy;

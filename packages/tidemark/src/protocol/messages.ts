@@ -89,13 +89,7 @@ export type Request =
       readonly tag: string;
     }
   | { readonly op: "watch"; readonly handle: HandleId }
-  | {
-      readonly op: "clear";
-      readonly handle: HandleId;
-      readonly table: TableId;
-      readonly epoch: number;
-      readonly durability: Durability;
-    }
+  | { readonly op: "clear"; readonly handle: HandleId; readonly table: TableId }
   | { readonly op: "catalog" }
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }

@@ -35,8 +35,9 @@ const group = fc
 test("an entry is read as it was written", () => {
   fc.assert(
     fc.property(group, ({ commits, previous, origin }) => {
-      const bytes = encodeEntry(previous, origin, commits);
+      const bytes = encodeEntry(7, previous, origin, commits);
       expect(decodeEntry(bytes)).toEqual({
+        database: 7,
         firstSeq: commits[0]!.seq,
         lastSeq: commits.at(-1)!.seq,
         previous,
@@ -51,7 +52,7 @@ test("an entry is read as it was written", () => {
 
 test("[MV8] every flipped bit of an entry is found, and so is every cut", () => {
   const { commits, previous, origin } = fc.sample(group, { numRuns: 20, seed: 7 }).at(-1)!;
-  const bytes = encodeEntry(previous, origin, commits);
+  const bytes = encodeEntry(7, previous, origin, commits);
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const damaged = bytes.slice();
     damaged[bit >> 3]! ^= 1 << (bit & 7);
@@ -62,7 +63,7 @@ test("[MV8] every flipped bit of an entry is found, and so is every cut", () => 
 });
 
 test("[MV8] garbage is refused, even with a checksum that fits", () => {
-  const start = encodeEntry(0, tabId("t"), [{ seq: seq(1), stamp: stamp(1), id: 1, tag: "", writes: [] }]).subarray(
+  const start = encodeEntry(7, 0, tabId("t"), [{ seq: seq(1), stamp: stamp(1), id: 1, tag: "", writes: [] }]).subarray(
     0,
     4,
   );

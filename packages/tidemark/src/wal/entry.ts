@@ -1,8 +1,8 @@
 /**
  * A log entry: one group of commits, appended in one storage transaction. docs/formats/log.md states the bytes.
  *
- *   envelope (magic "TMLG", checksum, format) ‖ u32 checksum of the entry before ‖ varint first seq ‖ varint commits
- *   ‖ text origin ‖ commits
+ *   envelope (magic "TMLG", checksum, format) ‖ u32 database ‖ u32 checksum of the entry before ‖ varint first seq
+ *   ‖ varint commits ‖ text origin ‖ commits
  *   commit = varint id ‖ varint stamp ‖ text tag ‖ varint writes ‖ writes
  *   write  = varint key length ‖ key ‖ varint superseded seq ‖ varint n ‖ n × (varint length ‖ old index entry)
  *            ‖ varint payload length + 1 (0: tombstone) ‖ payload
@@ -39,6 +39,8 @@ export interface Commit {
 }
 
 export interface LogEntry {
+  /** The number of the database it was written for: of a deleted one it may stray into its namesake. */
+  readonly database: number;
   readonly firstSeq: Seq;
   readonly lastSeq: Seq;
   readonly previous: number;
@@ -48,11 +50,17 @@ export interface LogEntry {
   readonly commits: readonly Commit[];
 }
 
-export function encodeEntry(previous: number, origin: TabId, commits: readonly Commit[]): StoredValue {
+export function encodeEntry(
+  database: number,
+  previous: number,
+  origin: TabId,
+  commits: readonly Commit[],
+): StoredValue {
   let estimate = 256;
   for (const c of commits) for (const w of c.writes) estimate += 64 + w.key.length * 2 + (w.payload?.length ?? 0);
   const out = new ByteWriter(estimate);
   beginEnvelope(out, envelope);
+  out.u32(database);
   out.u32(previous);
   out.varint(commits[0]!.seq);
   out.varint(commits.length);
@@ -93,6 +101,7 @@ export const entryChecksum = (bytes: Uint8Array): number => new ByteReader(bytes
 export function decodeEntry(bytes: Uint8Array): LogEntry {
   openEnvelope(bytes, envelope, what);
   const r = new ByteReader(bytes, "log entry", envelopeBytes);
+  const database = r.u32();
   const previous = r.u32();
   const firstSeq = r.varint();
   const count = r.varint();
@@ -101,6 +110,7 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   for (let i = 0; i < count; i++) commits.push(decodeCommit(r, seq(firstSeq + i)));
   const lastSeq = seq(firstSeq + count - 1);
   return {
+    database,
     firstSeq: seq(firstSeq),
     lastSeq,
     previous,

@@ -33,7 +33,7 @@ class Acceptor implements Participants<Member> {
     this.#members = members;
     const firstSeq = seq(this.head.seq + 1);
     const commits = members.map((_, i) => ({ seq: seq(firstSeq + i), stamp: stamp(1), id: 1, tag: "", writes: [] }));
-    return { bytes: encodeEntry(this.head.checksum, tabId("t"), commits), firstSeq };
+    return { bytes: encodeEntry(this.fence.database, this.head.checksum, tabId("t"), commits), firstSeq };
   }
   committed({ firstSeq }: Sealed): void {
     this.head = { seq: seq(firstSeq + this.#members.length - 1), checksum: 0, stamp: stamp(1) };

@@ -169,6 +169,6 @@ export class GroupCommit<Member> {
       return false;
     }
     if (done.status === "committed" && sealed) p.committed(sealed);
-    return judged;
+    return judged && done.status !== "exists";
   }
 }

@@ -21,6 +21,7 @@ const fence: Fence = { database: 0xdead_beef, incarnation: 3, seq: seq(10), chec
 /** An entry of so many commits behind `head`, and the head after it. */
 function entry(head: Head, commits = 1, mark = "x"): { bytes: StoredValue; head: Head } {
   const bytes = encodeEntry(
+    fence.database,
     head.checksum,
     tabId("t"),
     Array.from({ length: commits }, (_, i) => ({

@@ -115,6 +115,18 @@ export function chainFrom(found: Found, head: Head): { entries: readonly LogEntr
   return { entries, broken: false };
 }
 
+/**
+ * Whether what lies behind the break, if anything, is only what tabs of a deleted namesake wrote after it was gone:
+ * that is no damage, nobody was ever told that it counts.
+ */
+export function isOnlyStray(found: Found, lastGood: Seq, database: number): boolean {
+  const behind = found.filter(({ key }) => (key as number) > lastGood);
+  return behind.every(({ value }) => {
+    const entry = intact(value);
+    return entry !== undefined && entry.database !== database;
+  });
+}
+
 function intact(bytes: StoredValue): LogEntry | undefined {
   try {
     return decodeEntry(bytes);

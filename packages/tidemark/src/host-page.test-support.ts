@@ -1,0 +1,293 @@
+/** A page without a client: it speaks to its host in the protocol's own terms. */
+import { type ByteKey, byteKey } from "./base/brand.ts";
+import { ByteWriter } from "./base/bytes.ts";
+import { isTidemarkError, TidemarkError } from "./base/errors.ts";
+import { encodeIndexKey, encodeKey, prefixEnd } from "./codec/key.ts";
+import { extractIndexKeys } from "./codec/path.ts";
+import { tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "./codec/record.ts";
+import type { Catalog, Definition, StoredCollection } from "./codec/schema.ts";
+import { encodeValue } from "./codec/value.ts";
+import { unpackValues } from "./codec/values.ts";
+import { Host } from "./host/host.ts";
+import type { Process, World } from "./host-world.test-support.ts";
+import {
+  type Answers,
+  type CommitAnswer,
+  type Durability,
+  type HostEvent,
+  type KeyRange,
+  type Opened,
+  type OpenRequest,
+  protocolVersion,
+  type Request,
+  type ScanRequest,
+} from "./protocol/messages.ts";
+
+export interface Item {
+  readonly id: string;
+  readonly n: number;
+  readonly tags?: readonly string[];
+  readonly pad?: string;
+}
+
+export const databaseName = "shop";
+const definition: Definition = {
+  version: 1,
+  collections: {
+    items: { key: "id", indexes: { tags: { path: "tags", unique: false, multi: true } } },
+  },
+};
+
+type PageOptions = Partial<Omit<OpenRequest, "protocol" | "storage">>;
+
+/** As the client does: after so many retries a transaction has failed. */
+const maxRetries = 10;
+/** What a message between page and worker takes. */
+const hopMs = 0.05;
+
+export class Page {
+  readonly process: Process;
+  readonly host: Host;
+  readonly events: HostEvent[] = [];
+  readonly request: OpenRequest;
+  #catalog: Catalog | undefined;
+  #handles = 0;
+
+  constructor(process: Process, options: PageOptions = {}) {
+    this.process = process;
+    this.host = new Host(() => process.environment);
+    this.request = {
+      protocol: protocolVersion,
+      name: databaseName,
+      storage: "memory",
+      definition,
+      cacheMaxBytes: 1 << 20,
+      memtableMaxBytes: 1 << 20,
+      ...options,
+    };
+  }
+
+  /** Opens the database; the answer as it is. */
+  async tryOpen(): Promise<Opened> {
+    const opened = await this.host.open(this.request, (event) => {
+      const copy = structuredClone(event);
+      this.events.push(copy);
+      if (copy.type === "catalog") this.#catalog = copy.catalog;
+    });
+    if (opened.ok) this.#catalog = opened.catalog;
+    return opened;
+  }
+
+  /** @throws the failure. */
+  async open(): Promise<this> {
+    unwrap(await this.tryOpen());
+    return this;
+  }
+
+  async close(): Promise<void> {
+    unwrap(await this.host.close());
+  }
+
+  /** Reasons of `closed` events. */
+  get endings(): string[] {
+    return this.events.flatMap((e) => (e.type === "closed" ? [e.reason] : []));
+  }
+  /** Codes of `error` events. */
+  get errors(): string[] {
+    return this.events.flatMap((e) => (e.type === "error" ? [e.error.code] : []));
+  }
+  get touched(): number[] {
+    return this.events.flatMap((e) => (e.type === "touched" ? [...e.handles] : []));
+  }
+
+  /** @throws the failure that the host answers with. */
+  async call<Op extends Request["op"]>(request: Extract<Request, { op: Op }>): Promise<Answers[Op]> {
+    await this.process.sleep(hopMs);
+    const [response] = await this.host.submit(structuredClone([request]));
+    await this.process.sleep(hopMs);
+    return structuredClone(unwrap(response!) as { value: Answers[Op] }).value;
+  }
+
+  get #items(): StoredCollection {
+    return this.#catalog!.collections["items"]!;
+  }
+
+  keyOf(id: string): ByteKey {
+    return byteKey(tablePrefix(this.#items.table) + encodeKey(id, "items.id"));
+  }
+
+  get allKeys(): KeyRange {
+    const from = tablePrefix(this.#items.table);
+    return { from, to: prefixEnd(from) };
+  }
+
+  /** Index entries with from ≤ tag ≤ to. */
+  tagRange(from: string, to: string): KeyRange {
+    const prefix = tablePrefix(this.#items.indexes["tags"]!.table);
+    const at = (tag: string): ByteKey => byteKey(prefix + encodeIndexKey(tag, "items.tags"));
+    return { from: at(from), to: prefixEnd(at(to)) };
+  }
+
+  encode(kind: WriteKind, items: readonly Item[]): Uint8Array<ArrayBuffer> {
+    const out = new ByteWriter();
+    for (const item of items) {
+      const payload = kind === "delete" ? undefined : this.#payload(item);
+      writeWriteHead(out, kind, this.keyOf(item.id), payload?.length ?? 0);
+      if (payload) out.bytes(payload);
+    }
+    return out.finish();
+  }
+
+  #payload(item: Item): Uint8Array {
+    const { tags } = this.#items.indexes;
+    const out = new ByteWriter();
+    const keys = extractIndexKeys(item, tags!, "items");
+    writeRecordHead(
+      out,
+      keys.map((k) => byteKey(tablePrefix(tags!.table) + k)),
+    );
+    encodeValue(item, out, "items");
+    return out.finish();
+  }
+
+  async write(kind: WriteKind, items: readonly Item[], durability: Durability = "relaxed"): Promise<CommitAnswer> {
+    const { epoch } = this.#catalog!;
+    return this.call<"write">({ op: "write", writes: this.encode(kind, items), epoch, durability, tag: "" });
+  }
+
+  put(...items: readonly Item[]): Promise<CommitAnswer> {
+    return this.write("put", items);
+  }
+
+  delete(...ids: readonly string[]): Promise<CommitAnswer> {
+    return this.write(
+      "delete",
+      ids.map((id) => ({ id, n: 0 })),
+    );
+  }
+
+  async get(id: string, handle = 0): Promise<Item | undefined> {
+    const values = await this.call<"get">({ op: "get", handle, keys: [this.keyOf(id)] });
+    return unpackValues(values)[0] as Item | undefined;
+  }
+
+  /** All items in key order, part by part. */
+  async all(handle = 0): Promise<Item[]> {
+    return this.scan({ ...this.allKeys, handle });
+  }
+
+  async scan(query: Partial<ScanRequest> & KeyRange): Promise<Item[]> {
+    const items: Item[] = [];
+    const opened = query.handle ?? 0;
+    let next: ScanRequest | undefined = {
+      op: "scan",
+      handle: 0,
+      reverse: false,
+      records: undefined,
+      limit: undefined,
+      whole: undefined,
+      maxBytes: 1 << 16,
+      ...query,
+    };
+    while (next) {
+      const request: ScanRequest = next;
+      const { values, handle, rest } = await this.call<"scan">(request);
+      items.push(...(unpackValues(values) as Item[]));
+      const limit = query.limit === undefined ? undefined : query.limit - items.length;
+      next = rest && { ...request, ...rest, handle, limit };
+      if (!rest && handle !== opened) await this.end(handle);
+    }
+    return items;
+  }
+
+  /** The items with a tag in from…to, each once. */
+  byTags(from: string, to: string, query: Partial<ScanRequest> = {}): Promise<Item[]> {
+    const whole = this.tagRange(from, to);
+    return this.scan({ ...whole, whole, records: this.#items.table, ...query });
+  }
+
+  countByTags(from: string, to: string, handle = 0): Promise<number> {
+    const whole = this.tagRange(from, to);
+    return this.call<"count">({ op: "count", handle, ...whole, whole, records: this.#items.table });
+  }
+
+  newHandle(): number {
+    return ++this.#handles;
+  }
+
+  begin(handle: number, kind: "view" | "transaction" | "live", attempt = 0, fresh = false): Promise<{ seq: number }> {
+    return this.call<"begin">({ op: "begin", handle, kind, isolation: "serializable", fresh, attempt });
+  }
+
+  end(handle: number): Promise<void> {
+    return this.call<"end">({ op: "end", handle });
+  }
+
+  stage(handle: number, kind: WriteKind, items: readonly Item[]): Promise<readonly boolean[]> {
+    return this.call<"stage">({ op: "stage", handle, writes: this.encode(kind, items) });
+  }
+
+  commit(handle: number): Promise<CommitAnswer> {
+    return this.call<"commit">({ op: "commit", handle, epoch: this.#catalog!.epoch, durability: "relaxed", tag: "" });
+  }
+
+  /** Runs a body as the client does, again after each conflict. Answers how often it was run. */
+  async transact(body: (handle: number) => Promise<void>): Promise<number> {
+    for (let attempt = 0; ; attempt++) {
+      const handle = this.newHandle();
+      try {
+        const begun = this.begin(handle, "transaction", attempt);
+        begun.catch(() => undefined); // awaited below
+        if (attempt > 0) await begun;
+        await body(handle);
+        await begun;
+        await this.commit(handle);
+        return attempt + 1;
+      } catch (e) {
+        if (!isTidemarkError(e, "CONFLICT") || attempt >= maxRetries) throw e;
+      } finally {
+        await this.end(handle);
+      }
+    }
+  }
+
+  /** Reads one item and watches it; answers the handle that a change will name. */
+  async watch(id: string): Promise<number> {
+    const handle = this.newHandle();
+    await this.begin(handle, "live");
+    await this.get(id, handle);
+    await this.call<"watch">({ op: "watch", handle });
+    return handle;
+  }
+
+  checkpoint(): Promise<void> {
+    return this.call<"checkpoint">({ op: "checkpoint" });
+  }
+  metrics(): Promise<Answers["metrics"]> {
+    return this.call<"metrics">({ op: "metrics" });
+  }
+  verify(): Promise<Answers["verify"]> {
+    return this.call<"verify">({ op: "verify" });
+  }
+}
+
+/** Opens the database in a new process. */
+export const openPage = (world: World, name: string, options?: PageOptions): Promise<Page> =>
+  new Page(world.process(name), options).open();
+
+function unwrap<A extends { readonly ok: boolean }>(answer: A): Extract<A, { ok: true }> {
+  if (answer.ok) return answer as Extract<A, { ok: true }>;
+  const { error } = answer as unknown as { error: { code: TidemarkError["code"]; message: string; details: object } };
+  throw new TidemarkError(error.code, error.message, { ...error.details });
+}
+
+/** How a call ended: "ok", or the code of its failure and the reason it gives. */
+export const outcome = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => "ok",
+    (e: unknown) => {
+      if (!isTidemarkError(e)) throw e;
+      const { reason } = e.details;
+      return typeof reason === "string" ? `${e.code} ${reason}` : e.code;
+    },
+  );
