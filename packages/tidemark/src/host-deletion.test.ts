@@ -1,14 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { Host } from "./host/host.ts";
-import { databaseName, type Item, openPage, outcome, Page } from "./host-page.test-support.ts";
-import { type Process, simulate, type World } from "./host-world.test-support.ts";
+import {
+  databaseName,
+  expectGone,
+  freshItems,
+  item,
+  keysIn,
+  openPage,
+  outcome,
+  Page,
+  range,
+} from "./host-page.test-support.ts";
+import { type Call, type Process, simulate, type World } from "./host-world.test-support.ts";
 import type { Opened } from "./protocol/messages.ts";
 
 /** How long a deletion waits for others to let go. */
 const letGoMs = 1000;
-const item = (i: number): Item => ({ id: `k${String(i).padStart(4, "0")}`, n: i, pad: "x".repeat(100) });
-const range = (from: number, to: number): Item[] => Array.from({ length: to - from }, (_, i) => item(from + i));
-
 const hostOf = (process: Process): Host => new Host(() => process.environment);
 
 /** Deletes the database from a process of its own; fails when that takes longer than a deletion may. */
@@ -43,8 +50,7 @@ describe("deleting a database that hosts have open", () => {
       for (const page of pages) {
         expect(page.endings).toEqual(["deleted"]);
         expect(page.errors).toEqual([]);
-        expect(page.process.locks).toEqual([]);
-        expect(world.hub.listeners(page.process)).toBe(0);
+        expectGone(world, page);
         expect(await outcome(page.get("k0001"))).toBe("CLOSED deleted");
         expect(await outcome(page.put(item(1)))).toBe("CLOSED deleted");
         expect(await outcome(page.checkpoint())).toBe("CLOSED deleted");
@@ -91,14 +97,14 @@ describe("deleting a database that hosts have open", () => {
               await a.stage(handle, "put", [item(3)]);
             }),
         ];
-        let isOver = false;
+        const over = new AbortController();
         const running = calls.map(async (call) => {
-          while (!isOver) outcomes.add(await outcome(call()));
+          while (!over.signal.aborted) outcomes.add(await outcome(call()));
         });
         await world.sleep(world.random.next() * 20);
         await deleteDatabase(world);
         await world.sleep(10);
-        isOver = true;
+        over.abort();
         await Promise.all(running);
         expect([...outcomes].sort()).toEqual(["CLOSED deleted", "ok"]);
         expect([a.endings, a.errors]).toEqual([["deleted"], []]);
@@ -250,20 +256,48 @@ describe("deleting a database that hosts have open", () => {
       expect((await deleteDatabase(world)).ok).toBe(true);
       expect(await world.medium.list()).toEqual([]);
     }));
-});
 
-describe("a late word of a deletion", () => {
-  const deleted = { type: "deleted" };
-
-  test("[TB3] does not end a host that has opened the next database of that name", () =>
+  test("[TB7] an append that strays into the next database is no damage to that", () =>
     simulate(async (world) => {
+      world.hub.fate = () => [];
       const a = await openPage(world, "a");
-      await a.close();
-      world.hub.fate = (message) => ((message as typeof deleted).type === "deleted" ? [5, 500] : [0.3]);
+      for (const one of range(0, 10)) await a.put(one);
+      const freezeAt = (when: Call["when"]): void => {
+        a.process.onCall = (call) => {
+          if (call.batch && call.when === when) a.process.freeze();
+        };
+      };
+      freezeAt("before");
+      const write = outcome(a.put(item(10))); // on its way when the tab freezes
+      await world.sleep(5);
       await deleteDatabase(world);
       const b = await openPage(world, "b");
-      world.hub.inject(`tidemark/${databaseName}`, deleted);
-      await world.sleep(1000);
-      await expectNewAndEmpty(b);
+      await b.put(item(1));
+      const view = b.newHandle();
+      await b.begin(view, "view");
+      freezeAt("after");
+      a.process.thaw(); // the append takes effect, and nobody takes it back yet
+      await world.sleep(5);
+      expect(Math.max(...(await keysIn(world, "log")))).toBeGreaterThan(5);
+      expect(await freshItems(b)).toEqual([item(1)]);
+      expect(await b.get("k0001", view)).toEqual(item(1));
+      const c = await openPage(world, "c");
+      expect([b.errors, c.errors]).toEqual([[], []]);
+      a.process.onCall = undefined;
+      a.process.thaw();
+      expect(await write).toBe("CLOSED deleted");
+      for (const one of range(2, 20)) await b.put(one); // past the seq that strayed
+      expect(await freshItems(c)).toEqual(range(1, 20));
+      expect([b.errors, c.errors, a.endings]).toEqual([[], [], ["deleted"]]);
+    }));
+
+  test("[TB3] a forged or late word of a deletion ends nobody", () =>
+    simulate(async (world) => {
+      const a = await openPage(world, "a");
+      await a.put(item(1));
+      world.hub.inject(`tidemark/${databaseName}`, { type: "deleted" });
+      await world.sleep(100);
+      expect([a.endings, a.errors]).toEqual([[], []]);
+      expect(await a.all()).toEqual([item(1)]);
     }));
 });

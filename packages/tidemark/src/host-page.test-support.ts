@@ -1,4 +1,5 @@
 /** A page without a client: it speaks to its host in the protocol's own terms. */
+import { expect } from "vitest";
 import { type ByteKey, byteKey } from "./base/brand.ts";
 import { ByteWriter } from "./base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "./base/errors.ts";
@@ -10,6 +11,7 @@ import { encodeValue } from "./codec/value.ts";
 import { unpackValues } from "./codec/values.ts";
 import { Host } from "./host/host.ts";
 import type { Process, World } from "./host-world.test-support.ts";
+import { readPins } from "./mvcc/pins.ts";
 import {
   type Answers,
   type CommitAnswer,
@@ -22,6 +24,7 @@ import {
   type Request,
   type ScanRequest,
 } from "./protocol/messages.ts";
+import type { StoreName } from "./storage/contract.ts";
 
 export interface Item {
   readonly id: string;
@@ -37,6 +40,10 @@ const definition: Definition = {
     items: { key: "id", indexes: { tags: { path: "tags", unique: false, multi: true } } },
   },
 };
+
+/** Items whose ids are in the order of their numbers. */
+export const item = (i: number, n = i): Item => ({ id: `k${String(i).padStart(4, "0")}`, n, pad: "x".repeat(200) });
+export const range = (from: number, to: number): Item[] => Array.from({ length: to - from }, (_, i) => item(from + i));
 
 type PageOptions = Partial<Omit<OpenRequest, "protocol" | "storage">>;
 
@@ -130,23 +137,23 @@ export class Page {
 
   encode(kind: WriteKind, items: readonly Item[]): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
-    for (const item of items) {
-      const payload = kind === "delete" ? undefined : this.#payload(item);
-      writeWriteHead(out, kind, this.keyOf(item.id), payload?.length ?? 0);
+    for (const one of items) {
+      const payload = kind === "delete" ? undefined : this.#payload(one);
+      writeWriteHead(out, kind, this.keyOf(one.id), payload?.length ?? 0);
       if (payload) out.bytes(payload);
     }
     return out.finish();
   }
 
-  #payload(item: Item): Uint8Array {
+  #payload(record: Item): Uint8Array {
     const { tags } = this.#items.indexes;
     const out = new ByteWriter();
-    const keys = extractIndexKeys(item, tags!, "items");
+    const keys = extractIndexKeys(record, tags!, "items");
     writeRecordHead(
       out,
       keys.map((k) => byteKey(tablePrefix(tags!.table) + k)),
     );
-    encodeValue(item, out, "items");
+    encodeValue(record, out, "items");
     return out.finish();
   }
 
@@ -291,3 +298,50 @@ export const outcome = (call: Promise<unknown>): Promise<string> =>
       return typeof reason === "string" ? `${e.code} ${reason}` : e.code;
     },
   );
+
+/** Adds one to an item's number. Answers how often it had to be tried. */
+export const increment = (page: Page, id: string): Promise<number> =>
+  page.transact(async (handle) => {
+    const n = (await page.get(id, handle))?.n ?? 0;
+    await page.stage(handle, "put", [{ id, n: n + 1 }]);
+  });
+
+/** The keys in a store, past every host. */
+export async function keysIn(world: World, store: StoreName): Promise<number[]> {
+  const storage = await world.medium.open(databaseName);
+  const [found] = await storage.read([{ kind: "keys", store, range: {} }]);
+  storage.close();
+  return found!.map((e) => e.key as number);
+}
+
+/** All items there are, by the log's own word. */
+export async function freshItems(page: Page): Promise<Item[]> {
+  const handle = page.newHandle();
+  await page.begin(handle, "view", 0, true);
+  const items = await page.all(handle);
+  await page.end(handle);
+  return items;
+}
+
+/** These pages, and one that opens now, see exactly these items, and nothing is damaged. */
+export async function expectEverywhere(world: World, pages: readonly Page[], items: Iterable<Item>): Promise<void> {
+  const auditor = await openPage(world, "auditor");
+  const expected = [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const page of [...pages, auditor]) expect(await freshItems(page)).toEqual(expected);
+  expect((await auditor.verify()).damage).toEqual([]);
+  await auditor.close();
+}
+
+/** Nothing of a page's host is left in the way of others. */
+export function expectGone(world: World, page: Page): void {
+  expect(page.process.locks).toEqual([]);
+  expect(world.hub.listeners(page.process)).toBe(0);
+}
+
+/** How many tabs have a pin. */
+export async function pinnedTabs(world: World): Promise<number> {
+  const storage = await world.medium.open(databaseName);
+  const [pins] = await storage.read([readPins]);
+  storage.close();
+  return pins!.length;
+}

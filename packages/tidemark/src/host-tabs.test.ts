@@ -1,197 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
-import { type Item, openPage, outcome, Page, databaseName } from "./host-page.test-support.ts";
-import { type Call, type Process, randomFrom, simulate, type World } from "./host-world.test-support.ts";
-import { readPins } from "./mvcc/pins.ts";
+import {
+  databaseName,
+  expectEverywhere,
+  increment,
+  item,
+  type Item,
+  openPage,
+  outcome,
+  Page,
+  range,
+} from "./host-page.test-support.ts";
+import { randomFrom, simulate, type World } from "./host-world.test-support.ts";
 
 const small = { memtableMaxBytes: 8 * 1024 };
-/** Upkeep counts as stuck after this long; it takes one look before and one after. */
-const stuckMs = 2000;
 const lookMs = 2000;
 const channelName = `tidemark/${databaseName}`;
-const item = (i: number, n = i): Item => ({ id: `k${String(i).padStart(4, "0")}`, n, pad: "x".repeat(100) });
-const range = (from: number, to: number): Item[] => Array.from({ length: to - from }, (_, i) => item(from + i));
-
-/** One record a commit. */
-async function putEach(page: Page, items: readonly Item[]): Promise<void> {
-  for (const one of items) await page.put(one);
-}
-
-async function pinnedTabs(world: World): Promise<number> {
-  const storage = await world.medium.open(databaseName);
-  const [pins] = await storage.read([readPins]);
-  storage.close();
-  return pins!.length;
-}
-
-const sorted = (items: Iterable<Item>): Item[] => [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
-
-/** All pages, and one that opens now, see exactly these items, and nothing is damaged. */
-async function expectEverywhere(world: World, pages: readonly Page[], items: Iterable<Item>): Promise<void> {
-  const fresh = await openPage(world, "auditor");
-  const expected = sorted(items);
-  for (const page of [...pages, fresh]) {
-    const handle = page.newHandle();
-    await page.begin(handle, "view", 0, true);
-    expect(await page.all(handle)).toEqual(expected);
-    await page.end(handle);
-  }
-  expect((await fresh.verify()).damage).toEqual([]);
-  await fresh.close();
-}
-
-describe("upkeep", () => {
-  test("[TB2] goes to another host at once when the upkeep host dies", () =>
-    simulate(async (world) => {
-      const a = await openPage(world, "a", small);
-      const b = await openPage(world, "b", small);
-      await world.sleep(10);
-      expect([(await a.metrics()).upkeep, (await b.metrics()).upkeep]).toEqual([true, false]);
-      await putEach(a, range(0, 40));
-      a.process.kill();
-      await world.sleep(10);
-      expect((await b.metrics()).upkeep).toBe(true);
-      await putEach(b, range(40, 200));
-      await b.checkpoint();
-      const { logEntries, checkpoint, head, floor } = await b.metrics();
-      expect(logEntries).toBe(0);
-      expect(checkpoint).toBe(head);
-      // The dead one's pin holds nothing back: its lock is free.
-      expect(floor).toBeGreaterThan(0);
-      expect(await pinnedTabs(world)).toBe(1);
-      await expectEverywhere(world, [b], range(0, 200));
-    }));
-
-  test("[TB2] the upkeep host dies at any storage call of a fold: another finishes it, nothing is lost", async () => {
-    let calls = 0;
-    for (let at = 1; at <= calls + 1; at++) {
-      await simulate(async (world) => {
-        const a = await openPage(world, "a");
-        const b = await openPage(world, "b");
-        await putEach(a, range(0, 30));
-        await b.put(item(30));
-        a.process.onCall = ({ n, when }) => {
-          if (at === 1) calls = n; // the first round counts: nobody dies in it
-          else if (when === "before" && n === at - 1) a.process.kill();
-        };
-        const folded = a.checkpoint();
-        if (at === 1) await folded;
-        else await world.eventually(() => a.process.locks.length === 0, 1000, "the fold goes so far");
-        a.process.onCall = undefined;
-        await b.put(item(31));
-        await b.checkpoint();
-        expect((await b.metrics()).logEntries).toBe(0);
-        await expectEverywhere(world, [b], range(0, 32));
-      });
-    }
-    expect(calls).toBeGreaterThan(4);
-  });
-
-  test("[TB2] a frozen upkeep host with a backlog is passed over in bounded time, and the log stays bounded", () =>
-    simulate(async (world) => {
-      const a = await openPage(world, "a", small);
-      const b = await openPage(world, "b", small);
-      await putEach(a, range(0, 10));
-      a.process.freeze();
-      const started = world.now;
-      let tookOverMs: number | undefined;
-      let written = 10;
-      const steadyLog: number[] = [];
-      while (world.now < started + 20_000) {
-        await b.put(item(written++));
-        await world.sleep(20);
-        const { upkeep, logBytes } = await b.metrics();
-        if (upkeep) tookOverMs ??= world.now - started;
-        if (tookOverMs !== undefined && world.now > started + 2 * stuckMs + 2000) steadyLog.push(logBytes);
-      }
-      expect(tookOverMs).toBeDefined();
-      expect(tookOverMs).toBeLessThan(2 * stuckMs + 1000);
-      expect(steadyLog.length).toBeGreaterThan(100);
-      expect(Math.max(...steadyLog)).toBeLessThan(4 * small.memtableMaxBytes);
-      a.process.thaw();
-      await world.sleep(1000);
-      await a.put(item(written++));
-      expect([(await a.metrics()).upkeep, (await b.metrics()).upkeep]).toEqual([false, true]);
-      expect([a.errors, b.errors, a.endings, b.endings]).toEqual([[], [], [], []]);
-      await expectEverywhere(world, [a, b], range(0, written));
-    }));
-
-  test("[TB2] frozen at any storage call of a fold, its upkeep writes abort when it goes on", async () => {
-    let calls = 0;
-    for (let at = 1; at <= 2 * calls + 1; at++) {
-      const [n, when] = [at >> 1, at % 2 === 0 ? "before" : "after"] as const;
-      await simulate(async (world) => {
-        const a = await openPage(world, "a", small);
-        const b = await openPage(world, "b", small);
-        await putEach(a, range(0, 30));
-        a.process.onCall = (call) => {
-          if (at === 1) calls = call.n;
-          else if (call.n === n && call.when === when) a.process.freeze();
-        };
-        const folded = a.checkpoint();
-        if (at === 1) return folded;
-        await world.eventually(() => a.process.isFrozen, 1000, "the fold goes so far");
-        a.process.onCall = undefined;
-        await putEach(b, range(30, 200)); // a backlog
-        await world.eventually(async () => (await b.metrics()).upkeep, 2 * stuckMs + 1000, "b takes over");
-        await b.checkpoint();
-        expect((await b.metrics()).logEntries).toBe(0);
-        await putEach(b, range(200, 210));
-        a.process.thaw();
-        await folded;
-        await a.put(item(210));
-        await b.put(item(211));
-        await world.sleep(100);
-        expect([(await a.metrics()).upkeep, (await b.metrics()).upkeep]).toEqual([false, true]);
-        await b.checkpoint();
-        expect([a.errors, b.errors, a.endings, b.endings]).toEqual([[], [], [], []]);
-        await expectEverywhere(world, [a, b], range(0, 212));
-      });
-    }
-    expect(calls).toBeGreaterThan(4);
-  });
-
-  test("[TB2] a lock that falls to a frozen host is taken from it, too", () =>
-    simulate(async (world) => {
-      const a = await openPage(world, "a", small);
-      const b = await openPage(world, "b", small);
-      const c = await openPage(world, "c", small);
-      b.process.freeze();
-      a.process.kill(); // the next in line for the lock sleeps
-      await putEach(c, range(0, 200));
-      await world.eventually(async () => (await c.metrics()).upkeep, 2 * stuckMs + 1000, "c takes over");
-      await c.checkpoint();
-      expect((await c.metrics()).logEntries).toBe(0);
-      b.process.thaw();
-      await b.put(item(200));
-      await world.sleep(100);
-      await c.checkpoint();
-      expect([b.errors, c.errors]).toEqual([[], []]);
-      await expectEverywhere(world, [b, c], range(0, 201));
-    }));
-
-  test("[TB2] whoever took over freezes in its turn, and the woken first one takes over again", () =>
-    simulate(async (world) => {
-      const a = await openPage(world, "a", small);
-      const b = await openPage(world, "b", small);
-      let written = 0;
-      const frozenAndPassedOver = async (sleeper: Page, other: Page): Promise<void> => {
-        sleeper.process.freeze();
-        await putEach(other, range(written, written + 150));
-        written += 150;
-        await world.eventually(async () => (await other.metrics()).upkeep, 2 * stuckMs + 1000, "it is passed over");
-        await other.checkpoint();
-        sleeper.process.thaw();
-        await world.sleep(200);
-        expect((await sleeper.metrics()).upkeep).toBe(false);
-      };
-      await frozenAndPassedOver(a, b);
-      await frozenAndPassedOver(b, a);
-      await frozenAndPassedOver(a, b);
-      expect([a.errors, b.errors]).toEqual([[], []]);
-      await expectEverywhere(world, [a, b], range(0, written));
-    }));
-});
 
 describe("messages between hosts", () => {
   test("[TB3] every message is lost: a live query hears of a commit within the look interval, again and again", () =>
@@ -220,6 +44,10 @@ describe("messages between hosts", () => {
       await a.put(item(1));
       await world.sleep(5);
       expect(b.touched).toEqual([handle]);
+      const again = await b.watch("k0001");
+      await a.put({ ...item(1), pad: "x".repeat(100_000) }); // too large to come with the message
+      await world.sleep(5);
+      expect(b.touched).toEqual([handle, again]);
     }));
 
   test("[TB3] every message is lost: a fresh view and every commit look at the log itself", () =>
@@ -268,15 +96,15 @@ describe("messages between hosts", () => {
       await Promise.all([other.put(item(900)), pages[0]!.put(item(0, 0)), pages[1]!.put(item(1, 0))]);
       const foreign = world.hub.posted.filter((p) => p.name === "tidemark/other").map((p) => p.message);
       expect(foreign.some(isCommit)).toBe(true);
-      let isOver = false;
+      const over = new AbortController();
       const noise = (async () => {
-        while (!isOver) {
+        while (!over.signal.aborted) {
           world.hub.inject(channelName, nonsense(world, foreign, chance));
           await world.sleep(chance() * 2);
         }
       })();
       const done = await Promise.all(pages.map((page, i) => busy(page, 60, randomFrom(i))));
-      isOver = true;
+      over.abort();
       await noise;
       const fresh = await openPage(world, "d");
       expect((await fresh.all()).reduce((sum, { n }) => sum + n, 0)).toBe(done[0]! + done[1]!);
@@ -299,12 +127,6 @@ async function busy(page: Page, rounds: number, chance: () => number): Promise<n
   }
   return rounds;
 }
-
-const increment = (page: Page, id: string): Promise<number> =>
-  page.transact(async (handle) => {
-    const n = (await page.get(id, handle))?.n ?? 0;
-    await page.stage(handle, "put", [{ id, n: n + 1 }]);
-  });
 
 const isCommit = (message: unknown): boolean => (message as { type?: unknown }).type === "commit";
 
@@ -363,6 +185,92 @@ describe("transactions of several hosts", () => {
       { seed },
     ),
   );
+});
+
+describe("a frozen host", () => {
+  test("[TB1] at any storage call of a commit: others go on, and it goes on where they are", async () => {
+    let calls = 0;
+    for (let at = 1; at <= 2 * calls + 1; at++) {
+      const [n, when] = [at >> 1, at % 2 === 0 ? "before" : "after"] as const;
+      await simulate(async (world) => {
+        const b = await openPage(world, "b");
+        const a = await openPage(world, "a");
+        await a.put(item(0));
+        a.process.onCall = (call) => {
+          if (at === 1) calls = call.n; // the first round counts
+          else if (call.n === n && call.when === when) a.process.freeze();
+        };
+        const write = a.put(item(1), item(2));
+        if (at === 1) {
+          await write;
+          return;
+        }
+        await world.eventually(() => a.process.isFrozen, 1000, "the commit goes so far");
+        a.process.onCall = undefined;
+        const started = world.now;
+        await b.put(item(3));
+        await b.put(item(4));
+        expect(world.now - started).toBeLessThan(10);
+        await b.checkpoint(); // its entry may be folded before it hears that it was appended
+        await b.put(item(5));
+        a.process.thaw();
+        expect((await write).existed).toEqual([false, false]);
+        await a.put(item(6));
+        expect([a.errors, b.errors, a.endings]).toEqual([[], [], []]);
+        await expectEverywhere(world, [a, b], range(0, 7));
+      });
+    }
+    expect(calls).toBeGreaterThan(0);
+  });
+
+  test("[MV2] keeps its view while others rewrite everything it sees, again and again", () =>
+    simulate(async (world) => {
+      const b = await openPage(world, "b", small);
+      const a = await openPage(world, "a", { ...small, cacheMaxBytes: 1 });
+      await b.put(...range(0, 100));
+      await b.checkpoint();
+      const view = a.newHandle();
+      await a.begin(view, "view", 0, true);
+      a.process.freeze();
+      for (let round = 1; round <= 3; round++) {
+        await b.put(...range(0, 50).map((i) => item(i.n, round * 1000)));
+        await b.delete(...range(50, 100).map((i) => i.id));
+        await b.checkpoint();
+      }
+      a.process.thaw();
+      expect(await a.all(view)).toEqual(range(0, 100));
+      const { versions } = await b.metrics();
+      await a.end(view);
+      await b.put(item(0, 1));
+      await b.checkpoint();
+      expect((await b.metrics()).versions).toBeLessThan(versions); // nobody holds them any more
+      expect([a.errors, b.errors]).toEqual([[], []]);
+    }));
+
+  test("[TB1] that holds the turn to retry slows others' retries a little and stops none", () =>
+    simulate(async (world) => {
+      const pages = [await openPage(world, "a"), await openPage(world, "b"), await openPage(world, "c")];
+      const [a, ...others] = pages;
+      const over = new AbortController();
+      const contending = pages.slice(0, 2).map(async (page) => {
+        for (; !over.signal.aborted; await increment(page, "x"));
+      });
+      const holdsTurn = (): boolean => a!.process.locks.some((name) => name.endsWith("/retry"));
+      await world.eventually(holdsTurn, 5000, "a retries");
+      a!.process.freeze();
+      over.abort();
+      await contending[1];
+      const started = world.now;
+      await Promise.all(
+        others.map(async (page) => {
+          for (let i = 0; i < 50; i++) await increment(page, "y");
+        }),
+      );
+      expect(world.now - started).toBeLessThan(2000);
+      a!.process.thaw();
+      await contending[0];
+      expect((await others[0]!.get("y"))?.n).toBe(100);
+    }));
 });
 
 describe("without shared locks", () => {

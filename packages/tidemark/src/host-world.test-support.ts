@@ -74,7 +74,7 @@ class LockTable {
     return new Promise((resolve) => {
       const grant = (): void => {
         let lose: () => void = () => undefined;
-        const lost = new Promise<void>((done) => (lose = () => void process.awake().then(done)));
+        const lost = new Promise<void>((done) => (lose = () => void process.awake().then(() => done())));
         const holder = { process, shared, lose };
         holders.push(holder);
         resolve({ lost, release: () => this.#drop(name, holder) });
@@ -106,7 +106,8 @@ class LockTable {
     for (const [name, waiting] of this.#waiting) {
       const others = waiting.filter((w) => w.process !== process);
       waiting.splice(0, waiting.length, ...others);
-      for (const holder of [...entryOf(this.#held, name)]) if (holder.process === process) this.#drop(name, holder);
+      const own = entryOf(this.#held, name).filter((h) => h.process === process);
+      for (const holder of own) this.#drop(name, holder);
     }
   }
 

@@ -45,7 +45,7 @@ export class ByteWriter {
   }
 
   varint(n: number): void {
-    this.#reserve(8);
+    if (this.length + 8 > this.#bytes.length) this.#reserve(varintBytes(n));
     let rest = n;
     while (rest >= 0x80) {
       this.#bytes[this.length++] = (rest % 0x80) | 0x80;
@@ -79,9 +79,23 @@ export class ByteWriter {
   /** UTF-8 without a length; returns the bytes written. */
   utf8(s: string): number {
     this.#reserve(s.length * 3);
+    if (s.length <= maxLoopedChars && this.#ascii(s)) return s.length;
     const { written } = encoder.encodeInto(s, this.#bytes.subarray(this.length));
     this.length += written;
     return written;
+  }
+
+  /** Writes `s` if it is all ASCII. */
+  #ascii(s: string): boolean {
+    const out = this.#bytes;
+    const from = this.length;
+    for (let i = 0; i < s.length; i++) {
+      const unit = s.charCodeAt(i);
+      if (unit >= 0x80) return false;
+      out[from + i] = unit;
+    }
+    this.length = from + s.length;
+    return true;
   }
 
   /** What is written, still backed by this writer's buffer: valid until the next write. */
@@ -89,9 +103,12 @@ export class ByteWriter {
     return this.#bytes.subarray(from, this.length);
   }
 
-  /** An exact copy: its buffer holds nothing else, as storage and transfers want it. */
+  /**
+   * What is written, in a buffer that holds nothing else, as storage and transfers want it. Ends this writer. Nothing
+   * is copied where the capacity asked for was exact.
+   */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.length);
+    return this.length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.length);
   }
 
   reset(): void {
@@ -162,6 +179,22 @@ export class ByteReader {
   text(): string {
     return decoder.decode(this.take(this.varint()));
   }
+}
+
+/** Up to here a loop in JS beats the call into TextEncoder. */
+const maxLoopedChars = 512;
+
+/** How many bytes `varint(n)` takes. */
+export function varintBytes(n: number): number {
+  let bytes = 1;
+  for (let rest = n; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/** How many bytes `text(s)` takes. */
+export function textBytes(s: string): number {
+  const { length } = encoder.encode(s);
+  return varintBytes(length) + length;
 }
 
 const encoder = new TextEncoder();

@@ -9,6 +9,7 @@ export interface LastWrites {
 
 /** A commit writes a key once: the last word counts, and an `add` before it still demands that the key was free. */
 export function lastOfEach(writes: readonly Write[]): LastWrites {
+  if (new Set(writes.map((w) => w.key)).size === writes.length) return { last: writes };
   const last = new Map<ByteKey, Write>();
   for (const [position, write] of writes.entries()) {
     const earlier = last.get(write.key);
@@ -17,5 +18,5 @@ export function lastOfEach(writes: readonly Write[]): LastWrites {
     }
     last.set(write.key, earlier?.kind === "add" && write.kind === "put" ? { ...write, kind: "add" } : write);
   }
-  return { last: last.size === writes.length ? writes : [...last.values()] };
+  return { last: [...last.values()] };
 }

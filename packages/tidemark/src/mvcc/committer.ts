@@ -25,6 +25,9 @@ import type { ReadSet } from "./read-set.ts";
 import { Reader } from "./reader.ts";
 import type { Store } from "./store.ts";
 
+/** From here on applying an entry takes milliseconds. */
+const largeEntryBytes = 256 * 1024;
+
 export type Isolation = "serializable" | "snapshot";
 
 export interface Basis {
@@ -280,9 +283,12 @@ export class Committer implements Participants<Member> {
   committed(sealed: Sealed): void {
     const { entry, members, bytes } = sealed as Accepted;
     this.#unsure.clear();
-    this.#store.apply(entry);
+    this.#store.applySoon(entry);
     this.#onCommitted(entry, bytes);
     for (const { member, done } of members) tell(member, done);
+    // Their answers leave before a large entry is taken in.
+    if (entry.sizeBytes < largeEntryBytes) this.#store.settle();
+    else void this.#clock.sleep(0).then(() => this.#store.settle());
   }
 
   #judge(request: CommitRequest, group: GroupState): Verdict {

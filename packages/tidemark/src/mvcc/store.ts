@@ -40,12 +40,14 @@ export class Store implements ReadState {
   readonly storage: Storage;
   readonly tab: TabId;
   readonly blocks: BlockSource;
-  readonly window: CommitWindow = new CommitWindow();
   /** Whether the end of the log was damaged and struck when this tab joined. */
   readonly wasStruck: boolean;
   events: StoreEvents | undefined;
   readonly #isLone: boolean;
+  readonly #window = new CommitWindow();
   #memtable = new Memtable();
+  /** A committed entry that memory has not taken in yet; see `applySoon`. */
+  #pending: LogEntry | undefined;
   #manifest: Manifest;
   #fence: Fence;
   #head: Head;
@@ -73,13 +75,20 @@ export class Store implements ReadState {
     return new Store(storage, options, await join(storage, options.tab));
   }
 
+  /** What recent commits touched. */
+  get window(): CommitWindow {
+    this.settle();
+    return this.#window;
+  }
   get memtable(): Memtable {
+    this.settle();
     return this.#memtable;
   }
   get manifest(): Manifest {
     return this.#manifest;
   }
   get head(): Head {
+    this.settle();
     return this.#head;
   }
   /** The last checkpoint this tab knows of. */
@@ -89,23 +98,41 @@ export class Store implements ReadState {
 
   /** The log after the fence, as stored. */
   get log(): { readonly entries: number; readonly sizeBytes: number } {
+    this.settle();
     return { entries: this.#log.length, sizeBytes: this.#log.reduce((n, e) => n + e.sizeBytes, 0) };
   }
 
   /** Applies the entry if it is the next one; tells whether the head is now at or past its end. */
   apply(entry: LogEntry): boolean {
+    this.settle();
     if (entry.lastSeq <= this.#head.seq) return true;
     if (entry.firstSeq !== this.#head.seq + 1 || entry.previous !== this.#head.checksum) return false;
     const all: ByteKey[] = [];
     for (const commit of entry.commits) {
       const touched = applyCommit(this.#memtable, commit);
-      this.window.add(commit.seq, entry.origin, touched);
+      this.#window.add(commit.seq, entry.origin, touched);
       for (const key of touched) all.push(key);
     }
     this.#head = { seq: entry.lastSeq, checksum: entry.checksum, stamp: entry.commits.at(-1)!.stamp };
     this.#log.push({ lastSeq: entry.lastSeq, sizeBytes: entry.sizeBytes });
     this.events?.applied(entry, all);
     return true;
+  }
+
+  /**
+   * Takes the next entry in before anybody looks, or at `settle`. A large one takes a while to apply, and whoever
+   * waits for its commit need not wait for that: every look at memory settles it first.
+   */
+  applySoon(entry: LogEntry): void {
+    this.settle();
+    this.#pending = entry;
+  }
+
+  settle(): void {
+    const entry = this.#pending;
+    if (entry === undefined) return;
+    this.#pending = undefined;
+    this.apply(entry);
   }
 
   /** Applies what a transaction found in the log's tail. False: the tail does not continue our head; reload. */
@@ -145,7 +172,7 @@ export class Store implements ReadState {
       const state = await recover(this.storage);
       if (state.struck) this.events?.struck();
       this.#refuseForeign(state.fence);
-      if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.#head.seq) {
+      if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
         // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
         this.install(state.manifest, state.fence);
         for (const entry of state.entries) this.apply(entry);
@@ -167,6 +194,7 @@ export class Store implements ReadState {
 
   /** Drops memory for a state read anew. False: that state is old already; read once more. */
   async #replaceBy({ fence, manifest, entries }: Recovered): Promise<boolean> {
+    this.settle();
     const memtable = new Memtable();
     for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
     const last = entries.at(-1);
@@ -179,7 +207,7 @@ export class Store implements ReadState {
     this.#fence = fence;
     this.#head = head;
     this.#log = entries.map(({ lastSeq, sizeBytes }) => ({ lastSeq, sizeBytes }));
-    this.window.restart(head.seq);
+    this.#window.restart(head.seq);
     takeEffect();
     return true;
   }
@@ -195,6 +223,7 @@ export class Store implements ReadState {
 
   /** Takes over a checkpoint: blocks now hold everything up to its fence. */
   install(manifest: Manifest, fence: Fence): void {
+    this.settle();
     assert(fence.seq <= this.#head.seq, "a checkpoint is installed by who has all of it");
     if (fence.seq < this.#fence.seq) return;
     this.#manifest = manifest;

@@ -12,7 +12,7 @@
  * both follow index maintenance, range validation and the waking of live queries without reading a value.
  */
 import { type ByteKey, type Seq, seq, type Stamp, stamp, type TabId, tabId } from "../base/brand.ts";
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { ByteReader, ByteWriter, textBytes, varintBytes } from "../base/bytes.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import { beginEnvelope, type Envelope, envelopeBytes, openEnvelope, sealEnvelope, checksumAt } from "./envelope.ts";
 
@@ -56,9 +56,7 @@ export function encodeEntry(
   origin: TabId,
   commits: readonly Commit[],
 ): StoredValue {
-  let estimate = 256;
-  for (const c of commits) for (const w of c.writes) estimate += 64 + w.key.length * 2 + (w.payload?.length ?? 0);
-  const out = new ByteWriter(estimate);
+  const out = new ByteWriter(envelopeBytes + 8 + bodyBytes(origin, commits));
   beginEnvelope(out, envelope);
   out.u32(database);
   out.u32(previous);
@@ -67,6 +65,22 @@ export function encodeEntry(
   out.text(origin);
   for (const c of commits) encodeCommit(out, c);
   return sealEnvelope(out);
+}
+
+/** Exactly how much follows the envelope and its two numbers: a large entry is then written without a copy. */
+function bodyBytes(origin: TabId, commits: readonly Commit[]): number {
+  let n = varintBytes(commits[0]!.seq) + varintBytes(commits.length) + textBytes(origin);
+  for (const c of commits) {
+    n += varintBytes(c.id) + varintBytes(c.stamp) + textBytes(c.tag) + varintBytes(c.writes.length);
+    for (const w of c.writes) n += writeBytes(w);
+  }
+  return n;
+}
+
+function writeBytes({ key, supersedes, oldEntries, payload }: LoggedWrite): number {
+  let n = varintBytes(key.length) + key.length + varintBytes(supersedes) + varintBytes(oldEntries.length);
+  for (const k of oldEntries) n += varintBytes(k.length) + k.length;
+  return n + (payload === undefined ? 1 : varintBytes(payload.length + 1) + payload.length);
 }
 
 function encodeCommit(out: ByteWriter, c: Commit): void {
