@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { isTidemarkError, type TidemarkError } from "./base/errors.ts";
 import {
   databaseName,
@@ -12,6 +12,8 @@ import {
 } from "./host-page.test-support.ts";
 import { randomFrom, simulate, type World } from "./host-world.test-support.ts";
 import type { KeyReport } from "./protocol/messages.ts";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 /** The failure a call ends with. */
 const failure = (call: Promise<unknown>): Promise<TidemarkError> =>
@@ -41,7 +43,7 @@ describe("a full disk", () => {
       expect((await a.metrics()).head).toBe(head);
       for (const page of [a, b]) expect(await page.all()).toEqual(range(0, 100));
 
-      // Room for the blocks that a checkpoint stages, and not for what publishes them: they are taken away again.
+      // A checkpoint needs room before it gives any back; without, it leaves everything as it was.
       expect(await outcome(a.checkpoint())).toBe("QUOTA_EXCEEDED");
       expect(await keysIn(world, "blocks")).toHaveLength((await a.metrics()).blocks);
       expect(medium.usedBytes).toBe(before);
@@ -182,6 +184,21 @@ describe("damage", () => {
       const b = await openPage(world, "b");
       expect(b.errors).toEqual([]); // it was struck for good
       expect(await b.all()).toEqual([...range(0, 18), item(18, 500)]);
+    }));
+
+  test("[MV8] damage that a host meets while it follows the log is told, and struck", () =>
+    simulate(async (world) => {
+      world.hub.fate = () => [];
+      const a = await openPage(world, "a");
+      const b = await openPage(world, "b");
+      for (const one of range(0, 5)) await a.put(one);
+      await a.close();
+      world.medium.damage(databaseName, "log", (await keysIn(world, "log")).at(-1)!, 30);
+      expect(await freshItems(b)).toEqual(range(0, 4));
+      expect(b.errors).toEqual(["CORRUPT"]);
+      await b.put(item(9));
+      expect((await b.verify()).damage).toEqual([]);
+      expect(await freshItems(b)).toEqual([...range(0, 4), item(9)]);
     }));
 
   test("[MV8] a host that has the log in memory when another strikes its end goes on with what is left", () =>

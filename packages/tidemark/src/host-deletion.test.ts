@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Host } from "./host/host.ts";
 import {
   databaseName,
@@ -13,6 +13,8 @@ import {
 } from "./host-page.test-support.ts";
 import { type Call, type Process, simulate, type World } from "./host-world.test-support.ts";
 import type { Opened } from "./protocol/messages.ts";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 /** How long a deletion waits for others to let go. */
 const letGoMs = 1000;

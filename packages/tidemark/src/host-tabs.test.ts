@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
 import {
   databaseName,
@@ -12,6 +12,8 @@ import {
   range,
 } from "./host-page.test-support.ts";
 import { randomFrom, simulate, type World } from "./host-world.test-support.ts";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const small = { memtableMaxBytes: 8 * 1024 };
 const lookMs = 2000;
@@ -85,6 +87,25 @@ describe("messages between hosts", () => {
       { seed },
     ),
   );
+
+  test("[TB3] an intact entry of another database does not apply, though it has the next seq", () =>
+    simulate(async (world) => {
+      const [a, other, witness] = [
+        await openPage(world, "a"),
+        await openPage(world, "x", { name: "other" }),
+        await openPage(world, "y", { name: "other" }),
+      ];
+      await world.sleep(5);
+      const { seq } = await other.put(item(1));
+      const entry = world.hub.posted.find((p) => p.name === "tidemark/other" && isCommit(p.message));
+      world.hub.inject(channelName, entry!.message);
+      await world.sleep(5);
+      expect((await a.metrics()).head).toBe(seq - 1);
+      expect(await a.all()).toEqual([]);
+      expect(await a.put(item(2))).toEqual({ seq, existed: [false] });
+      expect(await witness.all()).toEqual([item(1)]); // where it belongs it did
+      await expectEverywhere(world, [a], [item(2)]);
+    }));
 
   test("[TB3] garbage, damaged entries and entries of another database corrupt nothing", () =>
     simulate(async (world) => {

@@ -1,10 +1,23 @@
-import { describe, expect, test } from "vitest";
-import { expectEverywhere, item, type Item, openPage, type Page, pinnedTabs, range } from "./host-page.test-support.ts";
+import { describe, expect, test, vi } from "vitest";
+import {
+  databaseName,
+  expectEverywhere,
+  freshItems,
+  item,
+  type Item,
+  openPage,
+  type Page,
+  pinnedTabs,
+  range,
+} from "./host-page.test-support.ts";
 import { simulate } from "./host-world.test-support.ts";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const small = { memtableMaxBytes: 8 * 1024 };
 /** Upkeep counts as stuck after this long; it takes one look before and one after. */
 const stuckMs = 2000;
+const upkeepLock = `tidemark/${databaseName}/upkeep`;
 
 /** One record a commit. */
 async function putEach(page: Page, items: readonly Item[]): Promise<void> {
@@ -85,6 +98,9 @@ describe("upkeep", () => {
       expect([(await a.metrics()).upkeep, (await b.metrics()).upkeep]).toEqual([false, true]);
       expect([a.errors, b.errors, a.endings, b.endings]).toEqual([[], [], [], []]);
       await expectEverywhere(world, [a, b], range(0, written));
+      b.process.kill();
+      await world.sleep(10);
+      expect((await a.metrics()).upkeep).toBe(true); // it had stood in line again
     }));
 
   test("[TB2] frozen at any storage call of a fold, its upkeep writes abort when it goes on", async () => {
@@ -117,6 +133,44 @@ describe("upkeep", () => {
         await b.checkpoint();
         expect([a.errors, b.errors, a.endings, b.endings]).toEqual([[], [], [], []]);
         await expectEverywhere(world, [a, b], range(0, 212));
+      });
+    }
+    expect(calls).toBeGreaterThan(4);
+  });
+
+  test("[TB2] woken at any point of a fold while its successor sleeps, it publishes nothing", async () => {
+    let calls = 0;
+    for (let at = 1; at <= 2 * calls + 1; at++) {
+      const [n, when] = [at >> 1, at % 2 === 0 ? "before" : "after"] as const;
+      await simulate(async (world) => {
+        const a = await openPage(world, "a");
+        const b = await openPage(world, "b");
+        const c = await openPage(world, "c", { cacheMaxBytes: 1 });
+        await putEach(a, range(0, 30));
+        a.process.onCall = (call) => {
+          if (at === 1) calls = call.n; // the first round counts
+          else if (call.n === n && call.when === when) a.process.freeze();
+        };
+        const folded = a.checkpoint();
+        if (at === 1) return folded;
+        await world.eventually(() => a.process.isFrozen, 1000, "the fold goes so far");
+        const successors = b.checkpoint();
+        let since = 0;
+        b.process.onCall = (call) => {
+          // Its tenure has begun, and has swept what it found unpublished.
+          if (call.when === "before" && b.process.locks.includes(upkeepLock) && ++since === 2) b.process.freeze();
+        };
+        await Promise.race([successors, world.eventually(() => b.process.isFrozen, 6000, "b takes over")]);
+        a.process.onCall = undefined;
+        b.process.onCall = undefined;
+        a.process.thaw();
+        await world.sleep(500);
+        expect(await freshItems(c)).toEqual(range(0, 30));
+        expect((await c.verify()).damage).toEqual([]);
+        b.process.thaw();
+        await Promise.all([folded, successors]);
+        expect([a.errors, b.errors, c.errors]).toEqual([[], [], []]);
+        await expectEverywhere(world, [a, b, c], range(0, 30));
       });
     }
     expect(calls).toBeGreaterThan(4);

@@ -74,7 +74,7 @@ class LockTable {
     return new Promise((resolve) => {
       const grant = (): void => {
         let lose: () => void = () => undefined;
-        const lost = new Promise<void>((done) => (lose = () => void process.awake().then(() => done())));
+        const lost = new Promise<void>((tell) => (lose = () => void process.awake().then(() => tell())));
         const holder = { process, shared, lose };
         holders.push(holder);
         resolve({ lost, release: () => this.#drop(name, holder) });

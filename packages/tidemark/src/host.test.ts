@@ -1,6 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { expectGone, type Item, item, keysIn, openPage, outcome, Page, range } from "./host-page.test-support.ts";
 import { type Call, randomFrom, simulate } from "./host-world.test-support.ts";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 describe("closing", () => {
   test("waits for the writes under way, and gives up every lock", () =>

@@ -5,12 +5,18 @@ import { TidemarkError } from "../base/errors.ts";
 import { extractIndexKeys, extractKey } from "../codec/path.ts";
 import { tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "../codec/record.ts";
 import type { StoredCollection } from "../codec/schema.ts";
+import { Texts } from "../codec/texts.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
 
 interface BlobLike {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 type BlobBytes = ReadonlyMap<object, Uint8Array>;
+
+/** Below this, encoding them together does not pay. */
+const fewRecords = 8;
+
+const largeBatchBytes = 64 * 1024;
 
 /** Used and emptied within one synchronous step. */
 const head = new ByteWriter(512);
@@ -32,7 +38,7 @@ export class RecordBatch {
     this.#collection = collection;
     this.#kind = kind;
     this.#count = records.length;
-    this.#bytes = new ByteWriter(256 + records.length * 128);
+    this.#bytes = new ByteWriter(256 + records.length * 192);
     records.forEach((record, i) => {
       if (typeof record !== "object" || record === null) throw notARecord(this.#place(i), record);
     });
@@ -77,14 +83,17 @@ export class RecordBatch {
       out.bytes(head.written());
       out.bytes(value);
     });
-    return out.finish();
+    // A large batch moves to the worker with its buffer's slack; a small one is copied, and should have none.
+    return out.length < largeBatchBytes ? out.finish() : out.written();
   }
 
   #encode(records: readonly unknown[], blobs: BlobBytes | undefined): readonly BlobLike[] {
     const unread: BlobLike[] = [];
     this.#bytes.reset();
+    const texts = records.length < fewRecords ? undefined : Texts.of(records);
     records.forEach((record, i) => {
-      unread.push(...encodeValue(record, this.#bytes, this.#place(i), blobs));
+      if (texts) texts.write(i, this.#bytes);
+      else unread.push(...encodeValue(record, this.#bytes, this.#place(i), blobs));
       this.#ends[i] = this.#bytes.length;
     });
     return unread;

@@ -17,13 +17,14 @@
 import type { ByteWriter } from "../base/bytes.ts";
 import { ByteReader } from "../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { maxNesting, type Packed, pack } from "./pack.ts";
+import { flatten } from "./flat.ts";
+import { type Packed, pack } from "./pack.ts";
 import type { BlobLike } from "./platform.ts";
-import { hasEscapedNames, stringifyUnpatched, toJsonPatched } from "./text.ts";
+import { stringifyUnpatched, toJsonPatched } from "./text.ts";
 import { unpack } from "./unpack.ts";
 
-const plainKind = 0x01;
-const richKind = 0x02;
+export const plainKind = 0x01;
+export const richKind = 0x02;
 
 const noBlobs: readonly BlobLike[] = [];
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -44,14 +45,12 @@ export function encodeValue(
   where: string,
   blobBytes?: ReadonlyMap<object, Uint8Array>,
 ): readonly BlobLike[] {
-  if (isJson(value, 0) && !toJsonPatched()) {
-    const json = JSON.stringify(value);
-    // Text without a backslash has no key with escapes: a search much faster than a look at each key.
-    if (!json.includes("\\") || !hasEscapedNames(value)) {
-      into.u8(plainKind);
-      into.utf8(json);
-      return noBlobs;
-    }
+  const flat = toJsonPatched() ? undefined : flatten(value);
+  if (flat) {
+    into.u8(flat.isRich ? richKind : plainKind);
+    if (flat.isRich) writeText(flat.text, into);
+    else into.utf8(flat.text);
+    return noBlobs;
   }
   const packed = pack(value, where, blobBytes);
   if (packed.unread.length > 0) return packed.unread;
@@ -80,35 +79,6 @@ function writeText(text: string, into: ByteWriter): void {
   if (into.utf8(text) === text.length) return;
   into.length = start;
   into.text(text);
-}
-
-/** Whether JSON holds all of the value; `hasEscapedNames` aside. May err towards false; `pack` then finds out. */
-function isJson(value: unknown, depth: number): boolean {
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return true;
-    case "number":
-      return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
-    case "object":
-      return value === null || (depth < maxNesting && isJsonContainer(value, depth + 1));
-    default:
-      return false;
-  }
-}
-
-function isJsonContainer(value: object, depth: number): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (Array.isArray(value)) {
-    if (prototype !== Array.prototype) return false;
-    // A hole reads as undefined, which is not JSON either.
-    for (let i = 0; i < value.length; i++) if (!isJson(value[i], depth)) return false;
-    return Object.keys(value).length === value.length;
-  }
-  if (prototype !== Object.prototype && prototype !== null) return false;
-  // for-in is twice as fast as Object.keys. Inherited names, if any, can only make the answer false.
-  for (const name in value) if (!isJson((value as Record<string, unknown>)[name], depth)) return false;
-  return true;
 }
 
 /** Whether the value's bytes are, but for the first, its JSON text. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ByteWriter } from "../base/bytes.ts";
+import { Texts } from "./texts.ts";
 import { encodeValue } from "./value.ts";
 import { packValues, unpackValues } from "./values.ts";
 
@@ -34,4 +35,27 @@ test("[MV6] values with attached bytes arrive too, whatever stands beside them",
       expect(unpackValues(packValues(values.map((v) => v && encoded(v))))).toEqual(values);
     }),
   );
+});
+
+test("[MV6] values encoded together are the same bytes as one by one, or are left to that", () => {
+  const any = fc.oneof(
+    value,
+    withBytes,
+    fc.record({ text: fc.constantFrom("é", "\ud800", 'a"b', "") }),
+    fc.dictionary(fc.string(), fc.integer()),
+  );
+  let together = 0;
+  fc.assert(
+    fc.property(fc.array(fc.oneof({ weight: 20, arbitrary: value }, any), { maxLength: 12 }), (values) => {
+      const texts = Texts.of(values);
+      if (!texts) return;
+      together++;
+      for (const [i, v] of values.entries()) {
+        const out = new ByteWriter();
+        texts.write(i, out);
+        expect(out.finish()).toEqual(encoded(v));
+      }
+    }),
+  );
+  expect(together).toBeGreaterThan(10);
 });

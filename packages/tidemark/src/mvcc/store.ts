@@ -53,6 +53,7 @@ export class Store implements ReadState {
   #head: Head;
   /** Entries after the fence, with their sizes. */
   #log: { readonly lastSeq: Seq; readonly sizeBytes: number }[] = [];
+  #logBytes = 0;
   /** Readings of the stored state take turns. */
   #turns: Promise<unknown> = Promise.resolve();
   #nextFollow: Promise<void> | undefined;
@@ -99,7 +100,7 @@ export class Store implements ReadState {
   /** The log after the fence, as stored. */
   get log(): { readonly entries: number; readonly sizeBytes: number } {
     this.settle();
-    return { entries: this.#log.length, sizeBytes: this.#log.reduce((n, e) => n + e.sizeBytes, 0) };
+    return { entries: this.#log.length, sizeBytes: this.#logBytes };
   }
 
   /** Applies the entry if it is the next one; tells whether the head is now at or past its end. */
@@ -115,6 +116,7 @@ export class Store implements ReadState {
     }
     this.#head = { seq: entry.lastSeq, checksum: entry.checksum, stamp: entry.commits.at(-1)!.stamp };
     this.#log.push({ lastSeq: entry.lastSeq, sizeBytes: entry.sizeBytes });
+    this.#logBytes += entry.sizeBytes;
     this.events?.applied(entry, all);
     return true;
   }
@@ -206,7 +208,7 @@ export class Store implements ReadState {
     this.#manifest = manifest;
     this.#fence = fence;
     this.#head = head;
-    this.#log = entries.map(({ lastSeq, sizeBytes }) => ({ lastSeq, sizeBytes }));
+    this.#keepLog(entries);
     this.#window.restart(head.seq);
     takeEffect();
     return true;
@@ -221,6 +223,11 @@ export class Store implements ReadState {
     }
   }
 
+  #keepLog(entries: readonly { readonly lastSeq: Seq; readonly sizeBytes: number }[]): void {
+    this.#log = entries.map(({ lastSeq, sizeBytes }) => ({ lastSeq, sizeBytes }));
+    this.#logBytes = entries.reduce((n, e) => n + e.sizeBytes, 0);
+  }
+
   /** Takes over a checkpoint: blocks now hold everything up to its fence. */
   install(manifest: Manifest, fence: Fence): void {
     this.settle();
@@ -229,7 +236,7 @@ export class Store implements ReadState {
     this.#manifest = manifest;
     if (fence.seq > this.#fence.seq) {
       this.#memtable.dropThrough(fence.seq);
-      this.#log = this.#log.filter((e) => e.lastSeq > fence.seq);
+      this.#keepLog(this.#log.filter((e) => e.lastSeq > fence.seq));
     }
     this.#fence = fence;
   }
