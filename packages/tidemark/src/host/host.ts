@@ -44,6 +44,7 @@ interface Running {
 export class Host implements HostSurface {
   readonly #environmentFor: (storage: OpenRequest["storage"]) => Environment;
   #running: Running | undefined;
+  #opening: Promise<unknown> | undefined;
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
@@ -60,7 +61,9 @@ export class Host implements HostSurface {
     try {
       if (request.protocol !== protocolVersion) throw otherBuild(request.protocol);
       this.#events = events;
-      return { ok: true, catalog: await this.#open(request) };
+      const opening = this.#open(request);
+      this.#opening = opening.catch(() => undefined);
+      return { ok: true, catalog: await opening };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
@@ -137,6 +140,7 @@ export class Host implements HostSurface {
   }
 
   async close(): Promise<Opened> {
+    await this.#opening;
     const running = this.#running;
     if (!running || this.#closed !== undefined) return { ok: true, catalog: undefined };
     const { database, upkeep, storage, tabs } = running;

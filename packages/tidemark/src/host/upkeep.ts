@@ -5,6 +5,7 @@
  */
 import type { Seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
+import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
 import { Tenure } from "../gc/tenure.ts";
@@ -16,6 +17,7 @@ import { lockNames, type Tabs } from "./tabs.ts";
 const pinPatienceMs = 100;
 /** A backlog that does not move for so long is taken to mean that the upkeep tab is frozen. */
 const stuckAfterMs = 2000;
+const lookMs = 50;
 const maxLogEntries = 4000;
 
 export interface UpkeepOptions {
@@ -65,22 +67,30 @@ export class Upkeep {
     if (this.#tenure) this.#foldSoon();
   }
 
-  /** Resolves when everything committed before the call is folded into blocks. */
+  /** Resolves when everything committed before the call is folded into blocks. @throws CLOSED if we end before that */
   async checkpoint(): Promise<void> {
-    await this.#database.store.follow();
-    const upTo = this.#database.store.head.seq;
-    for (let waitedMs = 0; !this.#stopped && this.#database.store.fence.seq < upTo;) {
-      if (this.#tenure) {
-        await this.#fold();
-        continue;
-      }
-      if (waitedMs === 0) this.#tabs.post({ type: "wanted" });
-      const stepMs = 50;
-      await this.#environment.clock.sleep(stepMs);
-      waitedMs += stepMs;
-      await this.#database.store.reload();
-      if (waitedMs >= stuckAfterMs) await this.#stand(true);
+    const { store } = this.#database;
+    await store.follow();
+    const upTo = store.head.seq;
+    while (store.fence.seq < upTo) {
+      if (this.#stopped) throw new TidemarkError("CLOSED", "The database was closed before the checkpoint", {});
+      if (this.#tenure) await this.#fold();
+      else await this.#wantedElsewhere();
     }
+  }
+
+  /** Asks whoever does upkeep to fold, and waits; takes over where nothing moves. */
+  async #wantedElsewhere(): Promise<void> {
+    const { store } = this.#database;
+    const before = store.fence.seq;
+    this.#tabs.post({ type: "wanted" });
+    for (let waitedMs = 0; waitedMs < stuckAfterMs; waitedMs += lookMs) {
+      await this.#environment.clock.sleep(lookMs);
+      if (this.#stopped || this.#tenure) return;
+      await store.reload();
+      if (store.fence.seq > before) return;
+    }
+    await this.#stand(true);
   }
 
   async stop(): Promise<void> {

@@ -80,40 +80,34 @@ export async function recover(storage: Storage): Promise<Recovered> {
   }
 }
 
-/** Like `recover` for a tab that joins: its pin is registered in the transaction that reads the state. */
-export async function join(storage: Storage, tab: TabId): Promise<Recovered> {
+/**
+ * Like `recover` for a tab that joins: its pin is registered in the transaction that reads the state. Where tabs cannot
+ * coordinate (`isLone`) that transaction begins a new incarnation too, and whoever had the database open finds out at
+ * its next look at the log.
+ */
+export async function join(storage: Storage, tab: TabId, isLone: boolean): Promise<Recovered> {
   const { struck } = await recover(storage);
   const done = await storage.commit({
     durability: "relaxed",
-    stores: ["meta"],
+    stores: ["meta", "log"],
     reads: [...stateReads, readFloor],
     writes: (found) => {
       const bytes = valueOf(found[0]);
+      if (!bytes) return undefined;
+      const fence = decodeFence(bytes);
       // The floor rises before the fence follows: whoever joins in between pins the floor.
-      return bytes ? [putPin(tab, laterOf(decodeFence(bytes).seq, floorIn(found[stateReads.length])))] : undefined;
+      const pin = putPin(tab, laterOf(fence.seq, floorIn(found[stateReads.length])));
+      return isLone ? [pin, putFence(succeeding(fence))] : [pin];
     },
   });
   if (done.status !== "committed") throw new TidemarkError("STORAGE_LOST", "The database vanished while it was opened");
   const { broken, ...state } = judge(done.found);
-  if (!broken) return { ...state, struck };
-  const again = await join(storage, tab);
+  if (!broken) return { ...state, fence: isLone ? succeeding(state.fence) : state.fence, struck };
+  const again = await join(storage, tab, isLone);
   return { ...again, struck: struck || again.struck };
 }
 
-/** Begins a new incarnation of an intact log: whoever has the database open finds out at its next append. */
-export async function supersede(storage: Storage): Promise<void> {
-  await storage.commit({
-    durability: "strict",
-    stores: ["log"],
-    reads: [readFence],
-    writes: ([row]) => {
-      const bytes = valueOf(row);
-      if (!bytes) return undefined;
-      const fence = decodeFence(bytes);
-      return [putFence({ ...fence, incarnation: fence.incarnation + 1 })];
-    },
-  });
-}
+const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
 
 const laterOf = (a: Seq, b: Seq): Seq => (a > b ? a : b);
 
@@ -158,7 +152,7 @@ async function strike(storage: Storage): Promise<boolean> {
         rest,
         ...(floorIn(floorRow) > lastGood ? [putFloor(lastGood)] : []),
         ...pinsIn(pinRows ?? []).flatMap((p) => (p.seq > lastGood ? [putPin(p.tab, lastGood)] : [])),
-        putFence({ ...fence, incarnation: fence.incarnation + 1 }),
+        putFence(succeeding(fence)),
       ];
     },
   });

@@ -13,7 +13,7 @@ import { type Fence, followed, type Head, sameLog, tailReads } from "../wal/log.
 import { applyCommit } from "./apply.ts";
 import { Memtable } from "./memtable.ts";
 import type { ReadState } from "./reader.ts";
-import { join, type Recovered, recover, supersede } from "./recovery.ts";
+import { join, type Recovered, recover } from "./recovery.ts";
 import { CommitWindow } from "./window.ts";
 
 export interface StoreOptions {
@@ -72,8 +72,7 @@ export class Store implements ReadState {
 
   /** Joins the database: recovers it and registers this tab's pin. */
   static async open(storage: Storage, options: StoreOptions): Promise<Store> {
-    if (options.isLone) await supersede(storage);
-    return new Store(storage, options, await join(storage, options.tab));
+    return new Store(storage, options, await join(storage, options.tab, options.isLone));
   }
 
   /** What recent commits touched. */
