@@ -135,8 +135,9 @@ test("replays the recorded session and ends with its text, and little else", asy
   await expect(at(page, "replay-commits")).toHaveText("2,000");
   await expect(at(page, "replay-verdict")).toContainText(`${text.length.toLocaleString("en")} characters`);
   expect(await at(page, "replay-text").textContent()).toBe(text.slice(Math.max(0, caret - 1400), caret + 700));
-  // The checkpoint at the end keeps the newest version of the record, and the stored schema.
-  await expect(at(page, "replay-versions")).toHaveText("2");
+  // The checkpoint at the end keeps the newest version of the record and the stored schema, and what a view held that
+  // happened to be open just then: a few of the last versions, not a few hundred.
+  await expect(at(page, "replay-versions")).toHaveText(/^([2-9]|1\d)$/);
 });
 
 test("pauses a replay and stops it", async ({ page }) => {

@@ -29,7 +29,7 @@ export class LiveList<T> {
     this.#observer = observer;
   }
 
-  /** Shows another search instead of the present one. Resolves when it shows, or has failed. */
+  /** Shows another search instead of the present one. Resolves when it shows, has failed, or was replaced. */
   show(search: (view: AtlasView) => Search<T>, limit: number): Promise<void> {
     this.#stop?.();
     const live = atlas.live(async (view): Promise<Page<T>> => {
@@ -51,7 +51,10 @@ export class LiveList<T> {
           resolve();
         },
       });
-      this.#stop = () => subscription.unsubscribe();
+      this.#stop = () => {
+        subscription.unsubscribe();
+        resolve();
+      };
     });
   }
 }
