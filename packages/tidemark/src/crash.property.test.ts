@@ -2,7 +2,7 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
-import type { Isolation } from "./mvcc/committer.ts";
+import type { Isolation } from "./mvcc/group.ts";
 import { readManifest } from "./mvcc/recovery.ts";
 import { valueOf } from "./storage/contract.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Seq, seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
-import type { Isolation } from "./mvcc/committer.ts";
+import type { Isolation } from "./mvcc/group.ts";
 import type { Handle } from "./mvcc/handles.ts";
 import type { Storage } from "./storage/contract.ts";
 import { decodeEntry } from "./wal/entry.ts";

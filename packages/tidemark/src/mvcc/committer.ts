@@ -10,7 +10,7 @@
  * storage, so `prepare` looks them up beforehand; they stay true as long as the manifest does, and whatever commits
  * meanwhile is in the memtable.
  */
-import { type ByteKey, byteKey, seq, type Seq, type Stamp, type TabId } from "../base/brand.ts";
+import { type ByteKey, byteKey, seq } from "../base/brand.ts";
 import { type Clock, nextStamp } from "../base/clock.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
 import { keyEnd, prefixEnd } from "../codec/key.ts";
@@ -18,42 +18,27 @@ import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import type { Durability } from "../storage/contract.ts";
-import { type Commit, encodeEntry, entryChecksum, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
+import { type Commit, encodeEntry, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
 import { GroupCommit, type Participants, type Sealed } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
-import type { ReadSet } from "./read-set.ts";
+import {
+  conflict,
+  entryOf,
+  outcomeUnknown,
+  refuse,
+  releases,
+  remember,
+  tell,
+  type GroupState,
+  type Member,
+  type CommitDone,
+  type CommitRequest,
+} from "./group.ts";
 import { Reader } from "./reader.ts";
 import type { Store } from "./store.ts";
 
 /** From here on applying an entry takes milliseconds. */
 const largeEntryBytes = 256 * 1024;
-
-export type Isolation = "serializable" | "snapshot";
-
-export interface Basis {
-  readonly seq: Seq;
-  readonly reads: ReadSet;
-  readonly isolation: Isolation;
-  /** Of the log that was read: commits of another one do not count by their seqs. */
-  readonly incarnation: number;
-}
-
-export interface CommitRequest {
-  readonly writes: readonly Write[];
-  readonly durability: Durability;
-  readonly tag: string;
-  /** What it read at which seq; absent for writes that depend on nothing. */
-  readonly basis?: Basis;
-  /** Version of the schema that its keys were extracted by. */
-  readonly schemaEpoch: number;
-}
-
-export interface CommitDone {
-  readonly seq: Seq;
-  readonly stamp: Stamp;
-  /** Per write whether the key was there before. */
-  readonly existed: readonly boolean[];
-}
 
 /** What the committer asks of the schema. */
 export interface SchemaRules {
@@ -65,14 +50,6 @@ export interface SchemaRules {
   describe(key: ByteKey): { readonly collection: string; readonly index?: string; readonly key: unknown };
 }
 
-interface Member {
-  readonly request: CommitRequest;
-  readonly id: number;
-  told: boolean;
-  resolve(done: CommitDone): void;
-  reject(error: unknown): void;
-}
-
 /** The outcome of judging one member. */
 type Verdict = { readonly writes: readonly LoggedWrite[]; readonly existed: readonly boolean[] } | TidemarkError;
 
@@ -81,12 +58,6 @@ interface Failure {
   readonly constraint: "key" | "unique";
   /** What stands in the way: a record or an index entry. */
   readonly taken: ByteKey;
-}
-
-/** What members accepted so far will have written. */
-interface GroupState {
-  readonly versions: Map<ByteKey, Version>;
-  readonly touched: { readonly seq: Seq; readonly keys: readonly ByteKey[] }[];
 }
 
 interface Base {
@@ -377,69 +348,4 @@ export class Committer implements Participants<Member> {
       })),
     });
   }
-}
-
-/** Whether the commit itself takes `entry`'s record away from it, by rewriting or deleting that record. */
-function releases(writes: readonly Write[], entry: ByteKey, claimant: ByteKey): boolean {
-  const primary = entry.slice(keyEnd(entry, tablePrefixBytes));
-  const record = claimant.slice(0, tablePrefixBytes) + primary;
-  const write = writes.find((w) => w.key === record);
-  if (write === undefined) return false;
-  return write.payload === undefined || !indexEntriesOf(write.key, write.payload).includes(entry);
-}
-
-function remember(group: GroupState, at: Seq, stamp: Stamp, writes: readonly LoggedWrite[]): void {
-  const keys: ByteKey[] = [];
-  for (const w of writes) {
-    group.versions.set(w.key, { seq: at, stamp, payload: w.payload });
-    keys.push(w.key);
-    const now = w.payload === undefined ? [] : indexEntriesOf(w.key, w.payload);
-    for (const entry of w.oldEntries) {
-      keys.push(entry);
-      group.versions.set(entry, { seq: at, stamp, payload: undefined });
-    }
-    for (const entry of now) {
-      keys.push(entry);
-      group.versions.set(entry, { seq: at, stamp, payload: w.payload });
-    }
-  }
-  group.touched.push({ seq: at, keys });
-}
-
-function entryOf(bytes: Uint8Array, database: number, head: Head, origin: TabId, commits: readonly Commit[]): LogEntry {
-  const { seq: firstSeq } = commits[0]!;
-  const { seq: lastSeq } = commits.at(-1)!;
-  const { checksum: previous } = head;
-  return {
-    database,
-    firstSeq,
-    lastSeq,
-    previous,
-    checksum: entryChecksum(bytes),
-    origin,
-    sizeBytes: bytes.length,
-    commits,
-  };
-}
-
-function conflict(why: string, by: "self" | "other" | "schema"): TidemarkError {
-  return new TidemarkError("CONFLICT", `The transaction could not commit: ${why}`, { by });
-}
-
-function outcomeUnknown(): TidemarkError {
-  return new TidemarkError("STORAGE_LOST", "The log changed under this commit; whether it counts cannot be told", {
-    outcome: "unknown",
-  });
-}
-
-function tell(member: Member, done: CommitDone): void {
-  if (member.told) return;
-  member.told = true;
-  member.resolve(done);
-}
-
-function refuse(member: Member, error: unknown): void {
-  if (member.told) return;
-  member.told = true;
-  member.reject(error);
 }

@@ -1,7 +1,7 @@
 import { type ByteKey, type Seq, seq } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { presence, type Write } from "../codec/record.ts";
-import type { Isolation } from "./committer.ts";
+import type { Isolation } from "./group.ts";
 import { Memtable } from "./memtable.ts";
 import { type Range, ReadSet } from "./read-set.ts";
 import { after, Reader } from "./reader.ts";

@@ -1,0 +1,122 @@
+/** Commits on their way: what is asked, what is answered, and what a group of them keeps while it is judged. */
+import { type ByteKey, type Seq, type Stamp, type TabId } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
+import { keyEnd } from "../codec/key.ts";
+import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts";
+import type { Version } from "../segments/version.ts";
+import type { Durability } from "../storage/contract.ts";
+import { type Commit, entryChecksum, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
+import type { Head } from "../wal/log.ts";
+import type { ReadSet } from "./read-set.ts";
+
+export type Isolation = "serializable" | "snapshot";
+
+export interface Basis {
+  readonly seq: Seq;
+  readonly reads: ReadSet;
+  readonly isolation: Isolation;
+  /** Of the log that was read: commits of another one do not count by their seqs. */
+  readonly incarnation: number;
+}
+
+export interface CommitRequest {
+  readonly writes: readonly Write[];
+  readonly durability: Durability;
+  readonly tag: string;
+  /** What it read at which seq; absent for writes that depend on nothing. */
+  readonly basis?: Basis;
+  /** Version of the schema that its keys were extracted by. */
+  readonly schemaEpoch: number;
+}
+
+export interface CommitDone {
+  readonly seq: Seq;
+  readonly stamp: Stamp;
+  /** Per write whether the key was there before. */
+  readonly existed: readonly boolean[];
+}
+
+export interface Member {
+  readonly request: CommitRequest;
+  readonly id: number;
+  told: boolean;
+  resolve(done: CommitDone): void;
+  reject(error: unknown): void;
+}
+
+/** What members accepted so far will have written. */
+export interface GroupState {
+  readonly versions: Map<ByteKey, Version>;
+  readonly touched: { readonly seq: Seq; readonly keys: readonly ByteKey[] }[];
+}
+
+/** Whether the commit itself takes `entry`'s record away from it, by rewriting or deleting that record. */
+export function releases(writes: readonly Write[], entry: ByteKey, claimant: ByteKey): boolean {
+  const primary = entry.slice(keyEnd(entry, tablePrefixBytes));
+  const record = claimant.slice(0, tablePrefixBytes) + primary;
+  const write = writes.find((w) => w.key === record);
+  if (write === undefined) return false;
+  return write.payload === undefined || !indexEntriesOf(write.key, write.payload).includes(entry);
+}
+
+export function remember(group: GroupState, at: Seq, stamp: Stamp, writes: readonly LoggedWrite[]): void {
+  const keys: ByteKey[] = [];
+  for (const w of writes) {
+    group.versions.set(w.key, { seq: at, stamp, payload: w.payload });
+    keys.push(w.key);
+    const now = w.payload === undefined ? [] : indexEntriesOf(w.key, w.payload);
+    for (const entry of w.oldEntries) {
+      keys.push(entry);
+      group.versions.set(entry, { seq: at, stamp, payload: undefined });
+    }
+    for (const entry of now) {
+      keys.push(entry);
+      group.versions.set(entry, { seq: at, stamp, payload: w.payload });
+    }
+  }
+  group.touched.push({ seq: at, keys });
+}
+
+export function entryOf(
+  bytes: Uint8Array,
+  database: number,
+  head: Head,
+  origin: TabId,
+  commits: readonly Commit[],
+): LogEntry {
+  const { seq: firstSeq } = commits[0]!;
+  const { seq: lastSeq } = commits.at(-1)!;
+  const { checksum: previous } = head;
+  return {
+    database,
+    firstSeq,
+    lastSeq,
+    previous,
+    checksum: entryChecksum(bytes),
+    origin,
+    sizeBytes: bytes.length,
+    commits,
+  };
+}
+
+export function conflict(why: string, by: "self" | "other" | "schema"): TidemarkError {
+  return new TidemarkError("CONFLICT", `The transaction could not commit: ${why}`, { by });
+}
+
+export function outcomeUnknown(): TidemarkError {
+  return new TidemarkError("STORAGE_LOST", "The log changed under this commit; whether it counts cannot be told", {
+    outcome: "unknown",
+  });
+}
+
+export function tell(member: Member, done: CommitDone): void {
+  if (member.told) return;
+  member.told = true;
+  member.resolve(done);
+}
+
+export function refuse(member: Member, error: unknown): void {
+  if (member.told) return;
+  member.told = true;
+  member.reject(error);
+}
