@@ -1,5 +1,5 @@
 /**
- * A log entry: one group of commits, appended in one storage transaction. docs/formats/log.md states the bytes.
+ * A log entry: one group of commits, appended in one storage transaction.
  *
  *   envelope (magic "TMLG", checksum, format) ‖ u32 database ‖ u32 checksum of the entry before ‖ varint first seq
  *   ‖ varint commits ‖ text origin ‖ commits
