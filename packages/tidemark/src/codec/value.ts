@@ -81,11 +81,6 @@ function writeText(text: string, into: ByteWriter): void {
   into.text(text);
 }
 
-/** Whether the value's bytes are, but for the first, its JSON text. */
-export function isPlain(bytes: Uint8Array): boolean {
-  return bytes[0] === plainKind;
-}
-
 /**
  * The JSON text within a value's bytes: of the value itself, or, where it is rich, of the `[skeleton, patches]` that
  * `unpack` makes it from. `undefined` where attached bytes belong to it.

@@ -307,15 +307,11 @@ export class Database implements SchemaRules {
     };
   }
 
-  async #loadCatalog(): Promise<void> {
-    const own = this.#ownHandle--;
-    const handle = this.handles.open(own, ownView);
-    try {
+  #loadCatalog(): Promise<void> {
+    return this.reading(0, async (handle) => {
       const [payload] = await handle.fetch([catalogKey]);
       if (handle.seq > this.#catalogSeq) this.#useCatalog(payload, handle.seq);
-    } finally {
-      this.handles.close(own);
-    }
+    });
   }
 
   #useCatalog(payload: Uint8Array | undefined, at: number): void {

@@ -21,19 +21,20 @@ import type { Durability } from "../storage/contract.ts";
 import { type Commit, encodeEntry, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
 import { GroupCommit, type Participants, type Sealed } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
+import { applyCommit } from "./apply.ts";
 import {
   conflict,
   entryOf,
   outcomeUnknown,
   refuse,
   releases,
-  remember,
   tell,
   type GroupState,
   type Member,
   type CommitDone,
   type CommitRequest,
 } from "./group.ts";
+import { Memtable } from "./memtable.ts";
 import { Reader } from "./reader.ts";
 import type { Store } from "./store.ts";
 
@@ -155,7 +156,7 @@ export class Committer implements Participants<Member> {
     const { manifest, memtable } = this.#store;
     this.#base = undefined;
     if (manifest.blocks.length === 0) {
-      this.#base ??= { manifest, versions: new Map(), owners: new Map() };
+      this.#base = { manifest, versions: new Map(), owners: new Map() };
       return;
     }
     const keys: ByteKey[] = [];
@@ -181,7 +182,6 @@ export class Committer implements Participants<Member> {
     const owners = new Map<ByteKey, readonly ByteKey[]>();
     for (const from of prefixes) {
       const found: ByteKey[] = [];
-      // oxlint-disable-next-line no-await-in-loop -- few prefixes, and each is one cached block as a rule
       await this.#reader.scan({ from, to: prefixEnd(from) }, this.#store.fence.seq, false, undefined, (key) => {
         found.push(key);
         return true;
@@ -203,7 +203,7 @@ export class Committer implements Participants<Member> {
     if (!isFresh && this.#needsLook(members)) return "look";
     assert(this.isPrepared(), "members are judged on what was prepared for this manifest");
     const { head, tab, fence } = this.#store;
-    const group: GroupState = { versions: new Map(), touched: [] };
+    const group: GroupState = { memtable: new Memtable(), touched: [] };
     const accepted: { member: Member; done: CommitDone }[] = [];
     const commits: Commit[] = [];
     let stamp = head.stamp;
@@ -217,8 +217,9 @@ export class Committer implements Participants<Member> {
       const at = seq(head.seq + commits.length + (verdict.writes.length === 0 ? 0 : 1));
       if (verdict.writes.length > 0) {
         stamp = nextStamp(stamp, this.#clock.now());
-        commits.push({ seq: at, stamp, id: member.id, tag: member.request.tag, writes: verdict.writes });
-        if (position < members.length - 1) remember(group, at, stamp, verdict.writes);
+        const commit: Commit = { seq: at, stamp, id: member.id, tag: member.request.tag, writes: verdict.writes };
+        commits.push(commit);
+        if (position < members.length - 1) group.touched.push(applyCommit(group.memtable, commit));
       }
       accepted.push({ member, done: { seq: at, stamp, existed: verdict.existed } });
     }
@@ -242,7 +243,7 @@ export class Committer implements Participants<Member> {
    * accepted are checked by the append itself, and a conflict is one whatever has come since.
    */
   #needsLook(members: readonly Member[]): boolean {
-    const empty: GroupState = { versions: new Map(), touched: [] };
+    const empty: GroupState = { memtable: new Memtable(), touched: [] };
     return members.some(({ told, request }) => {
       if (told || !request.writes.some((w) => w.kind !== "put" || this.#uniquePrefixes(w).length > 0)) return false;
       const verdict = this.#judge(request, empty);
@@ -294,13 +295,13 @@ export class Committer implements Participants<Member> {
     }
     const by =
       this.#store.window.conflict(basis.reads, basis.seq) ??
-      (group.touched.some((t) => basis.reads.meets(t.keys)) ? this.#store.tab : undefined);
+      (group.touched.some((keys) => basis.reads.meets(keys)) ? this.#store.tab : undefined);
     if (by === undefined) return undefined;
     return conflict("something it read was changed after its view", by === this.#store.tab ? "self" : "other");
   }
 
   #newest(key: ByteKey, group: GroupState): Version | undefined {
-    return group.versions.get(key) ?? this.#store.memtable.newest(key) ?? this.#base?.versions.get(key);
+    return group.memtable.newest(key) ?? this.#store.memtable.newest(key) ?? this.#base?.versions.get(key);
   }
 
   /** The record that already owns a unique index key which `w` claims. */
@@ -321,10 +322,10 @@ export class Committer implements Participants<Member> {
     const candidates = new Set(this.#base?.owners.get(prefix));
     const to = prefixEnd(prefix);
     for (const key of this.#store.memtable.keys(prefix, to, false)) candidates.add(key);
-    for (const key of group.versions.keys()) if (key.startsWith(prefix)) candidates.add(key);
+    for (const key of group.memtable.keys(prefix, to, false)) candidates.add(key);
     const inBlocks = this.#base?.owners.get(prefix) ?? [];
     return [...candidates].filter((key) => {
-      const newer = group.versions.get(key) ?? this.#store.memtable.newest(key);
+      const newer = group.memtable.newest(key) ?? this.#store.memtable.newest(key);
       return newer ? newer.payload !== undefined : inBlocks.includes(key);
     });
   }

@@ -3,10 +3,10 @@ import { type ByteKey, type Seq, type Stamp, type TabId } from "../base/brand.ts
 import { TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
 import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts";
-import type { Version } from "../segments/version.ts";
 import type { Durability } from "../storage/contract.ts";
-import { type Commit, entryChecksum, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
+import { type Commit, entryChecksum, type LogEntry } from "../wal/entry.ts";
 import type { Head } from "../wal/log.ts";
+import type { Memtable } from "./memtable.ts";
 import type { ReadSet } from "./read-set.ts";
 
 export type Isolation = "serializable" | "snapshot";
@@ -44,10 +44,11 @@ export interface Member {
   reject(error: unknown): void;
 }
 
-/** What members accepted so far will have written. */
+/** What members accepted so far will have written: judged as if it were committed. */
 export interface GroupState {
-  readonly versions: Map<ByteKey, Version>;
-  readonly touched: { readonly seq: Seq; readonly keys: readonly ByteKey[] }[];
+  readonly memtable: Memtable;
+  /** The keys each of them touches. */
+  readonly touched: (readonly ByteKey[])[];
 }
 
 /** Whether the commit itself takes `entry`'s record away from it, by rewriting or deleting that record. */
@@ -57,24 +58,6 @@ export function releases(writes: readonly Write[], entry: ByteKey, claimant: Byt
   const write = writes.find((w) => w.key === record);
   if (write === undefined) return false;
   return write.payload === undefined || !indexEntriesOf(write.key, write.payload).includes(entry);
-}
-
-export function remember(group: GroupState, at: Seq, stamp: Stamp, writes: readonly LoggedWrite[]): void {
-  const keys: ByteKey[] = [];
-  for (const w of writes) {
-    group.versions.set(w.key, { seq: at, stamp, payload: w.payload });
-    keys.push(w.key);
-    const now = w.payload === undefined ? [] : indexEntriesOf(w.key, w.payload);
-    for (const entry of w.oldEntries) {
-      keys.push(entry);
-      group.versions.set(entry, { seq: at, stamp, payload: undefined });
-    }
-    for (const entry of now) {
-      keys.push(entry);
-      group.versions.set(entry, { seq: at, stamp, payload: w.payload });
-    }
-  }
-  group.touched.push({ seq: at, keys });
 }
 
 export function entryOf(
