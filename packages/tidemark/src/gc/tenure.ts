@@ -3,8 +3,8 @@
  * transaction: exclusion rests on that, not on the lock. A former upkeep tab that wakes late cannot write any more.
  */
 import { blockId, type BlockId, type UpkeepEpoch, upkeepEpoch } from "../base/brand.ts";
-import { Manifest } from "../segments/manifest.ts";
-import { readManifest } from "../mvcc/recovery.ts";
+import { decodeRoot, Manifest } from "../segments/manifest.ts";
+import { readPages, readRoot, rowsManifest } from "../segments/manifest-rows.ts";
 import {
   type Durability,
   type Found,
@@ -43,11 +43,12 @@ export class Tenure {
     await storage.commit({
       durability: "strict",
       stores: ["meta", "blocks"],
-      reads: [readEpoch, readManifest, { kind: "keys", store: "blocks", range: {} }],
-      writes: ([row, manifestRow, stored]) => {
+      reads: [readEpoch, readRoot, readPages, { kind: "keys", store: "blocks", range: {} }],
+      writes: ([row, rootRow, pageRows, stored]) => {
         epoch = upkeepEpoch(epochIn(row) + 1);
-        const bytes = valueOf(manifestRow);
-        const listed = new Set<unknown>(bytes ? Manifest.decode(bytes).blocks.map((b) => b.id) : []);
+        const bytes = valueOf(rootRow);
+        const manifest = bytes ? rowsManifest(decodeRoot(bytes), pageRows ?? []) : Manifest.empty;
+        const listed = new Set<unknown>([...manifest.all()].map((b) => b.id));
         const orphans = (stored ?? []).filter(({ key }) => !listed.has(key));
         const value = sealRow((out) => out.varint(epoch));
         return [

@@ -14,6 +14,7 @@ import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { decodeFence, type Fence, readFence } from "../wal/log.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { deadTabs, floorUnder, raiseFloor } from "./floor.ts";
+import { defaultRewrite } from "./rewrite.ts";
 import { Tenure } from "./tenure.ts";
 
 const schema: SchemaRules = {
@@ -89,7 +90,7 @@ describe("an upkeep tenure", () => {
         if (++steps === at && !usurped) usurped = Tenure.begin(other);
         return "go";
       };
-      const done = await checkpoint(a.store, tenure, seq(0));
+      const done = await checkpoint(a.store, tenure, seq(0), defaultRewrite);
       medium.onStep = undefined;
       if (!usurped) return expect(done).toBeDefined();
       await usurped;
@@ -104,7 +105,7 @@ describe("an upkeep tenure", () => {
     const a = await engine("a");
     await a.write("x", 1);
     const first = await Tenure.begin(storage);
-    await checkpoint(a.store, first, seq(0));
+    await checkpoint(a.store, first, seq(0), defaultRewrite);
     const listed = await storedBlocks();
     await first.write("relaxed", [], () => [block(first.newBlockId()), block(first.newBlockId())]);
     expect(await storedBlocks()).toHaveLength(3);
@@ -186,7 +187,7 @@ describe("a checkpoint", () => {
           }
           const head = store.head.seq;
           floor = seq(Math.max(floor, Math.floor(head * floorShare)));
-          await checkpoint(store, tenure, floor);
+          await checkpoint(store, tenure, floor, defaultRewrite);
           const blocks = await chains(store);
           for (const [id, versions] of model) {
             const there = blocks.get(key(id)) ?? [];
@@ -220,33 +221,35 @@ describe("a checkpoint", () => {
     const view = store.head.seq;
     await put("x", 2);
     await put("x", 3);
-    expect((await checkpoint(store, tenure, view))?.dropped.versions).toBe(0);
+    expect((await checkpoint(store, tenure, view, defaultRewrite))?.dropped.versions).toBe(0);
     expect((await reader.get(key("x"), view))?.payload).toHaveLength(2);
     await put("x", 4);
-    expect((await checkpoint(store, tenure, seq(view + 1)))?.dropped.versions).toBe(1);
+    expect((await checkpoint(store, tenure, seq(view + 1), defaultRewrite))?.dropped.versions).toBe(1);
   });
 
   test("[MV8] names a listed block that is gone; it is not taken for another tab's upkeep", async () => {
     const a = await engine("a");
     const tenure = await Tenure.begin(storage);
     await a.write("x", 1);
-    await checkpoint(a.store, tenure, seq(0));
+    await checkpoint(a.store, tenure, seq(0), defaultRewrite);
     await a.write("y", 1);
     await storage.commit({ durability: "relaxed", writes: [{ kind: "deleteRange", store: "blocks", range: {} }] });
     const { store } = await engine("b");
-    await expect(checkpoint(store, tenure, seq(0))).rejects.toSatisfy((e) => isTidemarkError(e, "CORRUPT"));
+    await expect(checkpoint(store, tenure, seq(0), defaultRewrite)).rejects.toSatisfy((e) =>
+      isTidemarkError(e, "CORRUPT"),
+    );
   });
 
   test("[TB2] of a new tenure that still has the manifest of before another's is refused, not called damage", async () => {
     const a = await engine("a");
     await a.write("x", 1);
-    await checkpoint(a.store, await Tenure.begin(storage), seq(0));
+    await checkpoint(a.store, await Tenure.begin(storage), seq(0), defaultRewrite);
     const b = await engine("b", await medium.open("d"));
     await a.write("x", 2);
     await b.write("x", 3);
-    await checkpoint(b.store, await Tenure.begin(storage), seq(0));
+    await checkpoint(b.store, await Tenure.begin(storage), seq(0), defaultRewrite);
     const again = await Tenure.begin(storage);
-    expect(await checkpoint(a.store, again, seq(0))).toBeUndefined();
+    expect(await checkpoint(a.store, again, seq(0), defaultRewrite)).toBeUndefined();
     await a.store.reload();
     expect((await a.reader.get(key("x"), a.store.head.seq))?.payload).toHaveLength(4);
   });
@@ -260,8 +263,8 @@ async function chains({
   blocks: Store["blocks"];
 }): Promise<Map<string, Version[]>> {
   const all = new Map<string, Version[]>();
-  for (const { id } of manifest.blocks) {
-    const found = (await blocks.load([id])).get(id)!;
+  for (const { id } of manifest.all()) {
+    const found = (await blocks.load([id], 1)).get(id)!;
     for (let i = 0; i < found.count; i++) {
       all.set(found.keyAt(i), [...(all.get(found.keyAt(i)) ?? []), found.versionAt(i)]);
     }

@@ -23,6 +23,7 @@ import { get, type Storage, type StorageFactory, valueOf } from "../storage/cont
 import { decodeEntry } from "../wal/entry.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -48,6 +49,8 @@ export class Host implements HostSurface {
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
+  /** Lists of calls that are not answered yet. */
+  #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
     this.#environmentFor = environmentFor;
@@ -105,6 +108,11 @@ export class Host implements HostSurface {
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
+        pace: new Slices(
+          environment.clock,
+          () => environment.giveWay(),
+          () => this.#outstanding > 0,
+        ),
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage };
@@ -121,7 +129,12 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    return Promise.all(requests.map((request) => this.#respond(request)));
+    this.#outstanding++;
+    try {
+      return await Promise.all(requests.map((request) => this.#respond(request)));
+    } finally {
+      this.#outstanding--;
+    }
   }
 
   async #respond(request: Request): Promise<Response> {

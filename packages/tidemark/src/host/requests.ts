@@ -1,3 +1,4 @@
+import type { BlockId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../protocol/messages.ts";
@@ -73,7 +74,7 @@ async function verifyReport(database: Database): Promise<VerifyReport> {
 /** A damaged block in the user's terms: which keys it may have held. Everything else stays readable. */
 export function explained(database: Database, error: unknown): unknown {
   if (!isTidemarkError(error, "CORRUPT") || error.details["what"] !== "block") return error;
-  const info = database.store.manifest.blocks.find((b) => b.id === error.details["id"]);
+  const info = database.store.manifest.info(error.details["id"] as BlockId);
   if (!info) return error;
   const [from, to] = [database.describe(info.first.key), database.describe(info.last.key)];
   const message = `${error.message}; it covers keys of '${from.collection}'${from.collection === to.collection ? "" : ` to '${to.collection}'`}`;
@@ -87,18 +88,17 @@ const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): Commi
 
 async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
   const [floorRow, meta] = await store.storage.read([readFloor, { kind: "range", store: "meta", range: {} }]);
-  const { blocks } = store.manifest;
-  const { log, memtable } = store;
+  const { log, memtable, manifest } = store;
   return {
     head: store.head.seq,
     floor: floorIn(floorRow),
     checkpoint: store.fence.seq,
     logEntries: log.entries,
     logBytes: log.sizeBytes,
-    blocks: blocks.length,
-    blockBytes: blocks.reduce((n, b) => n + b.sizeBytes, 0),
+    blocks: manifest.blocks,
+    blockBytes: manifest.sizeBytes,
     metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
-    versions: memtable.versions + blocks.reduce((n, b) => n + b.count, 0),
+    versions: memtable.versions + manifest.versions,
     memtableBytes: memtable.sizeBytes,
     upkeep: upkeep.isHere,
   };
