@@ -1,6 +1,6 @@
-import { describe, expect, test } from "vitest";
 import { expose } from "comlink";
-import { linkToWorker, makeWorker } from "./connectors.ts";
+import { describe, expect, test, vi } from "vitest";
+import { type HostLink, linkToWorker, makeWorker } from "./connectors.ts";
 
 const url = (): string => "https://example.test/worker.js";
 
@@ -49,6 +49,81 @@ describe("a link to a worker", () => {
     worker.dispatchEvent(new Event("error"));
     await expect(link.surface.close()).rejects.toMatchObject({ code: "ENVIRONMENT", details: { url: url() } });
     link.dispose();
+  });
+
+  describe("[MV12] to a worker that holds a lock for life", () => {
+    interface Life {
+      readonly link: HostLink;
+      /** How the link ended; `undefined` if it did not. */
+      readonly ending: () => unknown;
+      /** What the browser does with the lock of a worker that dies. */
+      readonly free: () => void;
+    }
+    const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+
+    async function linked(holdForLife: ((lock: string) => Promise<boolean>) | undefined): Promise<Life> {
+      let free: () => void = () => undefined;
+      const life = new Promise<void>((resolve) => (free = resolve));
+      const holding = (lock: string): Promise<boolean> =>
+        new Promise((resolve) => {
+          void navigator.locks.request(lock, () => {
+            resolve(true);
+            return life;
+          });
+        });
+      const host = {
+        hello: async () => 1,
+        holdForLife: holdForLife ?? holding,
+        listDatabases: () => new Promise(() => undefined),
+      };
+      const worker = fakeWorker((port) => expose(host, port));
+      const link = linkToWorker(worker, url, 10);
+      let ended: unknown;
+      void link.ended.then((e) => (ended = e));
+      await settle();
+      return { link, ending: () => ended, free };
+    }
+
+    test("ends when that becomes free, and with it what was asked", async () => {
+      const { link, ending, free } = await linked(undefined);
+      const asked = link.surface.listDatabases("memory");
+      expect(ending()).toBeUndefined();
+      free();
+      await expect(asked).rejects.toMatchObject({ code: "STORAGE_LOST", details: { lost: "worker" } });
+      expect(ending()).toMatchObject({ code: "STORAGE_LOST" });
+      link.dispose();
+    });
+
+    test("does not take its own disposal for a death", async () => {
+      const { link, ending, free } = await linked(undefined);
+      link.dispose();
+      free();
+      await settle();
+      expect(ending()).toBeUndefined();
+      expect((await navigator.locks.query()).pending).toEqual([]);
+    });
+
+    test("stays where there are no such locks in the worker, or not in the page", async () => {
+      const { link, ending } = await linked(async () => false);
+      expect(ending()).toBeUndefined();
+      link.dispose();
+      const { locks } = navigator;
+      vi.stubGlobal("navigator", {});
+      const without = await linked(async () => true);
+      expect(without.ending()).toBeUndefined();
+      without.link.dispose();
+      vi.unstubAllGlobals();
+      expect(navigator.locks).toBe(locks);
+    });
+
+    test("counts an error of a worker that was there as its death", async () => {
+      const worker = fakeWorker((port) => expose({ hello: async () => 1 }, port));
+      const link = linkToWorker(worker, url);
+      await settle();
+      worker.dispatchEvent(Object.assign(new Event("error"), { message: "boom" }));
+      expect(await link.ended).toMatchObject({ code: "STORAGE_LOST", message: expect.stringContaining("boom") });
+      link.dispose();
+    });
   });
 
   test("needs a worker", () => {

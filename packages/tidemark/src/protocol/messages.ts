@@ -193,6 +193,11 @@ export interface HostSurface {
   deleteDatabase(name: string, storage: OpenRequest["storage"]): Promise<Opened>;
   listDatabases(storage: OpenRequest["storage"]): Promise<Listed>;
 }
+/** What a worker exposes: its page can tell whether it lives. */
+export interface WorkerSurface extends HostSurface {
+  /** Holds this lock until it dies; answers whether there are such locks here. */
+  holdForLife(lock: string): Promise<boolean>;
+}
 export type Listed =
   | { readonly ok: true; readonly databases: readonly { readonly name: string; readonly version: number }[] }
   | { readonly ok: false; readonly error: Failure };
