@@ -168,7 +168,8 @@ function committingSink(session: Session): Sink {
       }),
     clear: (collection, connection) =>
       runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection)),
-    atomically: (connection, body) => runTransaction(session, connection, {}, ({ handle }, sink) => body(handle, sink)),
+    atomically: (now, body) =>
+      runTransaction(session, now, {}, ({ connection, handle }, sink) => body(connection, handle, sink)),
   };
 }
 

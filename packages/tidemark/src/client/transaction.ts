@@ -169,10 +169,7 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
       const { table } = session.stored(collection);
       await connection.call<"clear">({ op: "clear", handle, table });
     },
-    atomically: async (_, body) => {
-      writable();
-      return body(handle, sink);
-    },
+    atomically: async (_, body) => body(writable(), handle, sink),
   };
   return sink;
 }

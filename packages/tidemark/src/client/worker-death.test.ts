@@ -138,6 +138,17 @@ describe("[MV12] a worker that dies", () => {
     expect(told).toEqual([died]);
   });
 
+  test("under the read of an update: it begins anew", async () => {
+    const { db, first, next } = await open();
+    first.answer = answering("get", () => never);
+    next.answer = answering("get", () => packed({ id: "a", v: 1 }));
+    const updated = db.collection("rows").update("a", ({ id, v = 0 }) => ({ id, v: v + 1 }));
+    await settle();
+    first.die();
+    expect(await updated).toEqual({ id: "a", v: 2 });
+    expect(next.ops).toEqual(["begin", "get", "stage", "commit", "end"]);
+  });
+
   test("while a body awaits something else: its next step fails, or the commit, and it runs again", async () => {
     for (const swallows of [false, true]) {
       const { db, first, next } = await open();
