@@ -262,3 +262,16 @@ test("[MV12] under a loop of commits with workers dying, nothing acknowledged is
   expect(n).toBeLessThanOrEqual(acknowledged + unknown);
   expect(await state(page)).toEqual({ told: [...once.told, ...once.told], workers: 3 });
 });
+
+test("[MV12] a page that is frozen and wakes takes nothing for a death", async ({ browserName, context }) => {
+  test.skip(browserName !== "chromium", "Chromium alone lets a page be frozen from outside");
+  const page = await openListening(context);
+  await page.evaluate(() => lab.items.put({ id: 1 }));
+  const session = await context.newCDPSession(page);
+  await session.send("Page.setWebLifecycleState", { state: "frozen" });
+  const other = await openTab(context);
+  await other.evaluate(() => lab.items.put({ id: 2 }));
+  await session.send("Page.setWebLifecycleState", { state: "active" });
+  expect(await allItems(page)).toHaveLength(2);
+  expect(await state(page)).toEqual({ told: [], workers: 1 });
+});

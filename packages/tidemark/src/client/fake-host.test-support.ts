@@ -5,7 +5,7 @@ import type { TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { encodeValue } from "../codec/value.ts";
 import { packValues, type Values } from "../codec/values.ts";
-import type { Failure, HostEvent, HostSurface, Opened, Request, Response } from "../protocol/messages.ts";
+import type { Failure, HostEvent, HostSurface, Opened, OpenRequest, Request, Response } from "../protocol/messages.ts";
 import type { HostLink } from "./connectors.ts";
 import { Database } from "./database.ts";
 import { collection } from "./declare.ts";
@@ -34,6 +34,7 @@ export const settle = (): Promise<void> => new Promise((resolve) => setTimeout(r
 
 /** By default every request succeeds with nothing. */
 export class FakeHost implements HostSurface {
+  readonly openings: OpenRequest[] = [];
   readonly requests: Request[] = [];
   readonly messages: (readonly Request[])[] = [];
   answer: (request: Request) => unknown = plainAnswer;
@@ -57,7 +58,8 @@ export class FakeHost implements HostSurface {
   hello(): Promise<number> {
     return Promise.resolve(1);
   }
-  open(_: unknown, events: (event: HostEvent) => void): Promise<Opened> {
+  open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened> {
+    this.openings.push(request);
     this.tell = events;
     const broken = this.link.ended.then((e): never => {
       throw e;

@@ -27,6 +27,8 @@ export class HostKeeper {
   #connection = new Connection();
   /** To the host that has the database open. */
   #link: HostLink | undefined;
+  /** The one that is open: no other of its name will do. */
+  #database: number | undefined;
   /** The opening on the next worker. */
   #restarting: Promise<void> | undefined;
   #isClosing = false;
@@ -61,13 +63,15 @@ export class HostKeeper {
 
   async #openOn(link: HostLink): Promise<void> {
     let early: TidemarkError | undefined;
-    const opened = await link.surface.open(this.#keeping.request, (event) => {
+    const request = { ...this.#keeping.request, database: this.#database };
+    const opened = await link.surface.open(request, (event) => {
       if (event.type !== "closed") return this.#keeping.receive(event);
       early ??= closedError(event.reason);
       if (this.#link === link) this.#end(early);
     });
     if (!opened.ok) throw errorOf(opened.error);
     if (early) throw early;
+    this.#database = opened.database;
     if (opened.catalog) this.#keeping.opened(opened.catalog);
     this.#link = link;
     this.#connection.connect(link.surface);

@@ -356,6 +356,20 @@ describe("[MV12] where the next worker does not get the database open", () => {
     expect(next.disposed).toBe(1);
   });
 
+  test("because it was deleted meanwhile, the handle says so", async () => {
+    const [first, next] = [new FakeHost(), new FakeHost()];
+    first.opened = Promise.resolve({ ok: true, catalog: catalogOf(1), database: 7 });
+    const gone = { code: "CLOSED", message: "", details: { reason: "deleted" } } as const;
+    next.opened = Promise.resolve({ ok: false, error: gone });
+    const db = databaseOn(first, next);
+    await db.open();
+    const told = toldBy(db);
+    first.die();
+    await expect(db.collection("rows").get("a")).rejects.toMatchObject(gone);
+    expect([first, next].map((h) => h.openings[0]!.database)).toEqual([undefined, 7]);
+    expect(told).toEqual([died, { closed: "deleted" }]);
+  });
+
   test("nor any worker starts, the handle ends too", async () => {
     const first = new FakeHost();
     const db = databaseOn(first);
