@@ -85,7 +85,10 @@ export interface Sink {
   write(connection: Connection, encode: () => Uint8Array<ArrayBuffer>): Promise<readonly boolean[]>;
   clear(collection: string, connection: Connection): Promise<void>;
   /** Runs a read, through the handle it is given, and the write that depends on it as one. */
-  atomically<T>(connection: Connection, body: (handle: number, sink: Sink) => Promise<T>): Promise<T>;
+  atomically<T>(
+    connection: Connection,
+    body: (connection: Connection, handle: number, sink: Sink) => Promise<T>,
+  ): Promise<T>;
 }
 
 /** Reading and writing one collection. */
@@ -178,8 +181,8 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     make: (current: RecordOf<D> | undefined) => { readonly record: unknown } | undefined,
   ): Promise<RecordOf<D> | undefined> {
     const encoded = this.encodeKeys([key]);
-    return this.#source.hold((connection) =>
-      this.#sink.atomically(connection, async (handle, sink) => {
+    return this.#source.hold((now) =>
+      this.#sink.atomically(now, async (connection, handle, sink) => {
         const [current] = await this.fetch(connection, handle, encoded);
         const made = make(current);
         if (!made) return undefined;

@@ -16,6 +16,7 @@ import {
 } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
 import { View } from "./view.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 export interface DatabaseOptions<C extends Declarations> {
   /** Names the database within the origin. */
@@ -121,7 +122,14 @@ export class Database<C extends Declarations> {
 
   /** A read view to keep and release oneself. `fresh` looks for commits of other tabs first. */
   readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
-    return this.#session.enter((connection) => this.#view(connection, fresh).opened());
+    return this.#session.enter(async (connection) => {
+      try {
+        return await this.#view(connection, fresh).opened();
+      } catch (e) {
+        if (!isHarmlessLoss(e)) throw e;
+        return this.#view(this.#session.connection, fresh).opened(); // on the next worker
+      }
+    });
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
@@ -160,7 +168,8 @@ function committingSink(session: Session): Sink {
       }),
     clear: (collection, connection) =>
       runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection)),
-    atomically: (connection, body) => runTransaction(session, connection, {}, ({ handle }, sink) => body(handle, sink)),
+    atomically: (now, body) =>
+      runTransaction(session, now, {}, ({ connection, handle }, sink) => body(connection, handle, sink)),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
 import { abortable, type Source } from "./source.ts";
 import type { ReadOptions } from "./types.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 /** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
 const answerBytes = 1024 * 1024;
@@ -112,7 +113,7 @@ export class Query<T, K> {
     return Math.min(n, this.#shape.limit ?? Infinity);
   }
 
-  async #read(connection: Connection, signal: AbortSignal | undefined): Promise<T[]> {
+  async #read(connection: Connection, signal: AbortSignal | undefined, isSecondTry = false): Promise<T[]> {
     const { source } = this.#target;
     const { reverse, limit } = this.#shape;
     const records = this.#records();
@@ -136,6 +137,10 @@ export class Query<T, K> {
         handle = answer.handle;
         for (const value of unpackValues(answer.values)) all.push(value as T);
       }
+    } catch (e) {
+      // The view kept for us went with its worker, which died between two parts.
+      if (isSecondTry || handle === source.handle || !isHarmlessLoss(e)) throw e;
+      return this.#read(source.session.connection, signal, true);
     } finally {
       // Read at the head in several parts: the worker kept a view open for us.
       if (handle !== source.handle) connection.call<"end">({ op: "end", handle }).catch(() => undefined);

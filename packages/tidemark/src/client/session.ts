@@ -2,8 +2,9 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
-import { Connection, errorOf } from "./connection.ts";
+import { type Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
+import { closedError, HostKeeper } from "./host-keeper.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
 import type { Step } from "./source.ts";
@@ -19,17 +20,10 @@ export interface SessionOptions {
 }
 
 export interface DatabaseEvents {
-  /** The database ended under this handle: deleted, or its worker died. */
+  /** The database ended under this handle: deleted, or its workers died one after another ("crashed"). */
   closed: { readonly reason: string };
-  /** Something failed in the background; the database goes on. */
+  /** Something failed in the background, or the worker died and is started again; the database goes on. */
   error: TidemarkError;
-}
-
-interface Open {
-  readonly connection: Connection;
-  readonly link: HostLink;
-  /** Resolves when the database ended under us. */
-  readonly ended: Promise<TidemarkError>;
 }
 
 const maxSchemaRetries = 10;
@@ -40,7 +34,8 @@ export class Session {
   /** Calls that `close` waits for. */
   readonly #underWay = new Set<Promise<unknown>>();
   #opening: Promise<void> | undefined;
-  #open: Open | undefined;
+  readonly #keeper: HostKeeper;
+  #isOpen = false;
   /** Why the last opening failed. */
   #failure: unknown;
   #catalog: Catalog | undefined;
@@ -56,6 +51,20 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.options = options;
+    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = options;
+    this.#keeper = new HostKeeper({
+      request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes },
+      link: () => options.link(),
+      opened: (catalog) => this.#adopt(catalog),
+      receive: (event) => this.#receive(event),
+      died: (error) => this.#died(error),
+      ended: (error) => this.#end(error),
+    });
+  }
+
+  /** To the present worker or, when it died, to the next one. */
+  get connection(): Connection {
+    return this.#keeper.connection;
   }
 
   /** Runs `step` when it is its turn among the calls on this database handle, opening the database if need be. */
@@ -136,7 +145,7 @@ export class Session {
 
   #admit<T>(call: () => Promise<T>): Promise<T> {
     if (this.#refusal) return Promise.reject(this.#refusal);
-    if (!this.#open) this.open().catch(() => undefined); // the call itself tells why it failed
+    if (!this.#isOpen) this.open().catch(() => undefined); // the call itself tells why it failed
     const done = call();
     const forget = (): void => void this.#underWay.delete(settled);
     const settled: Promise<void> = done.then(forget, forget);
@@ -145,48 +154,19 @@ export class Session {
   }
 
   #connected(): Connection {
-    if (this.#open) return this.#open.connection;
+    if (this.#isOpen) return this.connection;
     throw this.#failure;
   }
 
   async #connect(): Promise<void> {
     try {
-      await this.#openLink(await this.options.link());
+      await this.#keeper.open();
+      this.#isOpen = true;
     } catch (e) {
       this.#failure = e;
       this.#opening = undefined;
       throw e;
     }
-  }
-
-  async #openLink(link: HostLink): Promise<void> {
-    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = this.options;
-    const request = { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes };
-    const connection = new Connection(link.surface);
-    let end: (error: TidemarkError) => void = noop;
-    const ended = new Promise<TidemarkError>((resolve) => (end = resolve));
-    let early: TidemarkError | undefined;
-    const over = (error: TidemarkError): void => {
-      early ??= error;
-      end(error);
-      connection.fail(error);
-      link.dispose();
-      if (this.#open) this.#end(error);
-    };
-    try {
-      const opened = await link.surface.open(request, (event) => {
-        if (event.type === "closed") over(closedError(event.reason));
-        else this.#receive(event);
-      });
-      if (!opened.ok) throw errorOf(opened.error);
-      if (early) throw early;
-      if (opened.catalog) this.#adopt(opened.catalog);
-    } catch (e) {
-      link.dispose();
-      throw e;
-    }
-    this.#open = { connection, link, ended };
-    void link.ended.then(over);
   }
 
   async #close(): Promise<void> {
@@ -196,17 +176,7 @@ export class Session {
     this.#endLiveQueries(error);
     await this.#opening?.catch(noop);
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    if (!this.#open) return;
-    const { connection, link, ended } = this.#open;
-    try {
-      await connection.idle();
-      const closed = await Promise.race([ended, link.surface.close()]);
-      // Where it ended by itself meanwhile, the calls it did not answer have failed; it is closed all the same.
-      if ("ok" in closed && !closed.ok) throw errorOf(closed.error);
-    } finally {
-      connection.fail(error);
-      link.dispose();
-    }
+    await this.#keeper.close(error);
   }
 
   /** Accepts only a newer schema: messages about it may overtake one another. */
@@ -227,6 +197,12 @@ export class Session {
         return;
       default:
     }
+  }
+
+  /** The worker died: what live queries watched went with it. */
+  #died(error: TidemarkError): void {
+    this.#emit("error", error);
+    for (const refresh of Array.from(this.watchers.values())) refresh();
   }
 
   /** The database ended under us. */
@@ -255,6 +231,3 @@ const noop = (): void => undefined;
 export function isSchemaChange(e: unknown): boolean {
   return isTidemarkError(e, "CONFLICT") && e.details["by"] === "schema";
 }
-
-const closedError = (reason: string): TidemarkError =>
-  new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });

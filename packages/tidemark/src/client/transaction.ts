@@ -7,6 +7,7 @@ import { Line } from "./line.ts";
 import { isSchemaChange, type Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
 import type { Declarations } from "./types.ts";
+import { isHarmlessLoss, isWorkerLoss } from "./worker-death.ts";
 
 export interface TransactionOptions {
   /** Default serializable: everything read, ranges included, is validated. `snapshot` validates writes only. */
@@ -55,6 +56,7 @@ export class TransactionSource implements WritableSource {
   readonly #connection: Connection;
   readonly #line = new Line();
   #isFinished = false;
+  hasWritten = false;
 
   constructor(session: Session, connection: Connection, handle: number) {
     this.session = session;
@@ -85,16 +87,18 @@ export class TransactionSource implements WritableSource {
   }
 }
 
-/** Runs `body` in a transaction, again after each conflict. */
+/** Runs `body` in a transaction, again after each conflict, and once more where its worker died. */
 export async function runTransaction<R>(
   session: Session,
-  connection: Connection,
+  first: Connection,
   options: TransactionOptions,
   body: (source: TransactionSource, sink: Sink, attempt: number) => Promise<R>,
 ): Promise<R> {
   const { isolation = "serializable", durability = session.options.durability, tag = "", signal } = options;
+  let hasLostWorker = false;
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
+    const connection = attempt === 0 ? first : session.connection;
     const handle = session.newHandle();
     const source = new TransactionSource(session, connection, handle);
     // The schema that holds when the body begins: should it change meanwhile, the commit is refused and the body
@@ -121,6 +125,11 @@ export async function runTransaction<R>(
       await connection.call<"commit">({ op: "commit", handle, epoch, durability, tag });
       return result;
     } catch (e) {
+      // Nothing can have been committed: it is tried again, but if the worker died of it, then not a third time.
+      if (!hasLostWorker && (isHarmlessLoss(e) || (committing && !source.hasWritten && isWorkerLoss(e)))) {
+        hasLostWorker = true;
+        continue;
+      }
       if (!isTidemarkError(e, "CONFLICT") || !committing) throw e;
       if (attempt >= maxRetries) throw exhausted(e, attempt);
       if (isSchemaChange(e)) await session.refreshCatalog(connection);
@@ -144,7 +153,10 @@ function exhausted(e: TidemarkError, attempts: number): TidemarkError {
 function stagingSink(source: TransactionSource, { mode }: TransactionOptions): Sink {
   /** Where writes go, now. @throws TRANSACTION_INVALID */
   const writable = (): Connection => {
-    if (mode !== "readonly") return source.connection;
+    if (mode !== "readonly") {
+      source.hasWritten = true;
+      return source.connection;
+    }
     throw new TidemarkError("TRANSACTION_INVALID", "This transaction was opened with mode 'readonly'", {
       why: "readonly",
     });
@@ -157,10 +169,7 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
       const { table } = session.stored(collection);
       await connection.call<"clear">({ op: "clear", handle, table });
     },
-    atomically: async (_, body) => {
-      writable();
-      return body(handle, sink);
-    },
+    atomically: async (_, body) => body(writable(), handle, sink),
   };
   return sink;
 }

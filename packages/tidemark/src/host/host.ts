@@ -3,7 +3,6 @@
  * its own; every request goes to the room that knows.
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Catalog } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
 import { deletePin, raisePin } from "../mvcc/pins.ts";
@@ -21,6 +20,7 @@ import {
 } from "../protocol/messages.ts";
 import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
 import { decodeEntry } from "../wal/entry.ts";
+import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
 import { Slices } from "./pace.ts";
@@ -66,13 +66,14 @@ export class Host implements HostSurface {
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
-      return { ok: true, catalog: await opening };
+      const { catalog, store } = await opening;
+      return { ok: true, catalog, database: store.fence.database };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
   }
 
-  async #open(request: OpenRequest): Promise<Catalog> {
+  async #open(request: OpenRequest): Promise<Database> {
     const environment = this.#environmentFor(request.storage);
     const factory = environment.storage(request.storage);
     const isLone = !environment.locks.areShared;
@@ -83,6 +84,7 @@ export class Host implements HostSurface {
     let storage: Storage | undefined;
     try {
       storage = await factory.open(request.name);
+      if (request.database !== undefined) await refuseAnother(storage, request.database);
       await create(storage, environment.random);
       const { locks, clock } = environment;
       const retry = lockNames(request.name).retry;
@@ -120,7 +122,7 @@ export class Host implements HostSurface {
       for (const message of early) this.#receive(message);
       upkeep.start();
       void this.#look(environment);
-      return database.catalog;
+      return database;
     } catch (e) {
       storage?.close();
       tabs.leave();
@@ -322,6 +324,13 @@ async function versionIn(storage: Storage): Promise<number | undefined> {
   const [row] = await storage.read([readVersion]);
   const bytes = valueOf(row);
   return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
+}
+
+/** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
+async function refuseAnother(storage: Storage, database: number): Promise<void> {
+  const [row] = await storage.read([readFence]);
+  const bytes = valueOf(row);
+  if (!bytes || decodeFence(bytes).database !== database) throw closed("deleted");
 }
 
 /** Notes the data version where `listDatabases` finds it without opening the database. */
