@@ -59,12 +59,13 @@ const storedBlocks = async () =>
 describe("an upkeep tenure", () => {
   test("[TB2] ends when another begins: the former one's writes abort", async () => {
     const first = await Tenure.begin(storage);
-    expect(await first.write("strict", [], () => [block(1)])).toBe(true);
+    expect(await first.write("strict", [], () => [block(first.newBlockId())])).toBe(true);
     const second = await Tenure.begin(storage);
-    expect(await first.write("strict", [], () => [block(2)])).toBe(false);
+    expect(await first.write("strict", [], () => [block(first.newBlockId())])).toBe(false);
     expect(first.isDeposed).toBe(true);
-    expect(await second.write("strict", [], () => [block(3)])).toBe(true);
-    expect(await storedBlocks()).toEqual([3]);
+    const id = second.newBlockId();
+    expect(await second.write("strict", [], () => [block(id)])).toBe(true);
+    expect(await storedBlocks()).toEqual([id]);
     expect(await raiseFloor(first, new Set())).toBeUndefined();
   });
 

@@ -8,6 +8,7 @@ import type { Database } from "../collections/database.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
+import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
 import type { Environment, HeldLock } from "./environment.ts";
@@ -124,6 +125,7 @@ export class Upkeep {
       }
       this.#lock = lock;
       this.#tenure = tenure;
+      void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
     } catch (e) {
@@ -179,6 +181,7 @@ export class Upkeep {
     if (done) this.#tabs.post({ type: "checkpoint" });
     else if (tenure.isDeposed) this.#stepDown(tenure);
     else await this.#database.store.reload();
+    void this.#sweep();
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {
@@ -187,5 +190,10 @@ export class Upkeep {
     await raisePin(store.storage, this.#tabs.self, handles.oldest(), store.fence);
     await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
     return raiseFloor(tenure, await deadTabs(store.storage, () => this.#tabs.live()));
+  }
+
+  /** What fails is swept another time. */
+  async #sweep(): Promise<void> {
+    await sweepStaging(this.#database.store.storage, () => this.#tabs.live()).catch(() => undefined);
   }
 }
