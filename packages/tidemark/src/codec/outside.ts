@@ -12,7 +12,7 @@ import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { recordValue } from "./record.ts";
 
 /** The first byte of a reference, beside those of values (`value.ts`). */
-export const outsideKind = 0x03;
+const outsideKind = 0x03;
 
 /**
  * Values larger than this go out of line. That is the size of a block: such a value would have one of its own, so to
@@ -24,7 +24,7 @@ export const maxInlineBytes: number = 32 * 1024;
  * What a chunk holds. Below 64 KB with all that surrounds it, since Chromium keeps larger values in files of their own,
  * which a later strict transaction does not make durable.
  */
-export const chunkBytes: number = 60 * 1024;
+const chunkBytes = 60 * 1024;
 
 /** The ids one chunk takes. */
 export const slotsPerChunk = 64;

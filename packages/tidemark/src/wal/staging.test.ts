@@ -22,8 +22,8 @@ beforeEach(async () => {
 const keysIn = async (store: "blobs" | "blocks" | "log") =>
   (await storage.read([{ kind: "keys", store, range: { from: 1 } }]))[0]!.map((e) => e.key);
 const rows = async () => stagingIn((await storage.read([readStaging]))[0]);
-const publish = (staged: readonly Staged[], at = 6, known = fence) =>
-  appendStaged(storage, entry, seq(at), known, "relaxed", staged);
+const publish = (all: readonly Staged[], at = 6, known = fence) =>
+  appendStaged(storage, entry, seq(at), known, "relaxed", all);
 
 async function staged(tab: string, count = 3): Promise<Staged> {
   const staging = new Staging(storage, tabId(tab));
