@@ -33,7 +33,10 @@ test("[MV11][TB4] a host dies at any storage call of a large write: another swee
       };
       const putting = a.put(large(1));
       putting.catch(() => undefined); // of the dead one nothing is heard
-      if (at === 1) return putting;
+      if (at === 1) {
+        await putting;
+        return;
+      }
       await world.eventually(() => a.process.isFrozen, 1000, "the write goes so far");
       await world.eventually(async () => (await b.metrics()).upkeep, 1000, "b takes over");
       await world.sleep(50);
