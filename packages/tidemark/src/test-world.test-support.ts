@@ -234,6 +234,11 @@ export async function itemOf(tab: Tab, view: Handle, id: string): Promise<Item |
   return payload && itemIn(payload);
 }
 
+/** Stages changes in a transaction. */
+export async function stage(tab: Tab, handle: number, changes: readonly Change[]): Promise<void> {
+  await tab.database.stage(await tab.database.handle(handle), encodeChanges(tablesOf(tab), changes));
+}
+
 /** Stages and commits a transaction, and ends it. */
 export async function commit(
   tab: Tab,
@@ -243,9 +248,8 @@ export async function commit(
 ): ReturnType<Database["commit"]> {
   const { database } = tab;
   try {
-    const tx = await database.handle(handle);
-    await database.stage(tx, encodeChanges(tablesOf(tab), changes));
-    return await database.commit(tx, database.epoch, durability, "");
+    await stage(tab, handle, changes);
+    return await database.commit(await database.handle(handle), database.epoch, durability, "");
   } finally {
     await database.end(handle);
   }

@@ -20,7 +20,9 @@ import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
 import { catalogKey, decodeCatalog, emptyCatalog, tableRange } from "./catalog.ts";
 import { CallOrder } from "./call-order.ts";
+import { Outside } from "./outside.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
+import { Submissions } from "./submissions.ts";
 import { Watches } from "./watches.ts";
 import { lastOfEach } from "./writes.ts";
 
@@ -60,6 +62,7 @@ export class Database implements SchemaRules {
   readonly store: Store;
   readonly handles: Handles;
   readonly #committer: Committer;
+  readonly #submissions: Submissions;
   readonly #watches: Watches;
   readonly #turns: RetryTurns;
   readonly #events: DatabaseEvents;
@@ -80,6 +83,7 @@ export class Database implements SchemaRules {
     this.#watches = new Watches(store, (ids) => events.touched(ids));
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     this.#committer = new Committer(store, seams.clock, this, (entry, bytes) => events.committed(entry, bytes));
+    this.#submissions = new Submissions(this.#committer, new Outside(store.storage, store.tab));
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),
@@ -151,9 +155,10 @@ export class Database implements SchemaRules {
   async end(id: number): Promise<void> {
     await this.#beginning.get(id)?.catch(noop);
     this.#watches.drop(id);
-    this.handles.close(id);
+    const handle = this.handles.close(id);
     this.#turnOf.get(id)?.();
     this.#turnOf.delete(id);
+    if (handle) await this.#submissions.dropped(handle);
   }
 
   /** Runs `read` on the handle, or on a view of the head of its own where `id` is 0. */
@@ -173,7 +178,8 @@ export class Database implements SchemaRules {
 
   async get(handle: Handle, keys: readonly ByteKey[]): Promise<Values> {
     const payloads = await handle.getMany(keys);
-    return packValues(payloads.map((p) => p && recordValue(p)));
+    const values = payloads.map((p) => p && recordValue(p));
+    return packValues(await handle.values(keys, values));
   }
 
   async has(handle: Handle, keys: readonly ByteKey[]): Promise<boolean[]> {
@@ -210,7 +216,7 @@ export class Database implements SchemaRules {
   write(writes: Uint8Array, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
     const { last, repeated } = lastOfEach(readWrites(writes));
     if (repeated) return Promise.reject(this.#keysTaken([repeated]));
-    return this.#order.write(() => this.#committer.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
+    return this.#order.write(() => this.#submissions.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
   }
 
   /**
@@ -227,7 +233,8 @@ export class Database implements SchemaRules {
       for (const w of last) if (w.kind !== "put") handle.reads?.key(w.key);
       const refused = last.flatMap((w, position) => (isTaken(w, position) ? [{ key: w.key, position }] : []));
       if (refused.length > 0) throw this.#keysTaken(refused);
-      last.forEach((w, i) => stageOne(handle, w, before[i]));
+      const staged = await this.#submissions.takeOut(handle, last);
+      staged.forEach((w, i) => stageOne(handle, w, before[i]));
       return before.map((payload) => payload !== undefined);
     });
   }
@@ -238,7 +245,7 @@ export class Database implements SchemaRules {
       const { writes, reads, isolation, incarnation, seq: at } = handle;
       if (writes.length === 0) return { seq: at, stamp: this.store.head.stamp, existed: [] };
       const basis = { seq: at, reads: reads!, isolation, incarnation };
-      return this.#committer.commit({ writes, durability, tag, basis, schemaEpoch: epoch });
+      return this.#submissions.commitTransaction(handle, { writes, durability, tag, basis, schemaEpoch: epoch });
     });
   }
 
@@ -269,7 +276,7 @@ export class Database implements SchemaRules {
 
   /** Resolves when nothing is being committed. */
   async idle(): Promise<void> {
-    await this.#committer.settled();
+    await this.#submissions.idle();
   }
 
   #keysTaken(refused: readonly { readonly key: ByteKey; readonly position: number }[]): TidemarkError {

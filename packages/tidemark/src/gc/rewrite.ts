@@ -14,6 +14,7 @@ import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type Merg
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { headlong, type Pace } from "../segments/pace.ts";
 import { type Found, valueOf, type Write } from "../storage/contract.ts";
+import { deletesOf } from "../wal/chunks.ts";
 import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
 import type { Tenure } from "./tenure.ts";
 
@@ -63,7 +64,8 @@ export async function rewrite(
     const merged = await merge(mergeInput(store, tenure, what, options, staged));
     const next = before.edit(what.edits(merged), () => tenure.newBlockId());
     const gone = goneFrom([...what.above, ...merged.removed], merged.added);
-    published = await publish(tenure, { before, next, fence, gone, also: what.alsoWrite() });
+    const also = [...what.alsoWrite(), ...merged.lost.flatMap((ref) => deletesOf(ref))];
+    published = await publish(tenure, { before, next, fence, gone, also });
     if (!published) return undefined;
     // Another tab's edit cannot have come between: this tenure lasts. But a reload may have seen ours already.
     store.install(next, what.fence);

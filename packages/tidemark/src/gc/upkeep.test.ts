@@ -5,13 +5,16 @@ import { isTidemarkError } from "../base/errors.ts";
 import { Committer, type SchemaRules } from "../mvcc/committer.ts";
 import { putPin, raisePin } from "../mvcc/pins.ts";
 import { Reader } from "../mvcc/reader.ts";
-import { create } from "../mvcc/recovery.ts";
+import { create, drop } from "../mvcc/recovery.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import { type Storage, valueOf } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { decodeFence, type Fence, readFence } from "../wal/log.ts";
+import { idsPerGeneration } from "../wal/generations.ts";
+import { sealRow } from "../wal/row.ts";
+import { Staging } from "../wal/staging.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { deadTabs, floorUnder, raiseFloor } from "./floor.ts";
 import { defaultRewrite } from "./rewrite.ts";
@@ -60,12 +63,13 @@ const storedBlocks = async () =>
 describe("an upkeep tenure", () => {
   test("[TB2] ends when another begins: the former one's writes abort", async () => {
     const first = await Tenure.begin(storage);
-    expect(await first.write("strict", [], () => [block(1)])).toBe(true);
+    expect(await first.write("strict", [], () => [block(first.newBlockId())])).toBe(true);
     const second = await Tenure.begin(storage);
-    expect(await first.write("strict", [], () => [block(2)])).toBe(false);
+    expect(await first.write("strict", [], () => [block(first.newBlockId())])).toBe(false);
     expect(first.isDeposed).toBe(true);
-    expect(await second.write("strict", [], () => [block(3)])).toBe(true);
-    expect(await storedBlocks()).toEqual([3]);
+    const id = second.newBlockId();
+    expect(await second.write("strict", [], () => [block(id)])).toBe(true);
+    expect(await storedBlocks()).toEqual([id]);
     expect(await raiseFloor(first, new Set())).toBeUndefined();
   });
 
@@ -111,6 +115,44 @@ describe("an upkeep tenure", () => {
     expect(await storedBlocks()).toHaveLength(3);
     await Tenure.begin(storage);
     expect(await storedBlocks()).toEqual(listed);
+  });
+
+  test("[MV11] sweeps after every former one, be it the second to begin after it, but not what tabs have staged", async () => {
+    const first = await Tenure.begin(storage);
+    await first.write("relaxed", [], () => Array.from({ length: 2500 }, () => block(first.newBlockId())));
+    const staging = new Staging(storage, tabId("a"));
+    const staged = await staging.reserve("blocks", 1);
+    await staging.write(staged, [{ id: staged.from, value: Uint8Array.of(1) }], true);
+    const other = await medium.open("d");
+    let steps = 0;
+    medium.onStep = () => (++steps === 6 ? "lost" : "go"); // in the midst of its sweep
+    await expect(Tenure.begin(other)).rejects.toMatchObject({ code: "STORAGE_LOST" });
+    medium.onStep = undefined;
+    expect(await storedBlocks()).toHaveLength(1501);
+    await Tenure.begin(storage);
+    expect(await storedBlocks()).toEqual([staged.from]);
+  });
+
+  test("[MV11] goes on above the epoch of a database without a counter, and sweeps all of before", async () => {
+    const value = sealRow((out) => out.varint(7));
+    await storage.commit({
+      durability: "strict",
+      writes: [
+        { kind: "put", store: "meta", key: "upkeep", value },
+        block(2 * idsPerGeneration),
+        block(7 * idsPerGeneration),
+      ],
+    });
+    expect((await Tenure.begin(storage)).epoch).toBe(8);
+    expect(await storedBlocks()).toEqual([]);
+  });
+
+  test("[MV11][TB7] of a database that was deleted writes nothing into its namesake", async () => {
+    const first = await Tenure.begin(storage);
+    await drop(storage, { next: () => 0.25, id: () => "x" });
+    const second = await Tenure.begin(storage);
+    expect(await first.write("relaxed", [], () => [block(first.newBlockId())])).toBe(false);
+    expect(second.newBlockId()).not.toBe(first.newBlockId());
   });
 });
 

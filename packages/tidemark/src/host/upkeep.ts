@@ -10,6 +10,7 @@ import { checkpoint } from "../gc/checkpoint.ts";
 import { compact } from "../gc/compact.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
 import { defaultRewrite, type RewriteOptions } from "../gc/rewrite.ts";
+import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
 import type { Pace } from "../segments/pace.ts";
@@ -138,6 +139,7 @@ export class Upkeep {
       }
       this.#lock = lock;
       this.#tenure = tenure;
+      void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
     } catch (e) {
@@ -202,6 +204,7 @@ export class Upkeep {
       void this.#compact(tenure, floor!);
     } else if (tenure.isDeposed) this.#stepDown(tenure);
     else await store.reload();
+    void this.#sweep();
   }
 
   /** Step by step, until every level is within its bounds; a fold that is due meanwhile comes in between. */
@@ -236,5 +239,10 @@ export class Upkeep {
     await raisePin(store.storage, this.#tabs.self, handles.oldest(), store.fence);
     await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
     return raiseFloor(tenure, await deadTabs(store.storage, () => this.#tabs.live()));
+  }
+
+  /** What fails is swept another time. */
+  async #sweep(): Promise<void> {
+    await sweepStaging(this.#database.store.storage, () => this.#tabs.live()).catch(() => undefined);
   }
 }

@@ -20,6 +20,7 @@ import type { Durability } from "../storage/contract.ts";
 import { type Commit, encodeEntry, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
 import { GroupCommit, type Participants, type Sealed } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
+import type { Staged } from "../wal/staging.ts";
 import { applyCommit } from "./apply.ts";
 import {
   conflict,
@@ -151,6 +152,10 @@ export class Committer implements Participants<Member> {
     return members.some((m) => m.request.durability === "strict") ? "strict" : "relaxed";
   }
 
+  staged(members: readonly Member[]): readonly Staged[] {
+    return members.flatMap(({ told, request }) => (told ? [] : (request.staged ?? [])));
+  }
+
   async prepare(members: readonly Member[]): Promise<void> {
     const { manifest, memtable, checkpoint } = this.#store;
     this.#base = undefined;
@@ -232,6 +237,7 @@ export class Committer implements Participants<Member> {
     return {
       bytes,
       firstSeq: commits[0]!.seq,
+      staged: this.staged(accepted.map(({ member }) => member)),
       members: accepted,
       entry: entryOf(bytes, fence.database, head, tab, commits),
     };

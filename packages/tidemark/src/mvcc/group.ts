@@ -6,6 +6,7 @@ import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts
 import type { Durability } from "../storage/contract.ts";
 import { type Commit, entryChecksum, type LogEntry } from "../wal/entry.ts";
 import type { Head } from "../wal/log.ts";
+import type { Staged } from "../wal/staging.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ReadSet } from "./read-set.ts";
 
@@ -27,6 +28,8 @@ export interface CommitRequest {
   readonly basis?: Basis;
   /** Version of the schema that its keys were extracted by. */
   readonly schemaEpoch: number;
+  /** What its writes refer to: published with it. Whoever staged it discards it where the commit fails. */
+  readonly staged?: readonly Staged[];
 }
 
 export interface CommitDone {

@@ -12,6 +12,7 @@ import { type Found, get, type Read, type Storage, storeNames, valueOf, type Wri
 import type { LogEntry } from "../wal/entry.ts";
 import { chainFrom, decodeFence, isOnlyStray, type Fence, putFence, readFence, tailReads } from "../wal/log.ts";
 import { damaged } from "../wal/envelope.ts";
+import { lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { floorIn, pinsIn, putFloor, putPin, readFloor, readPins } from "./pins.ts";
 
 /** The storage format this build writes. Format 1 is upgraded when the database is opened. */
@@ -48,13 +49,19 @@ export async function create(storage: Storage, random: Random): Promise<void> {
   });
 }
 
-/** Empties a database in one transaction: every tab that still has it open finds another database in its place. */
+/**
+ * Empties a database in one transaction: every tab that still has it open finds another database in its place. Its
+ * generations stay given out, so that such a tab's ids are never those of the other database.
+ */
 export async function drop(storage: Storage, random: Random): Promise<void> {
   await storage.commit({
     durability: "strict",
-    writes: [
+    stores: storeNames,
+    reads: readGenerations,
+    writes: (found) => [
       ...storeNames.map((store): Write => ({ kind: "deleteRange", store, range: {} })),
       ...firstRows(random),
+      putGeneration(lastGeneration(found)),
       { kind: "put", store: "meta", key: droppedKey, value: Uint8Array.of(1) },
     ],
   });

@@ -140,6 +140,8 @@ export interface Metrics {
   readonly logBytes: number;
   readonly blocks: number;
   readonly blockBytes: number;
+  /** Values out of line, within one KB each. */
+  readonly blobBytes: number;
   readonly metaBytes: number;
   /** Versions held in blocks and in memory, index entries included. */
   readonly versions: number;

@@ -1,4 +1,5 @@
 import type { BlockId, ByteKey } from "../base/brand.ts";
+import { outsideOf } from "../codec/outside.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import { type BlockEntry, blockHeaderBytes, encodeBlock, usualEntryOverheadBytes } from "./block.ts";
 import { sharedPrefixLength } from "./internal-key.ts";
@@ -128,11 +129,13 @@ export class BlockWriter {
 function countsOf(entries: readonly BlockEntry[]): Pick<BlockInfo, "count" | "tombstones" | "obsolete" | "outside"> {
   let tombstones = 0;
   let obsolete = 0;
+  let outside = 0;
   let before: ByteKey | undefined;
   for (const { key, version } of entries) {
     if (version.payload === undefined) tombstones++;
+    else if (outsideOf(version.payload) !== undefined) outside++;
     if (key === before) obsolete++;
     before = key;
   }
-  return { count: entries.length, tombstones, obsolete, outside: 0 };
+  return { count: entries.length, tombstones, obsolete, outside };
 }

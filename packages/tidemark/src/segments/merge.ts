@@ -17,6 +17,7 @@
  * since nothing is decided on a part of a chain. And a tombstone goes only where no level below may hold what it hides.
  */
 import type { BlockId, ByteKey, Seq, TableId } from "../base/brand.ts";
+import { type OutsideRef, outsideLost } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import { BlockCursor, type LoadBlocks, type Window } from "./block-cursor.ts";
 import type { BlockInfo } from "./block-info.ts";
@@ -51,8 +52,6 @@ export interface MergeInput {
   newBlockId(): BlockId;
   readonly load: LoadBlocks;
   store(blocks: readonly StagedBlock[]): Promise<void>;
-  /** Told of each payload that goes. */
-  dropped?(payload: Uint8Array): void;
 }
 
 export interface Merged {
@@ -62,6 +61,8 @@ export interface Merged {
   /** Bytes of keys and payloads. */
   readonly dropped: { readonly versions: number; readonly bytes: number };
   readonly written: { readonly blocks: number; readonly bytes: number };
+  /** Values out of line that nothing refers to any more. */
+  readonly lost: readonly OutsideRef[];
 }
 
 export const merge = (input: MergeInput): Promise<Merged> => new Merge(input).run();
@@ -79,6 +80,7 @@ class Merge {
   readonly #writer: BlockWriter;
   readonly #removed: BlockInfo[] = [];
   readonly #dropped = { versions: 0, bytes: 0 };
+  readonly #lost: OutsideRef[] = [];
   readonly #aboveWindow: Window;
   readonly #ownWindow: Window;
   /** The open stretch takes in the level's blocks from here … */
@@ -113,7 +115,7 @@ class Merge {
     }
     await this.#writer.finish();
     const { added, written } = this.#writer;
-    return { removed: this.#removed, added, dropped: this.#dropped, written };
+    return { removed: this.#removed, added, dropped: this.#dropped, written, lost: this.#lost };
   }
 
   /** The first key that has new versions not dealt with yet. */
@@ -178,7 +180,7 @@ class Merge {
     }
     const kept = !isNew && this.#isSplit(key, start) ? versions : this.#kept(key, versions);
     for (const version of kept) this.#writer.add(key, version);
-    if (kept.length < versions.length) this.#count(key, versions, kept.length);
+    if (kept.length < versions.length) this.#drop(key, kept, versions.slice(kept.length));
     if (this.#writer.full) await this.#writer.drain();
   }
 
@@ -204,13 +206,12 @@ class Merge {
   }
 
   /** `retain` keeps a head of the chain, so what goes is its tail. */
-  #count(key: ByteKey, all: readonly Version[], kept: number): void {
-    for (let i = kept; i < all.length; i++) {
-      const { payload } = all[i]!;
+  #drop(key: ByteKey, kept: readonly Version[], gone: readonly Version[]): void {
+    for (const { payload } of gone) {
       this.#dropped.versions++;
       this.#dropped.bytes += key.length + (payload?.length ?? 0);
-      if (payload !== undefined) this.#input.dropped?.(payload);
     }
+    this.#lost.push(...outsideLost(gone.map(payloadOf), kept.map(payloadOf)));
   }
 
   #isSmall({ sizeBytes }: BlockInfo): boolean {
@@ -236,3 +237,4 @@ class Merge {
 }
 
 const none: readonly Version[] = [];
+const payloadOf = ({ payload }: Version): Uint8Array | undefined => payload;
