@@ -83,7 +83,7 @@ export class Database implements SchemaRules {
     this.#watches = new Watches(store, (ids) => events.touched(ids));
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     this.#committer = new Committer(store, seams.clock, this, (entry, bytes) => events.committed(entry, bytes));
-    this.#submissions = new Submissions(this.#committer, new Outside(store.storage, store.tab));
+    this.#submissions = new Submissions(this.#committer, new Outside(store.storage, store.staging));
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),
