@@ -49,7 +49,7 @@ export class Host implements HostSurface {
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
-  /** Lists of calls that are not answered yet. */
+  /** Lists of calls that are not answered yet, other than for upkeep itself. */
   #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
@@ -131,11 +131,12 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    this.#outstanding++;
+    const isWaitedFor = requests.some((r) => !isUpkeep(r));
+    if (isWaitedFor) this.#outstanding++;
     try {
       return await Promise.all(requests.map((request) => this.#respond(request)));
     } finally {
-      this.#outstanding--;
+      if (isWaitedFor) this.#outstanding--;
     }
   }
 
@@ -302,6 +303,9 @@ export class Host implements HostSurface {
     this.#events?.(event);
   }
 }
+
+/** Whoever waits for upkeep wants it to go on. */
+const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "verify";
 
 const readVersion = get("meta", "version");
 
