@@ -12,6 +12,7 @@ import { TidemarkError } from "../base/errors.ts";
 import type { Block } from "../segments/block.ts";
 import type { BlockSource } from "../segments/block-source.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
+import { hashOf, mayHold } from "../segments/filter.ts";
 import type { Level } from "../segments/level.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
@@ -190,12 +191,17 @@ export class Reader {
   #inBlocks(key: ByteKey, at: Seq, held: Held, before: Wanted | undefined): Look {
     const { manifest } = this.#state;
     const { filled } = manifest;
+    let hash: number | undefined;
     for (let l = before?.manifest === manifest ? before.level : 0; l < filled.length; l++) {
       const level = filled[l]!;
       const info = level.at(level.find(key, at));
       if (info === undefined || info.first.key > key) continue;
       const block = held.get(info.id) ?? this.#state.blocks.cached(info.id);
-      if (block === undefined) return new Wanted(info, l, manifest);
+      if (block === undefined) {
+        hash ??= hashOf(key);
+        if (!mayHold(info.filter, hash)) continue;
+        return new Wanted(info, l, manifest);
+      }
       const version = block.find(key, at);
       if (version !== undefined) return version;
     }

@@ -16,6 +16,8 @@ export interface BlockInfo {
   /** How many have their value in store `blobs`: such a block is read before it is dropped. */
   readonly outside: number;
   readonly sizeBytes: number;
+  /** Which keys it may hold (filter.ts); empty for blocks of index entries, which nobody looks up one by one. */
+  readonly filter: Uint8Array;
 }
 
 /** A key takes only what it does not share with the key written before it. */
@@ -44,6 +46,8 @@ export function writeBlockInfo(out: ByteWriter, info: BlockInfo, before: ByteKey
   out.varint(info.obsolete);
   out.varint(info.outside);
   out.varint(info.sizeBytes);
+  out.varint(info.filter.length);
+  out.bytes(info.filter);
 }
 
 export function readBlockInfo(input: ByteReader, before: ByteKey): BlockInfo | undefined {
@@ -52,7 +56,9 @@ export function readBlockInfo(input: ByteReader, before: ByteKey): BlockInfo | u
   const last = first && readInternalKey(input, first.key);
   if (!first || !last) return undefined;
   const [count, tombstones, obsolete, outside] = [input.varint(), input.varint(), input.varint(), input.varint()];
-  return { id, first, last, count, tombstones, obsolete, outside, sizeBytes: input.varint() };
+  const sizeBytes = input.varint();
+  const filter = input.take(input.varint());
+  return { id, first, last, count, tombstones, obsolete, outside, sizeBytes, filter };
 }
 
 /** What is wrong with a list of blocks, if anything. */

@@ -2,6 +2,7 @@ import type { BlockId, ByteKey } from "../base/brand.ts";
 import { outsideOf } from "../codec/outside.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import { type BlockEntry, blockHeaderBytes, encodeBlock, usualEntryOverheadBytes } from "./block.ts";
+import { filterOf } from "./filter.ts";
 import { sharedPrefixLength } from "./internal-key.ts";
 import type { BlockInfo } from "./block-info.ts";
 import type { Version } from "./version.ts";
@@ -81,7 +82,7 @@ export class BlockWriter {
       id,
       first: { key: first.key, seq: first.version.seq },
       last: { key: last.key, seq: last.version.seq },
-      ...countsOf(this.#open),
+      ...described(this.#open),
       sizeBytes: bytes.length,
     });
     this.#staged.push({ id, bytes });
@@ -126,16 +127,20 @@ export class BlockWriter {
   }
 }
 
-function countsOf(entries: readonly BlockEntry[]): Pick<BlockInfo, "count" | "tombstones" | "obsolete" | "outside"> {
-  let tombstones = 0;
-  let obsolete = 0;
-  let outside = 0;
-  let before: ByteKey | undefined;
+function described(
+  entries: readonly BlockEntry[],
+): Pick<BlockInfo, "count" | "tombstones" | "obsolete" | "outside" | "filter"> {
+  let [tombstones, obsolete, outside] = [0, 0, 0];
+  let hasRecords = false;
+  const keys: ByteKey[] = [];
   for (const { key, version } of entries) {
     if (version.payload === undefined) tombstones++;
-    else if (outsideOf(version.payload) !== undefined) outside++;
-    if (key === before) obsolete++;
-    before = key;
+    else if (version.payload.length > 0) {
+      hasRecords = true;
+      if (outsideOf(version.payload) !== undefined) outside++;
+    }
+    if (key === keys.at(-1)) obsolete++;
+    else keys.push(key);
   }
-  return { count: entries.length, tombstones, obsolete, outside };
+  return { count: entries.length, tombstones, obsolete, outside, filter: filterOf(hasRecords ? keys : []) };
 }

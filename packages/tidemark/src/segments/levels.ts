@@ -75,10 +75,10 @@ function stepOf(manifest: Manifest, level: number, { maxStepBytes }: LevelOption
   for (let i = start; i < from.length && blocks.length < maxStepBlocks; i++) {
     const block = from.at(i)!;
     const met = metBy(block, below, to);
-    const isMove = met.sizeBytes === 0;
-    if (blocks.length > 0 && !isMove && sizeBytes + block.sizeBytes + met.sizeBytes > maxStepBytes) break;
+    const costBytes = met.isMove ? 0 : block.sizeBytes + met.sizeBytes;
+    if (blocks.length > 0 && costBytes > 0 && sizeBytes + costBytes > maxStepBytes) break;
     blocks.push(block);
-    if (!isMove) sizeBytes += block.sizeBytes + met.sizeBytes;
+    sizeBytes += costBytes;
     to = met.to;
   }
   // What is left above must not be older than what goes below: a chain goes down from its old end.
@@ -91,12 +91,25 @@ function stepOf(manifest: Manifest, level: number, { maxStepBytes }: LevelOption
 const isSplit = (level: Level, i: number): boolean =>
   i < level.length && level.at(i - 1)!.last.key === level.at(i)!.first.key;
 
-/** The blocks of `below`, from position `from` on, that a block meets, in bytes, and where they end. */
-function metBy(block: BlockInfo, below: Level, from: number): { readonly sizeBytes: number; readonly to: number } {
+interface Met {
+  /** Of the blocks below, from the given position on, that have to be rewritten with it. */
+  readonly sizeBytes: number;
+  /** Where they end. */
+  readonly to: number;
+  /** Whether the block meets nothing and has nothing to lose: the merge only lists it elsewhere. */
+  readonly isMove: boolean;
+}
+
+/** What a block meets in the level `below`, of which what comes before position `from` is met by others already. */
+function metBy(block: BlockInfo, below: Level, from: number): Met {
+  const before = below.at(from - 1);
+  let isMove = block.obsolete === 0 && block.tombstones === 0 && !(before && before.last.key >= block.first.key);
   let sizeBytes = 0;
   let to = from;
   for (let met = below.at(to); met !== undefined && met.first.key <= block.last.key; met = below.at(++to)) {
-    if (met.last.key >= block.first.key) sizeBytes += met.sizeBytes;
+    if (met.last.key < block.first.key) continue;
+    isMove = false;
+    sizeBytes += met.sizeBytes;
   }
-  return { sizeBytes, to };
+  return { sizeBytes, to, isMove };
 }

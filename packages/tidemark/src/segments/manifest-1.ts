@@ -19,6 +19,7 @@ import { levelCount, Manifest } from "./manifest.ts";
 
 const envelope: Envelope = { magic: 0x464d4d54, format: 1 };
 const what = { what: "manifest" };
+const noFilter = new Uint8Array(0);
 
 /**
  * The same blocks as the lowest level. Pages get numbers from 1 on, which no tenure gives out. How many tombstones a
@@ -42,7 +43,8 @@ function decode(bytes: Uint8Array): readonly BlockInfo[] {
     const last = first && readInternalKey(input, first.key);
     if (!first || !last) throw damaged(what, "shares more of a key than there is");
     const count = input.varint();
-    blocks.push({ id, first, last, count, tombstones: 0, obsolete: 0, outside: 0, sizeBytes: input.varint() });
+    const sizeBytes = input.varint();
+    blocks.push({ id, first, last, count, tombstones: 0, obsolete: 0, outside: 0, sizeBytes, filter: noFilter });
     before = last.key;
   }
   if (!input.done) throw damaged(what, "goes on after its end");

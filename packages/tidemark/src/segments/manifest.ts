@@ -147,12 +147,12 @@ export function decodeRoot(bytes: Uint8Array): Root {
   openEnvelope(bytes, envelope, what);
   const input = new ByteReader(bytes, what.what, envelopeBytes);
   const version = input.varint();
-  const levels = Array.from({ length: input.varint() }, () => {
+  if (input.varint() !== levelCount) throw damaged(what, "has another number of levels");
+  const levels = Array.from({ length: levelCount }, () => {
     const cursor = input.key(input.varint());
     return { cursor, pages: readPages(input) };
   });
   if (!input.done) throw damaged(what, "goes on after its end");
-  if (levels.length !== levelCount) throw damaged(what, `has ${levels.length} levels`);
   return { version, levels };
 }
 

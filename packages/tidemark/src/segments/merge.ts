@@ -109,6 +109,7 @@ class Merge {
       if (block !== undefined && block.first.key === key && this.#mayMove(block)) {
         this.#writer.adopt(block);
         this.#above.skip();
+        this.#to = Math.max(this.#to, this.#level.find(key, newest)); // what comes before it is dealt with
       } else {
         await this.#stretch(key);
       }
@@ -148,7 +149,8 @@ class Merge {
   /** Whether the stretch, having used up its blocks, has more to do before or in the block that follows it. */
   #goesOn(fresh: ByteKey | undefined): boolean {
     const next = this.#level.at(this.#to);
-    if (next !== undefined && this.#isSmall(next)) return true;
+    const isNext = next !== undefined && (fresh === undefined || next.first.key <= fresh);
+    if (isNext && this.#isSmall(next)) return true;
     if (fresh === undefined) return false;
     const block = this.#above.beginning;
     if (block !== undefined && block.first.key === fresh && this.#mayMove(block)) return false;

@@ -11,6 +11,7 @@
  *        varint   its seq
  *        varint   versions, of them tombstones, of them obsolete, of them with an outside value
  *        varint   size in bytes
+ *        varint   length of its filter (filter.ts), the filter
  */
 import { byteKey } from "../base/brand.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
@@ -20,7 +21,7 @@ import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sea
 import { type BlockInfo, faultOf, readBlockInfo, writeBlockInfo } from "./block-info.ts";
 import { compareInternal, type InternalKey } from "./internal-key.ts";
 
-export const maxPageBlocks = 128;
+export const maxPageBlocks = 64;
 
 const envelope: Envelope = { magic: 0x504d4d54, format: 1 };
 const what = { what: "manifest page" };
@@ -86,7 +87,7 @@ export class Page implements PageSummary {
 
   encode(): StoredValue {
     const { infos } = this;
-    const out = new ByteWriter(64 + 64 * infos.length);
+    const out = new ByteWriter(64 + 320 * infos.length);
     beginEnvelope(out, envelope);
     out.varint(infos.length);
     let before = byteKey("");
