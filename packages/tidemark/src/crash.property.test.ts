@@ -25,7 +25,7 @@ const begin = (tab: Tab, handle: number, isolation: Isolation = "serializable", 
 
 async function contents(tab: Tab): Promise<string[]> {
   const view = await tab.database.begin(-1000, { tracked: false, isolation: "snapshot", fresh: true, attempt: 0 });
-  const items = await itemsIn(tab, view);
+  const items = await itemsIn(view);
   await tab.database.end(-1000);
   return items.map((i) => `${i.id}=${i.n}`);
 }
@@ -225,7 +225,7 @@ describe("damage", () => {
       const view = await begin(b, 1, "snapshot", false);
       const seen = await Promise.all(
         names.map((id) =>
-          itemOf(b, view, id).then(
+          itemOf(view, id).then(
             (i) => i?.n,
             (e: unknown) => e,
           ),
@@ -235,9 +235,9 @@ describe("damage", () => {
       expect(lost.length).toBeGreaterThan(0);
       expect(lost.length).toBeLessThan(names.length / 2);
       for (const e of lost) expect(e).toMatchObject({ code: "CORRUPT", details: { what: "block", id: hit.id } });
-      await expect(itemsIn(b, view)).rejects.toMatchObject({ code: "CORRUPT", details: { id: hit.id } });
+      await expect(itemsIn(view)).rejects.toMatchObject({ code: "CORRUPT", details: { id: hit.id } });
       world.medium.damage(databaseName, "blocks", hit.id, at, 3);
-      expect(await itemsIn(b, view)).toHaveLength(names.length);
+      expect(await itemsIn(view)).toHaveLength(names.length);
       world.kill(b);
     }
   });
@@ -311,7 +311,7 @@ describe("damage at the log's end under an open tab", () => {
     const b = await world.open();
     for (let n = 11; n <= 15; n++) await write(b, [put({ id: "a", n })]);
     await a.database.store.follow();
-    const seen = await itemOf(a, view, "a").then((i) => i?.n, codeOf);
+    const seen = await itemOf(view, "a").then((i) => i?.n, codeOf);
     expect([5, "STORAGE_LOST", "VIEW_RELEASED"]).toContain(seen);
   });
 
@@ -320,7 +320,7 @@ describe("damage at the log's end under an open tab", () => {
     async (isolation) => {
       const { world, a } = await damaged();
       const tx = await begin(a, 1, isolation);
-      const n = (await itemOf(a, tx, "a"))!.n;
+      const n = (await itemOf(tx, "a"))!.n;
       const b = await world.open();
       await write(b, [put({ id: "a", n: 100 })]);
       const outcome = await commit(a, 1, [put({ id: "a", n: n + 1 })]).then(() => "committed", codeOf);
@@ -341,12 +341,12 @@ describe("damage at the log's end under an open tab", () => {
     world.medium.damage(databaseName, "log", 4, 20);
     const b = await world.open();
     const view = await begin(b, 1, "snapshot", false);
-    const before = await itemsIn(b, view);
+    const before = await itemsIn(view);
     expect(before).toEqual([{ id: "a", n: 2 }]);
     await write(b, [put({ id: "a", n: 50 })]);
     await write(b, [put({ id: "a", n: 51 })]);
     await world.upkeep(b);
-    expect(await itemsIn(b, view)).toEqual(before);
+    expect(await itemsIn(view)).toEqual(before);
   });
 
   test("[MV2][VG3][TB7] a pin raised by a tab that knows of no strike holds its views after it", async () => {
@@ -355,11 +355,11 @@ describe("damage at the log's end under an open tab", () => {
     await world.raise(a);
     await a.database.store.follow();
     const view = await begin(a, 1, "snapshot", false);
-    const before = await itemsIn(a, view);
+    const before = await itemsIn(view);
     expect(before).toEqual([{ id: "a", n: 2 }]);
     for (let n = 50; n < 55; n++) await write(b, [put({ id: "a", n })]);
     await world.upkeep(b);
-    expect(await itemsIn(a, view)).toEqual(before);
+    expect(await itemsIn(view)).toEqual(before);
   });
 });
 

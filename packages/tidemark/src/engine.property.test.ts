@@ -181,13 +181,13 @@ class Play {
         return this.#write(tab, o.ids.map(del));
       case "increment":
         return this.#transaction(tab, o.isolation, async (tx, reads) => {
-          const item = await itemOf(tab, tx, o.id);
+          const item = await itemOf(tx, o.id);
           reads.push({ seen: item, ask: (s) => s.get(o.id) });
           return [put({ ...item, id: o.id, n: (item?.n ?? 0) + 1 })];
         });
       case "census":
         return this.#transaction(tab, o.isolation, async (tx, reads) => {
-          const found = await itemsAt(tab, tx, o.range.from, o.range.to);
+          const found = await itemsAt(tx, o.range.from, o.range.to);
           reads.push({ seen: found, ask: within(o.range.from, o.range.to) });
           return [put(this.#item(o.id, { at: o.at, slug: undefined, pad: 0 }))];
         });
@@ -275,10 +275,10 @@ class Play {
       for (let turn = 0; turn <= o.turns; turn++) {
         const saw = (what: string, seen: unknown, ask: Observation["ask"]) =>
           this.model.observe(view.seq, `${what} in a view of ${tab.id}`, { seen, ask });
-        if (turn % 4 === 0) saw("all", await itemsIn(tab, view), all);
-        if (turn % 4 === 1) saw("all reversed", await itemsIn(tab, view, true), (s) => all(s).reverse());
-        if (turn % 4 === 2) saw("range", await itemsAt(tab, view, from, to), within(from, to));
-        if (turn % 4 === 3) saw("item", await itemOf(tab, view, o.id), (s) => s.get(o.id));
+        if (turn % 4 === 0) saw("all", await itemsIn(view), all);
+        if (turn % 4 === 1) saw("all reversed", await itemsIn(view, true), (s) => all(s).reverse());
+        if (turn % 4 === 2) saw("range", await itemsAt(view, from, to), within(from, to));
+        if (turn % 4 === 3) saw("item", await itemOf(view, o.id), (s) => s.get(o.id));
         await this.turns.pause();
       }
     } finally {
@@ -307,9 +307,9 @@ class Play {
     for (const checkpointed of [false, true]) {
       if (checkpointed) await this.world.upkeep(tab, this.tabs);
       const view = await tab.database.begin(-1000, { tracked: false, isolation: "snapshot", fresh: false, attempt: 0 });
-      deepStrictEqual(await itemsIn(tab, view), all(state));
-      deepStrictEqual(await itemsAt(tab, view, 0, 10), within(0, 10)(state));
-      deepStrictEqual(await itemsAt(tab, view, 0, 10, true), within(0, 10)(state).reverse());
+      deepStrictEqual(await itemsIn(view), all(state));
+      deepStrictEqual(await itemsAt(view, 0, 10), within(0, 10)(state));
+      deepStrictEqual(await itemsAt(view, 0, 10, true), within(0, 10)(state).reverse());
       await tab.database.end(-1000);
     }
   }
@@ -368,8 +368,8 @@ test("[MV1][MV3] a commit judged while a checkpoint arrives knows what moved fro
   gate.open = () => world.upkeep(b);
   expect((await write(b, [put({ id: "in blocks", n: 2 }), del("in memory")])).existed).toEqual([true, true]);
   const view = await b.database.begin(1, { tracked: false, isolation: "snapshot", fresh: false, attempt: 0 });
-  expect(await itemsIn(b, view)).toEqual([{ id: "in blocks", n: 2 }]);
-  expect(await itemsAt(b, view, 0, 9)).toEqual([]);
+  expect(await itemsIn(view)).toEqual([{ id: "in blocks", n: 2 }]);
+  expect(await itemsAt(view, 0, 9)).toEqual([]);
 });
 
 test("[TB7][MV2] a tab that reloads while another replaces the catalog's block does not hang", async () => {

@@ -22,6 +22,7 @@ import type { Handle } from "./mvcc/handles.ts";
 import { raisePin } from "./mvcc/pins.ts";
 import type { Range } from "./mvcc/read-set.ts";
 import { create } from "./mvcc/recovery.ts";
+import type { Schema } from "./mvcc/schema.ts";
 import type { Storage } from "./storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
 
@@ -39,6 +40,7 @@ export interface Item {
 export const databaseName = "world";
 const definition: Definition = {
   version: 1,
+  dropCollections: [],
   collections: {
     items: {
       key: "id",
@@ -143,8 +145,9 @@ interface Tables {
   readonly slug: TableId;
 }
 
-function tablesOf({ database }: Tab): Tables {
-  const { table, indexes } = database.catalog.collections["items"]!;
+/** By the schema of a view or transaction, or the one in force in a tab. */
+function tablesOf({ schema }: { readonly schema: Schema }): Tables {
+  const { table, indexes } = schema.catalog.collections["items"]!;
   return { items: table, at: indexes["at"]!.table, slug: indexes["slug"]!.table };
 }
 
@@ -196,25 +199,25 @@ export const write = (
   changes: readonly Change[],
   durability: "relaxed" | "strict" = "relaxed",
 ): ReturnType<Database["write"]> =>
-  tab.database.write(encodeChanges(tablesOf(tab), changes), tab.database.epoch, durability, "");
+  tab.database.write(encodeChanges(tablesOf(tab.database), changes), tab.database.schema.epoch, durability, "");
 
 const everything = { limit: undefined, whole: undefined, maxBytes: Infinity };
 
 /** All items a view sees, in key order. */
-export async function itemsIn(tab: Tab, view: Handle, reverse = false): Promise<Item[]> {
-  const query = { ...tableRange(tablesOf(tab).items), records: undefined, reverse, ...everything };
+export async function itemsIn(view: Handle, reverse = false): Promise<Item[]> {
+  const query = { ...tableRange(tablesOf(view).items), records: undefined, reverse, ...everything };
   return unpackValues((await scanRecords(view, query)).values) as Item[];
 }
 
 /** The items with from ≤ at < to that a view finds by index, in index order. */
-export async function itemsAt(tab: Tab, view: Handle, from: number, to: number, reverse = false): Promise<Item[]> {
-  const tables = tablesOf(tab);
+export async function itemsAt(view: Handle, from: number, to: number, reverse = false): Promise<Item[]> {
+  const tables = tablesOf(view);
   const query = { ...atRange(tables, from, to), records: tables.items, reverse, ...everything };
   return unpackValues((await scanRecords(view, query)).values) as Item[];
 }
 
-export async function itemOf(tab: Tab, view: Handle, id: string): Promise<Item | undefined> {
-  const [payload] = await view.getMany([keyOf(tablesOf(tab), id)]);
+export async function itemOf(view: Handle, id: string): Promise<Item | undefined> {
+  const [payload] = await view.getMany([keyOf(tablesOf(view), id)]);
   return payload && itemIn(payload);
 }
 
@@ -228,8 +231,8 @@ export async function commit(
   const { database } = tab;
   try {
     const tx = await database.handle(handle);
-    await database.stage(tx, encodeChanges(tablesOf(tab), changes));
-    return await database.commit(tx, database.epoch, durability, "");
+    if (changes.length > 0) await database.stage(tx, tx.schema.epoch, encodeChanges(tablesOf(tx), changes));
+    return await database.commit(tx, durability, "");
   } finally {
     await database.end(handle);
   }

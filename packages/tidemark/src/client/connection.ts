@@ -11,7 +11,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "clear", "metrics", "verify"]);
+const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "metrics", "verify"]);
 
 /** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
 const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);

@@ -23,6 +23,8 @@ export interface DatabaseOptions<C extends Declarations> {
   /** Data version; default 1. Opening with a lower one than stored is SCHEMA_OUTDATED. */
   readonly version?: number;
   readonly collections: C;
+  /** Collections of earlier programs to remove with all they hold. What is not declared stays until it is named here. */
+  readonly dropCollections?: readonly string[];
   /** Default "indexeddb". "memory" ends with the realm. */
   readonly storage?: OpenRequest["storage"];
   /** `false` runs the engine here instead of in a worker; a function makes the worker where the bundler needs help. */
@@ -40,6 +42,7 @@ const known: ReadonlySet<string> = new Set([
   "name",
   "version",
   "collections",
+  "dropCollections",
   "storage",
   "worker",
   "durability",
@@ -62,7 +65,7 @@ export class Database<C extends Declarations> {
     this.#collections = options.collections;
     this.#session = new Session({
       name: options.name,
-      definition: definitionOf(options.version ?? 1, options.collections),
+      definition: definitionOf(options.version ?? 1, options.collections, options.dropCollections),
       storage: options.storage ?? "indexeddb",
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
@@ -154,13 +157,14 @@ function committingSink(session: Session): Sink {
   const { durability } = session.options;
   return {
     write: (connection, encode) =>
-      session.underSchema(connection, async (epoch) => {
-        const done = await connection.call<"write">({ op: "write", writes: encode(), epoch, durability, tag: "" });
-        return done.existed;
+      session.underSchema(connection, async (schema) => {
+        const { epoch } = schema;
+        const writes = encode(schema);
+        return (await connection.call<"write">({ op: "write", writes, epoch, durability, tag: "" })).existed;
       }),
     clear: (collection, connection) =>
       runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection)),
-    atomically: (connection, body) => runTransaction(session, connection, {}, ({ handle }, sink) => body(handle, sink)),
+    atomically: (connection, body) => runTransaction(session, connection, {}, body),
   };
 }
 

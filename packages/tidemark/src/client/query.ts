@@ -1,19 +1,20 @@
-import { type ByteKey, byteKey } from "../base/brand.ts";
+import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeIndexKey, encodeKey, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
 import { tablePrefix } from "../codec/record.ts";
-import type { StoredCollection, StoredIndex } from "../codec/schema.ts";
+import type { Catalog } from "../codec/schema.ts";
 import { unpackValues } from "../codec/values.ts";
 import type { KeyRange, ScanAnswer, ScanRequest } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
+import { collectionIn } from "./schema.ts";
 import { abortable, type Source } from "./source.ts";
 import type { ReadOptions } from "./types.ts";
 
 /** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
 const answerBytes = 1024 * 1024;
 
-/** What a query ranges over, resolved when it runs, since table numbers are known only once the database is open. */
+/** What a query ranges over, resolved when it runs, since table numbers are known only then. */
 export interface QueryTarget {
   readonly source: Source;
   readonly collection: string;
@@ -89,7 +90,10 @@ export class Query<T, K> {
   }
 
   toArray({ signal }: ReadOptions = {}): Promise<T[]> {
-    return abortable(signal, () => this.#target.source.enter((connection) => this.#read(connection, signal)));
+    const { source } = this.#target;
+    return abortable(signal, () =>
+      source.enter((connection) => source.underSchema(connection, (schema) => this.#read(connection, schema, signal))),
+    );
   }
 
   async first(options: ReadOptions = {}): Promise<T | undefined> {
@@ -104,21 +108,25 @@ export class Query<T, K> {
   /** How many records; counted in the index, without reading them. */
   async count({ signal }: ReadOptions = {}): Promise<number> {
     const { source } = this.#target;
+    const { handle } = source;
     const n = await abortable(signal, () =>
       source.enter((connection) =>
-        connection.call<"count">({ op: "count", handle: source.handle, ...this.#range(), ...this.#records() }),
+        source.underSchema(connection, async (schema) => {
+          const { range, records, whole } = this.#extent(schema);
+          return connection.call<"count">({ op: "count", handle, epoch: schema.epoch, ...range, records, whole });
+        }),
       ),
     );
     return Math.min(n, this.#shape.limit ?? Infinity);
   }
 
-  async #read(connection: Connection, signal: AbortSignal | undefined): Promise<T[]> {
+  async #read(connection: Connection, schema: Catalog, signal: AbortSignal | undefined): Promise<T[]> {
     const { source } = this.#target;
     const { reverse, limit } = this.#shape;
-    const records = this.#records();
+    const { records, whole, range: first } = this.#extent(schema);
     const all: T[] = [];
     let { handle } = source;
-    let range: KeyRange | undefined = this.#range();
+    let range: KeyRange | undefined = first;
     try {
       while (range && all.length < (limit ?? Infinity)) {
         signal?.throwIfAborted();
@@ -126,8 +134,10 @@ export class Query<T, K> {
         const answer: ScanAnswer = await connection.call<"scan">({
           op: "scan",
           handle,
+          epoch: schema.epoch,
           ...range,
-          ...records,
+          records,
+          whole,
           reverse,
           limit: left,
           maxBytes: answerBytes,
@@ -172,28 +182,21 @@ export class Query<T, K> {
     return index === undefined ? collection : `${collection}.${index}`;
   }
 
-  #stored(): StoredCollection {
-    return this.#target.source.session.stored(this.#target.collection);
-  }
-
-  #storedIndex(): StoredIndex | undefined {
+  /** Where it ranges, and how entries of an index lead to records: the same for all parts of a scan. */
+  #extent(schema: Catalog): Pick<ScanRequest, "records" | "whole"> & { readonly range: KeyRange } {
     const { collection, index } = this.#target;
-    if (index === undefined) return undefined;
-    const { indexes } = this.#stored();
-    if (Object.hasOwn(indexes, index)) return indexes[index];
-    throw unknownIndex(collection, index);
+    const stored = collectionIn(schema, collection);
+    if (index === undefined) return { range: this.#rangeIn(stored.table), records: undefined, whole: undefined };
+    if (!Object.hasOwn(stored.indexes, index)) throw unknownIndex(collection, index);
+    const { table, multi } = stored.indexes[index]!;
+    const range = this.#rangeIn(table);
+    return { range, records: stored.table, whole: multi ? range : undefined };
   }
 
-  #range(): KeyRange {
+  #rangeIn(table: TableId): KeyRange {
     const { from, to } = this.#shape.bounds;
-    const prefix = tablePrefix((this.#storedIndex() ?? this.#stored()).table);
+    const prefix = tablePrefix(table);
     return { from: byteKey(prefix + from), to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to) };
-  }
-
-  /** How entries of an index lead to records; the same for all parts of a scan. */
-  #records(): Pick<ScanRequest, "records" | "whole"> {
-    const index = this.#storedIndex();
-    return { records: index && this.#stored().table, whole: index?.multi === true ? this.#range() : undefined };
   }
 }
 

@@ -243,12 +243,70 @@ describe("the stored schema", () => {
     expect(host.requests.at(-1)).toMatchObject({ op: "write", epoch: 3 });
   });
 
-  test("that a transaction commits by is the one its body began with", async () => {
+  test("that a transaction speaks is the one its body began with", async () => {
     const host = new FakeHost();
     const db = make(host);
     await db.open();
-    await db.transaction(async () => host.tell({ type: "catalog", catalog: catalogOf(2) }));
-    expect(host.requests.find((r) => r.op === "commit")).toMatchObject({ epoch: 1 });
+    await db.transaction(async (tx) => {
+      host.tell({ type: "catalog", catalog: catalogOf(2) });
+      await tx.collection("rows").put({ id: "a" });
+    });
+    expect(host.requests.find((r) => r.op === "stage")).toMatchObject({ epoch: 1 });
+  });
+
+  test("heard of while a call is under way is not spoken before that call's fate is known", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    let judge: () => void = () => undefined;
+    const judged = new Promise<void>((resolve) => (judge = resolve));
+    host.answer = async (r) => {
+      if (r.op !== "write") return plainAnswer(r);
+      await judged;
+      if (r.epoch === 1) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    const first = c.put({ id: "a", v: 1 });
+    await settle();
+    host.tell({ type: "catalog", catalog: catalogOf(2) });
+    const second = c.put({ id: "a", v: 2 });
+    await settle();
+    judge();
+    await Promise.all([first, second]);
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
+  });
+
+  test("that was struck gives way to the older one", async () => {
+    const host = new FakeHost();
+    host.opened = Promise.resolve({ ok: true, catalog: catalogOf(3) });
+    const db = make(host);
+    await db.open();
+    host.answer = (r) => {
+      if (r.op === "write" && r.epoch !== 2) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    expect(await db.collection("rows").put({ id: "a" })).toBe("a");
+  });
+
+  test("of a view is the view's, whatever the page hears", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    const view = await db.readView();
+    host.tell({ type: "catalog", catalog: catalogOf(2) });
+    await view.collection("rows").get("a");
+    expect(host.requests.at(-1)).toMatchObject({ op: "get", epoch: 1 });
+    host.answer = (r) => {
+      if (r.op === "get" && r.epoch !== 2) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    await view.collection("rows").get("a");
+    expect(host.requests.slice(-2)).toMatchObject([
+      { op: "catalog", handle: view.handle },
+      { op: "get", epoch: 2 },
+    ]);
   });
 });
 

@@ -1,11 +1,12 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
+import { TidemarkError } from "../base/errors.ts";
+import type { Catalog, Definition } from "../codec/schema.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
 import { Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
+import { isSchemaChange, type SchemaStep } from "./schema.ts";
 import type { Step } from "./source.ts";
 
 export interface SessionOptions {
@@ -43,7 +44,11 @@ export class Session {
   #open: Open | undefined;
   /** Why the last opening failed. */
   #failure: unknown;
-  #catalog: Catalog | undefined;
+  /** The newest schema heard of, and the one that calls on the head name tables by. */
+  #heard: Catalog | undefined;
+  #spoken: Catalog | undefined;
+  /** Calls on the head under way: see `underSchema`. */
+  #speaking = 0;
   /** Set once no further call is taken. */
   #refusal: TidemarkError | undefined;
   #closing: Promise<void> | undefined;
@@ -77,44 +82,40 @@ export class Session {
   }
 
   /**
-   * Runs `step`, which takes keys from records, under the stored schema; again each time that this changed meanwhile.
-   * What is called later than a step that has to run again waits for it.
+   * Runs `step`, a call on the head, under the stored schema; again each time that this changed meanwhile. What is
+   * called later than a step that has to run again waits for it, and what is called before that is known has the same
+   * schema, and so the same fate: none overtakes another.
    */
-  async underSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
+  async underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    const { catalog } = this;
+    this.#speaking++;
     try {
-      return await step(this.catalog.epoch);
+      return await step(catalog);
     } catch (e) {
       if (!isSchemaChange(e)) throw e;
-      return this.#line.holdNow(() => this.#underNextSchema(connection, step));
+      return await this.#line.holdNow(() => this.#underNextSchema(connection, step));
+    } finally {
+      this.#speaking--;
     }
   }
 
-  async #underNextSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
+  async #underNextSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      await this.refreshCatalog(connection);
+      // The worker's word counts even where it is an older one: the end of the log may have been struck.
+      this.#heard = this.#spoken = await connection.call<"catalog">({ op: "catalog", handle: 0 });
       try {
-        return await step(this.catalog.epoch);
+        return await step(this.#spoken);
       } catch (e) {
         if (!isSchemaChange(e) || attempt >= maxSchemaRetries) throw e;
       }
     }
   }
 
-  /** Fetches the stored schema after something was refused because it changed. */
-  async refreshCatalog(connection: Connection): Promise<void> {
-    this.#adopt(await connection.call({ op: "catalog" }));
-  }
-
+  /** The stored schema, as far as the page knows. */
   get catalog(): Catalog {
-    if (!this.#catalog) throw new TidemarkError("INTERNAL", "The database is not open yet");
-    return this.#catalog;
-  }
-
-  /** @throws UNKNOWN_NAME */
-  stored(name: string): StoredCollection {
-    const { collections } = this.catalog;
-    if (Object.hasOwn(collections, name)) return collections[name]!;
-    throw new TidemarkError("UNKNOWN_NAME", `There is no collection '${name}'`, { collection: name });
+    if (this.#speaking === 0) this.#spoken = this.#heard;
+    if (!this.#spoken) throw new TidemarkError("INTERNAL", "The database is not open yet");
+    return this.#spoken;
   }
 
   newHandle(): number {
@@ -211,7 +212,7 @@ export class Session {
 
   /** Accepts only a newer schema: messages about it may overtake one another. */
   #adopt(catalog: Catalog): void {
-    if (!this.#catalog || catalog.epoch > this.#catalog.epoch) this.#catalog = catalog;
+    if (!this.#heard || catalog.epoch > this.#heard.epoch) this.#heard = catalog;
   }
 
   #receive(event: Exclude<HostEvent, { type: "closed" }>): void {
@@ -251,10 +252,6 @@ export class Session {
 }
 
 const noop = (): void => undefined;
-
-export function isSchemaChange(e: unknown): boolean {
-  return isTidemarkError(e, "CONFLICT") && e.details["by"] === "schema";
-}
 
 const closedError = (reason: string): TidemarkError =>
   new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });

@@ -4,7 +4,8 @@ import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
 import { Line } from "./line.ts";
-import { isSchemaChange, type Session } from "./session.ts";
+import { collectionIn, HandleSchema, type SchemaStep } from "./schema.ts";
+import type { Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
 import type { Declarations } from "./types.ts";
 
@@ -50,16 +51,16 @@ export function declared<C extends Declarations, N extends keyof C & string>(col
 
 /** Where a transaction's calls go. They are in line among themselves, not with those on the database handle. */
 export class TransactionSource implements WritableSource {
-  readonly session: Session;
   readonly handle: number;
+  readonly schema: HandleSchema;
   readonly #connection: Connection;
   readonly #line = new Line();
   #isFinished = false;
 
-  constructor(session: Session, connection: Connection, handle: number) {
-    this.session = session;
+  constructor(connection: Connection, handle: number, schema: HandleSchema) {
     this.#connection = connection;
     this.handle = handle;
+    this.schema = schema;
   }
 
   enter<T>(step: Step<T>): Promise<T> {
@@ -68,6 +69,10 @@ export class TransactionSource implements WritableSource {
 
   hold<T>(work: Step<T>): Promise<T> {
     return this.#line.hold(async () => work(this.connection));
+  }
+
+  underSchema<T>(_: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.schema.under(step, (work) => this.#line.holdNow(work));
   }
 
   /** @throws TRANSACTION_INVALID when it has ended. */
@@ -96,10 +101,8 @@ export async function runTransaction<R>(
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
     const handle = session.newHandle();
-    const source = new TransactionSource(session, connection, handle);
-    // The schema that holds when the body begins: should it change meanwhile, the commit is refused and the body
-    // runs again, for it may have taken keys from records by both.
-    const { epoch } = session.catalog;
+    const schema = new HandleSchema(connection, handle, session.catalog);
+    const source = new TransactionSource(connection, handle, schema);
     let committing = false;
     try {
       const begun = connection.call<"begin">({
@@ -118,12 +121,11 @@ export async function runTransaction<R>(
       signal?.throwIfAborted();
       source.finish();
       committing = true;
-      await connection.call<"commit">({ op: "commit", handle, epoch, durability, tag });
+      await connection.call<"commit">({ op: "commit", handle, durability, tag });
       return result;
     } catch (e) {
       if (!isTidemarkError(e, "CONFLICT") || !committing) throw e;
       if (attempt >= maxRetries) throw exhausted(e, attempt);
-      if (isSchemaChange(e)) await session.refreshCatalog(connection);
     } finally {
       source.finish();
       connection.call<"end">({ op: "end", handle }).catch(() => undefined);
@@ -149,17 +151,20 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
       why: "readonly",
     });
   };
-  const { handle, session } = source;
+  const { handle } = source;
   const sink: Sink = {
-    write: async (_, encode) => writable().call<"stage">({ op: "stage", handle, writes: encode() }),
-    clear: async (collection) => {
-      const connection = writable();
-      const { table } = session.stored(collection);
-      await connection.call<"clear">({ op: "clear", handle, table });
-    },
+    write: (connection, encode) =>
+      source.underSchema(connection, async (schema) =>
+        writable().call<"stage">({ op: "stage", handle, epoch: schema.epoch, writes: encode(schema) }),
+      ),
+    clear: (collection, connection) =>
+      source.underSchema(connection, async (schema) => {
+        collectionIn(schema, collection);
+        source.schema.use(await writable().call<"clear">({ op: "clear", handle, epoch: schema.epoch, collection }));
+      }),
     atomically: async (_, body) => {
       writable();
-      return body(handle, sink);
+      return body(source, sink);
     },
   };
   return sink;

@@ -2,6 +2,7 @@ import { TidemarkError } from "../base/errors.ts";
 import type { HandleKind } from "../protocol/messages.ts";
 import { ReadableCollection } from "./collection.ts";
 import type { Connection } from "./connection.ts";
+import { HandleSchema, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Source, Step } from "./source.ts";
 import { declared } from "./transaction.ts";
@@ -26,7 +27,7 @@ export class View<C extends Declarations> {
   ) {
     this.#collections = collections;
     this.#connection = connection;
-    this.#source = new ViewSource(session, connection, handle);
+    this.#source = new ViewSource(connection, handle, new HandleSchema(connection, handle, session.catalog));
     this.#begun = connection.call<"begin">({ op: "begin", handle, kind, isolation: "snapshot", fresh, attempt: 0 });
     this.#begun.catch(() => undefined);
   }
@@ -77,21 +78,25 @@ export class View<C extends Declarations> {
 }
 
 class ViewSource implements Source {
-  readonly session: Session;
   readonly handle: number;
   readonly #connection: Connection;
+  readonly #schema: HandleSchema;
   isFinished = false;
 
-  constructor(session: Session, connection: Connection, handle: number) {
-    this.session = session;
+  constructor(connection: Connection, handle: number, schema: HandleSchema) {
     this.#connection = connection;
     this.handle = handle;
+    this.#schema = schema;
   }
 
   /** What a view reads stays as it is, so its calls need no order among others. */
   async enter<T>(step: Step<T>): Promise<T> {
     if (!this.isFinished) return step(this.#connection);
     throw new TidemarkError("VIEW_RELEASED", "This read view has been released; open a new one to read again");
+  }
+
+  underSchema<T>(_: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#schema.under(step, (work) => work());
   }
 
   finish(): void {
