@@ -8,6 +8,7 @@ import { valueOf } from "./storage/contract.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
   type Change,
+  clear,
   commit,
   databaseName,
   del,
@@ -35,12 +36,12 @@ const codeOf = (e: unknown): string => (isTidemarkError(e) ? e.code : String(e))
 /** One thing after the other, in two tabs that never tell each other anything. */
 interface Action {
   readonly tab: 0 | 1;
-  readonly kind: "put" | "delete" | "strict" | "upkeep";
+  readonly kind: "put" | "delete" | "clear" | "strict" | "upkeep";
   readonly id: string;
 }
 const action: fc.Arbitrary<Action> = fc.record({
   tab: fc.constantFrom(0, 1),
-  kind: fc.constantFrom("put", "put", "strict", "delete", "upkeep"),
+  kind: fc.constantFrom("put", "put", "put", "strict", "strict", "delete", "clear", "upkeep", "upkeep"),
   id: fc.constantFrom("a", "b", "c"),
 });
 
@@ -74,6 +75,7 @@ class Life {
       await this.world.upkeep(tabs[tab], tabs);
       return;
     }
+    if (kind === "clear") return this.#clear(tabs[tab]);
     if (kind === "delete") await tabs[tab].database.store.follow(); // to delete what is not there is no commit
     const state = new Map(this.states.at(-1));
     const changes: Change[] = kind === "delete" ? [del(id)] : [put({ id, n }), put({ id: "both", n })];
@@ -83,6 +85,14 @@ class Life {
     await write(tabs[tab], changes, kind === "strict" ? "strict" : "relaxed");
     this.acknowledged++;
     if (kind === "strict") this.acknowledgedStrictly = this.acknowledged;
+  }
+
+  async #clear(tab: Tab): Promise<void> {
+    const tx = await tab.database.begin(1, { tracked: true, isolation: "serializable", fresh: true, attempt: 0 });
+    await clear(tab, tx);
+    this.states.push(new Map());
+    await commit(tab, 1, []);
+    this.acknowledged++;
   }
 
   /** Opens the database with a crash at each step of it in turn, until it is through. */
@@ -137,6 +147,7 @@ describe("after a crash", { timeout: 20_000 }, () => {
       { tab: 0, kind: "put", id: "c" },
       { tab: 1, kind: "upkeep", id: "" },
       { tab: 0, kind: "strict", id: "a" },
+      { tab: 1, kind: "clear", id: "" },
       { tab: 0, kind: "put", id: "c" },
     ];
     for (const keep of ["none", 1, "all"] as const) {

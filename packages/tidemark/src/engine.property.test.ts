@@ -10,6 +10,7 @@ import { decodeEntry } from "./wal/entry.ts";
 import {
   add,
   type Change,
+  clear,
   commit,
   del,
   inOrder,
@@ -18,6 +19,7 @@ import {
   itemsAt,
   itemsIn,
   put,
+  stage,
   type Tab,
   Turns,
   World,
@@ -43,6 +45,8 @@ const shown = (x: unknown) => JSON.stringify(x, (k, v: unknown) => (k === "pad" 
 /** The trivially correct model: a list of commits. */
 class Model {
   readonly #commits = new Map<Seq, readonly Change[]>();
+  /** Commits that empty the collection before their changes take effect. */
+  readonly #clearings = new Set<Seq>();
   /** By the seq at which they have to hold. */
   readonly #observed: { readonly at: Seq; readonly what: string; readonly observation: Observation }[] = [];
 
@@ -62,6 +66,13 @@ class Model {
     });
   }
 
+  cleared(at: Seq, changes: readonly Change[], reads: readonly Observation[]): void {
+    ok(!this.#commits.has(at), `two commits at ${at}`);
+    this.#commits.set(at, changes);
+    this.#clearings.add(at);
+    for (const observation of reads) this.observe(seq(at - 1), `read by the clearing at ${at}`, observation);
+  }
+
   observe(at: Seq, what: string, observation: Observation): void {
     this.#observed.push({ at, what, observation });
   }
@@ -73,6 +84,7 @@ class Model {
     let next = 0;
     for (let at = 0; at <= head; at++) {
       ok(at < 2 || this.#commits.has(seq(at)), `a commit at ${at} that nobody made`);
+      if (this.#clearings.has(seq(at))) state.clear();
       for (const { id, item } of this.#commits.get(seq(at)) ?? []) {
         if (item) state.set(id, item);
         else state.delete(id);
@@ -117,6 +129,18 @@ const anyOperation = fc.oneof(
   },
   { weight: 4, arbitrary: fc.record({ op: fc.constant("increment" as const), id, isolation }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant("census" as const), id, at, range, isolation }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      op: fc.constant("clear" as const),
+      before: at,
+      id,
+      at,
+      slug,
+      isReading: fc.boolean(),
+      isolation,
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({ op: fc.constant("view" as const), id, range, fresh: fc.boolean(), turns: fc.nat(40) }),
@@ -191,6 +215,8 @@ class Play {
           reads.push({ seen: found, ask: within(o.range.from, o.range.to) });
           return [put(this.#item(o.id, { at: o.at, slug: undefined, pad: 0 }))];
         });
+      case "clear":
+        return this.#clear(tab, o);
       case "view":
         return this.#view(tab, o);
       case "upkeep":
@@ -243,6 +269,32 @@ class Play {
         const done = await commit(tab, handle, changes);
         this.model.committed(done.seq, changes, done.existed, level === "serializable" ? reads : []);
         if (level === "snapshot") this.#unwritten(tx.seq, done.seq, changes);
+        return;
+      } catch (e) {
+        await tab.database.end(handle);
+        if (!isTidemarkError(e, "CONFLICT")) throw e;
+      }
+    }
+    throw new Error("it never got through");
+  }
+
+  /** Clears in the middle of a transaction: what it wrote before goes too, what it writes after stays. */
+  async #clear(tab: Tab, o: Extract<Operation, { op: "clear" }>): Promise<void> {
+    for (let attempt = 0; attempt < 30; attempt++) {
+      const handle = ++this.#handle;
+      const reads: Observation[] = [];
+      const after = o.at === undefined ? [] : [put(this.#item(o.id, { at: o.at, slug: o.slug, pad: 0 }))];
+      try {
+        const tx = await tab.database.begin(handle, { tracked: true, isolation: o.isolation, fresh: false, attempt });
+        if (o.isReading) reads.push({ seen: await itemsAt(tx, 0, 3), ask: within(0, 3) });
+        for (const read of reads) this.model.observe(tx.seq, "read before a clearing", read);
+        if (o.before !== undefined) {
+          await stage(tab, tx, [put(this.#item(o.id, { at: o.before, slug: undefined, pad: 0 }))]);
+        }
+        await clear(tab, tx);
+        deepStrictEqual(await itemsIn(tx), [], "a transaction sees what it cleared");
+        const done = await commit(tab, handle, after);
+        this.model.cleared(done.seq, after, o.isolation === "serializable" ? reads : []);
         return;
       } catch (e) {
         await tab.database.end(handle);
@@ -322,7 +374,7 @@ const lanes = fc.array(fc.tuple(fc.nat(2), fc.array(anyOperation, { minLength: 3
 });
 
 test(
-  "[MV1][MV2][MV3][TB7][TB2] whatever tabs do at once, it is as if it had been done one after the other",
+  "[MV1][MV2][MV3][MV11][TB7][TB2] whatever tabs do at once, it is as if it had been done one after the other",
   { timeout: 120_000 },
   async () => {
     await fc.assert(

@@ -5,7 +5,7 @@
 import { type ByteKey, byteKey, type TableId, type TabId, tabId } from "./base/brand.ts";
 import { ByteWriter } from "./base/bytes.ts";
 import type { Clock, Random } from "./base/clock.ts";
-import type { TidemarkError } from "./base/errors.ts";
+import { isTidemarkError, type TidemarkError } from "./base/errors.ts";
 import { encodeIndexKey, encodeKey } from "./codec/key.ts";
 import { recordValue, tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "./codec/record.ts";
 import type { Definition } from "./codec/schema.ts";
@@ -193,13 +193,21 @@ function payloadOf(tables: Tables, item: Item): Uint8Array {
 
 const itemIn = (payload: Uint8Array): Item => decodeValue(recordValue(payload)) as Item;
 
-/** Commits changes that depend on nothing read. */
-export const write = (
+/** Commits changes that depend on nothing read; again where the schema changed meanwhile, as a page does. */
+export async function write(
   tab: Tab,
   changes: readonly Change[],
   durability: "relaxed" | "strict" = "relaxed",
-): ReturnType<Database["write"]> =>
-  tab.database.write(encodeChanges(tablesOf(tab.database), changes), tab.database.schema.epoch, durability, "");
+): ReturnType<Database["write"]> {
+  for (;;) {
+    const { schema } = tab.database;
+    try {
+      return await tab.database.write(encodeChanges(tablesOf({ schema }), changes), schema.epoch, durability, "");
+    } catch (e) {
+      if (!isTidemarkError(e, "CONFLICT")) throw e;
+    }
+  }
+}
 
 const everything = { limit: undefined, whole: undefined, maxBytes: Infinity };
 
@@ -221,6 +229,15 @@ export async function itemOf(view: Handle, id: string): Promise<Item | undefined
   return payload && itemIn(payload);
 }
 
+export async function stage(tab: Tab, tx: Handle, changes: readonly Change[]): Promise<void> {
+  await tab.database.stage(tx, tx.schema.epoch, encodeChanges(tablesOf(tx), changes));
+}
+
+/** Empties the collection in a transaction. */
+export async function clear(tab: Tab, tx: Handle): Promise<void> {
+  await tab.database.clear(tx, tx.schema.epoch, "items");
+}
+
 /** Stages and commits a transaction, and ends it. */
 export async function commit(
   tab: Tab,
@@ -231,7 +248,7 @@ export async function commit(
   const { database } = tab;
   try {
     const tx = await database.handle(handle);
-    if (changes.length > 0) await database.stage(tx, tx.schema.epoch, encodeChanges(tablesOf(tx), changes));
+    if (changes.length > 0) await stage(tab, tx, changes);
     return await database.commit(tx, durability, "");
   } finally {
     await database.end(handle);
