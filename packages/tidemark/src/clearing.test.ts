@@ -132,7 +132,7 @@ describe("clearing a collection", () => {
   });
 
   test("[MV11] in one group with a write that follows it: the write is not lost in a table that is gone", async () => {
-    let append: Promise<void> | undefined;
+    let append = Promise.resolve();
     let open: () => void = () => undefined;
     const connect = (storage: Storage): Storage => ({
       close: () => storage.close(),

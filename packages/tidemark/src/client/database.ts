@@ -104,27 +104,31 @@ export class Database<C extends Declarations> {
     checkTransactionOptions(options);
     const asCalled = { ...options };
     return this.#session.enter((connection) =>
-      runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
-        body(new Transaction(this.#collections, source, sink, attempt)),
+      this.#session.opening(() =>
+        runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
+          body(new Transaction(this.#collections, source, sink, attempt)),
+        ),
       ),
     );
   }
 
   /** Runs `body` on one consistent state. */
   read<R>(body: (view: View<C>) => Promise<R>): Promise<R> {
-    return this.#session.enter(async (connection) => {
-      const view = this.#view(connection, false);
-      try {
-        return await body(view);
-      } finally {
-        view.release();
-      }
-    });
+    return this.#session.enter((connection) =>
+      this.#session.opening(async () => {
+        const view = this.#view(connection, false);
+        try {
+          return await body(view);
+        } finally {
+          view.release();
+        }
+      }),
+    );
   }
 
   /** A read view to keep and release oneself. `fresh` looks for commits of other tabs first. */
   readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
-    return this.#session.enter((connection) => this.#view(connection, fresh).opened());
+    return this.#session.enter((connection) => this.#session.opening(() => this.#view(connection, fresh).opened()));
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
@@ -163,8 +167,8 @@ function committingSink(session: Session): Sink {
         return (await connection.call<"write">({ op: "write", writes, epoch, durability, tag: "" })).existed;
       }),
     clear: (collection, connection) =>
-      runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection)),
-    atomically: (connection, body) => runTransaction(session, connection, {}, body),
+      session.opening(() => runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection))),
+    atomically: (connection, body) => session.opening(() => runTransaction(session, connection, {}, body)),
   };
 }
 

@@ -91,9 +91,7 @@ export class Query<T, K> {
 
   toArray({ signal }: ReadOptions = {}): Promise<T[]> {
     const { source } = this.#target;
-    return abortable(signal, () =>
-      source.enter((connection) => source.underSchema(connection, (schema) => this.#read(connection, schema, signal))),
-    );
+    return abortable(signal, () => source.enter((connection) => this.#read(connection, signal)));
   }
 
   async first(options: ReadOptions = {}): Promise<T | undefined> {
@@ -120,37 +118,30 @@ export class Query<T, K> {
     return Math.min(n, this.#shape.limit ?? Infinity);
   }
 
-  async #read(connection: Connection, schema: Catalog, signal: AbortSignal | undefined): Promise<T[]> {
+  async #read(connection: Connection, signal: AbortSignal | undefined): Promise<T[]> {
     const { source } = this.#target;
-    const { reverse, limit } = this.#shape;
-    const { records, whole, range: first } = this.#extent(schema);
-    const all: T[] = [];
-    let { handle } = source;
-    let range: KeyRange | undefined = first;
+    const { limit } = this.#shape;
+    if (limit === 0) return [];
+    signal?.throwIfAborted();
+    const { request, first } = await source.underSchema(connection, async (schema) => {
+      const asked = this.#request(schema);
+      return { request: asked, first: await connection.call<"scan">(asked) };
+    });
+    let answer: ScanAnswer = first;
+    const { handle } = answer;
     try {
-      while (range && all.length < (limit ?? Infinity)) {
+      const all = unpackValues(answer.values) as T[];
+      while (answer.rest) {
         signal?.throwIfAborted();
-        const left: number | undefined = limit === undefined ? undefined : limit - all.length;
-        const answer: ScanAnswer = await connection.call<"scan">({
-          op: "scan",
-          handle,
-          epoch: schema.epoch,
-          ...range,
-          records,
-          whole,
-          reverse,
-          limit: left,
-          maxBytes: answerBytes,
-        });
-        range = answer.rest;
-        handle = answer.handle;
+        const left = limit === undefined ? undefined : limit - all.length;
+        answer = await connection.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
         for (const value of unpackValues(answer.values)) all.push(value as T);
       }
+      return all;
     } finally {
       // Read at the head in several parts: the worker kept a view open for us.
       if (handle !== source.handle) connection.call<"end">({ op: "end", handle }).catch(() => undefined);
     }
-    return all;
   }
 
   #within(bounds: KeyRange): Query<T, K> {
@@ -191,6 +182,14 @@ export class Query<T, K> {
     const { table, multi } = stored.indexes[index]!;
     const range = this.#rangeIn(table);
     return { range, records: stored.table, whole: multi ? range : undefined };
+  }
+
+  #request(schema: Catalog): ScanRequest {
+    const { handle } = this.#target.source;
+    const { reverse, limit } = this.#shape;
+    const { range, records, whole } = this.#extent(schema);
+    const { epoch } = schema;
+    return { op: "scan", handle, epoch, ...range, records, whole, reverse, limit, maxBytes: answerBytes };
   }
 
   #rangeIn(table: TableId): KeyRange {

@@ -6,7 +6,7 @@ import { Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
-import { isSchemaChange, type SchemaStep } from "./schema.ts";
+import { SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Step } from "./source.ts";
 
 export interface SessionOptions {
@@ -33,8 +33,6 @@ interface Open {
   readonly ended: Promise<TidemarkError>;
 }
 
-const maxSchemaRetries = 10;
-
 export class Session {
   readonly options: SessionOptions;
   readonly #line = new Line();
@@ -44,11 +42,7 @@ export class Session {
   #open: Open | undefined;
   /** Why the last opening failed. */
   #failure: unknown;
-  /** The newest schema heard of, and the one that calls on the head name tables by. */
-  #heard: Catalog | undefined;
-  #spoken: Catalog | undefined;
-  /** Calls on the head under way: see `underSchema`. */
-  #speaking = 0;
+  readonly #calls = new SchemaCalls(this.#line, 0);
   /** Set once no further call is taken. */
   #refusal: TidemarkError | undefined;
   #closing: Promise<void> | undefined;
@@ -81,41 +75,19 @@ export class Session {
     return this.#opening;
   }
 
-  /**
-   * Runs `step`, a call on the head, under the stored schema; again each time that this changed meanwhile. What is
-   * called later than a step that has to run again waits for it, and what is called before that is known has the same
-   * schema, and so the same fate: none overtakes another.
-   */
-  async underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
-    const { catalog } = this;
-    this.#speaking++;
-    try {
-      return await step(catalog);
-    } catch (e) {
-      if (!isSchemaChange(e)) throw e;
-      return await this.#line.holdNow(() => this.#underNextSchema(connection, step));
-    } finally {
-      this.#speaking--;
-    }
+  /** Runs `step`, a call on the head that had its turn, by the stored schema. */
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
   }
 
-  async #underNextSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      // The worker's word counts even where it is an older one: the end of the log may have been struck.
-      this.#heard = this.#spoken = await connection.call<"catalog">({ op: "catalog", handle: 0 });
-      try {
-        return await step(this.#spoken);
-      } catch (e) {
-        if (!isSchemaChange(e) || attempt >= maxSchemaRetries) throw e;
-      }
-    }
+  /** Runs `step`, which had its turn and opens a view: it sees all calls before it, also those to be made again. */
+  opening<T>(step: () => Promise<T>): Promise<T> {
+    return this.#calls.afterCalls(step);
   }
 
   /** The stored schema, as far as the page knows. */
   get catalog(): Catalog {
-    if (this.#speaking === 0) this.#spoken = this.#heard;
-    if (!this.#spoken) throw new TidemarkError("INTERNAL", "The database is not open yet");
-    return this.#spoken;
+    return this.#calls.catalog;
   }
 
   newHandle(): number {
@@ -181,7 +153,7 @@ export class Session {
       });
       if (!opened.ok) throw errorOf(opened.error);
       if (early) throw early;
-      if (opened.catalog) this.#adopt(opened.catalog);
+      if (opened.catalog) this.#calls.hear(opened.catalog);
     } catch (e) {
       link.dispose();
       throw e;
@@ -210,18 +182,13 @@ export class Session {
     }
   }
 
-  /** Accepts only a newer schema: messages about it may overtake one another. */
-  #adopt(catalog: Catalog): void {
-    if (!this.#heard || catalog.epoch > this.#heard.epoch) this.#heard = catalog;
-  }
-
   #receive(event: Exclude<HostEvent, { type: "closed" }>): void {
     switch (event.type) {
       case "touched":
         for (const handle of event.handles) this.watchers.get(handle)?.();
         return;
       case "catalog":
-        this.#adopt(event.catalog);
+        this.#calls.hear(event.catalog);
         return;
       case "error":
         this.#emit("error", errorOf(event.error));

@@ -1,10 +1,11 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { Catalog } from "../codec/schema.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
 import { Line } from "./line.ts";
-import { collectionIn, HandleSchema, type SchemaStep } from "./schema.ts";
+import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
 import type { Declarations } from "./types.ts";
@@ -52,15 +53,15 @@ export function declared<C extends Declarations, N extends keyof C & string>(col
 /** Where a transaction's calls go. They are in line among themselves, not with those on the database handle. */
 export class TransactionSource implements WritableSource {
   readonly handle: number;
-  readonly schema: HandleSchema;
   readonly #connection: Connection;
   readonly #line = new Line();
+  readonly #calls: SchemaCalls;
   #isFinished = false;
 
-  constructor(connection: Connection, handle: number, schema: HandleSchema) {
+  constructor(connection: Connection, handle: number, catalog: Catalog) {
     this.#connection = connection;
     this.handle = handle;
-    this.schema = schema;
+    this.#calls = new SchemaCalls(this.#line, handle, catalog);
   }
 
   enter<T>(step: Step<T>): Promise<T> {
@@ -71,8 +72,13 @@ export class TransactionSource implements WritableSource {
     return this.#line.hold(async () => work(this.connection));
   }
 
-  underSchema<T>(_: Connection, step: SchemaStep<T>): Promise<T> {
-    return this.schema.under(step, (work) => this.#line.holdNow(work));
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
+  }
+
+  /** The transaction has a schema of its own from here on. */
+  hear(catalog: Catalog): void {
+    this.#calls.hear(catalog);
   }
 
   /** @throws TRANSACTION_INVALID when it has ended. */
@@ -101,8 +107,7 @@ export async function runTransaction<R>(
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
     const handle = session.newHandle();
-    const schema = new HandleSchema(connection, handle, session.catalog);
-    const source = new TransactionSource(connection, handle, schema);
+    const source = new TransactionSource(connection, handle, session.catalog);
     let committing = false;
     try {
       const begun = connection.call<"begin">({
@@ -160,7 +165,8 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
     clear: (collection, connection) =>
       source.underSchema(connection, async (schema) => {
         collectionIn(schema, collection);
-        source.schema.use(await writable().call<"clear">({ op: "clear", handle, epoch: schema.epoch, collection }));
+        const { epoch } = schema;
+        source.hear(await writable().call<"clear">({ op: "clear", handle, epoch, collection }));
       }),
     atomically: async (_, body) => {
       writable();

@@ -1,8 +1,10 @@
 import { TidemarkError } from "../base/errors.ts";
+import type { Catalog } from "../codec/schema.ts";
 import type { HandleKind } from "../protocol/messages.ts";
 import { ReadableCollection } from "./collection.ts";
 import type { Connection } from "./connection.ts";
-import { HandleSchema, type SchemaStep } from "./schema.ts";
+import { Line } from "./line.ts";
+import { SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Source, Step } from "./source.ts";
 import { declared } from "./transaction.ts";
@@ -27,7 +29,7 @@ export class View<C extends Declarations> {
   ) {
     this.#collections = collections;
     this.#connection = connection;
-    this.#source = new ViewSource(connection, handle, new HandleSchema(connection, handle, session.catalog));
+    this.#source = new ViewSource(connection, handle, session.catalog);
     this.#begun = connection.call<"begin">({ op: "begin", handle, kind, isolation: "snapshot", fresh, attempt: 0 });
     this.#begun.catch(() => undefined);
   }
@@ -80,13 +82,13 @@ export class View<C extends Declarations> {
 class ViewSource implements Source {
   readonly handle: number;
   readonly #connection: Connection;
-  readonly #schema: HandleSchema;
+  readonly #calls: SchemaCalls;
   isFinished = false;
 
-  constructor(connection: Connection, handle: number, schema: HandleSchema) {
+  constructor(connection: Connection, handle: number, catalog: Catalog) {
     this.#connection = connection;
     this.handle = handle;
-    this.#schema = schema;
+    this.#calls = new SchemaCalls(new Line(), handle, catalog);
   }
 
   /** What a view reads stays as it is, so its calls need no order among others. */
@@ -95,8 +97,8 @@ class ViewSource implements Source {
     throw new TidemarkError("VIEW_RELEASED", "This read view has been released; open a new one to read again");
   }
 
-  underSchema<T>(_: Connection, step: SchemaStep<T>): Promise<T> {
-    return this.#schema.under(step, (work) => work());
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
   }
 
   finish(): void {
