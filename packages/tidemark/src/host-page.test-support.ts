@@ -34,7 +34,7 @@ export interface Item {
 }
 
 export const databaseName = "shop";
-export const definition: Definition = {
+const definition: Definition = {
   version: 1,
   dropCollections: [],
   collections: {

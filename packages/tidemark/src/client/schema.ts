@@ -121,8 +121,5 @@ export class SchemaCalls {
   }
 }
 
-/** A name that the page does not know any more may have been there at a view's seq. */
-function isRefusal(e: unknown, { repeats }: Call): boolean {
-  if (isTidemarkError(e, "UNKNOWN_NAME")) return repeats === 0;
-  return isTidemarkError(e, "CONFLICT") && e.details["by"] === "schema" && repeats < maxRepeats;
-}
+const isRefusal = (e: unknown, { repeats }: Call): boolean =>
+  isTidemarkError(e, "CONFLICT") && e.details["by"] === "schema" && repeats < maxRepeats;

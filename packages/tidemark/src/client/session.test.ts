@@ -278,6 +278,43 @@ describe("the stored schema", () => {
     expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
   });
 
+  test("changes under writes of two messages: made again in order, whichever message is answered first", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    let go: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (go = resolve));
+    host.answer = (r) => {
+      if (r.op === "count") return slow.then(() => 0);
+      if (r.op === "write" && r.epoch === 1) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    const first = c.put({ id: "a", v: 1 });
+    const counted = c.count();
+    await settle();
+    const second = c.put({ id: "a", v: 2 });
+    await settle();
+    go();
+    await Promise.all([first, second, counted]);
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
+  });
+
+  test("that changes again and again ends in CONFLICT", async () => {
+    const host = new FakeHost();
+    const db = make(host);
+    await db.open();
+    host.answer = (r) => {
+      if (r.op === "write") throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    await expect(c.put({ id: "a" })).rejects.toMatchObject({ code: "CONFLICT", details: { by: "schema" } });
+    host.answer = plainAnswer;
+    expect(await c.put({ id: "a" })).toBe("a");
+  });
+
   test("that was struck gives way to the older one", async () => {
     const host = new FakeHost();
     host.opened = Promise.resolve({ ok: true, catalog: catalogOf(3) });
