@@ -53,7 +53,9 @@ export const nextEpoch = (stored: Catalog, incarnation: number): number =>
  *     least the `nextTable` of the catalog of r, and `nextTable` never falls: at least `C.nextTable`.
  *  3. So what is live at r, or given out there, is live in C or not below `C.nextTable`.
  * Nor is it ever written again: a commit by another epoch than the newest catalog's is refused. Tables from
- * `C.nextTable` on count as live: the floor knows nothing about them yet.
+ * `C.nextTable` on count as live: the floor knows nothing about them yet. And C has to be durable where it is relied on:
+ * the catalog at the floor or at the checkpoint that is published with the dropping, whichever is lower, since a
+ * clearing that is only in the log may yet be struck with the log's end.
  */
 export function liveTables({ collections }: Catalog): ReadonlySet<TableId> {
   const tables = new Set([systemTable]);
