@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
 import type { Isolation } from "./mvcc/group.ts";
-import { readManifest } from "./mvcc/recovery.ts";
+import { readRoot } from "./segments/manifest-rows.ts";
 import { valueOf } from "./storage/contract.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
@@ -227,7 +227,7 @@ describe("damage", () => {
       names.map((id) => put({ id, n: 1, pad: "p".repeat(9000) })),
     );
     await world.upkeep(a);
-    const { blocks } = a.database.store.manifest;
+    const blocks = [...a.database.store.manifest.all()];
     expect(blocks.length).toBeGreaterThan(3);
     const hit = blocks[1]!;
     for (const at of [0, 4, 8, 9, 100, hit.sizeBytes - 1]) {
@@ -262,7 +262,7 @@ describe("damage", () => {
       names.map((id) => put({ id, n: 1, pad: "p".repeat(9000) })),
     );
     await world.upkeep(a);
-    const { blocks } = a.database.store.manifest;
+    const blocks = [...a.database.store.manifest.all()];
     world.medium.damage(databaseName, "blocks", blocks.at(-1)!.id, 50);
     const outcomes = await Promise.allSettled(["k11", "k00", "k11"].map((id) => write(a, [put({ id, n: 2 })])));
     expect(outcomes.map((o) => (o.status === "fulfilled" ? "done" : codeOf(o.reason)))).toEqual([
@@ -278,7 +278,7 @@ describe("damage", () => {
     for (let n = 1; n <= 3; n++) await write(a, [put({ id: "a", n })]);
     await world.upkeep(a);
     for (let n = 4; n <= 6; n++) await write(a, [put({ id: "a", n })]);
-    for (const row of [readManifest, readFence]) {
+    for (const row of [readRoot, readFence]) {
       ok(row.kind === "get");
       const { store, key } = row;
       const value = valueOf((await a.storage.read([row]))[0])!;

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Seq, seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
+import { defaultRewrite } from "./gc/rewrite.ts";
 import type { Isolation } from "./mvcc/group.ts";
 import type { Handle } from "./mvcc/handles.ts";
 import type { Storage } from "./storage/contract.ts";
@@ -394,6 +395,7 @@ test(
 );
 
 /** A world whose second tab does `gate.open` before the next time it reads blocks. */
+/** All that a small database has is in one block: each upkeep replaces it. */
 function withGate(): { world: World; gate: { open: (() => Promise<unknown>) | undefined } } {
   const gate: { open: (() => Promise<unknown>) | undefined } = { open: undefined };
   const connect = (storage: Storage, tab: string): Storage => ({
@@ -408,7 +410,7 @@ function withGate(): { world: World; gate: { open: (() => Promise<unknown>) | un
       return storage.read(reads);
     },
   });
-  return { world: new World({ connect, cacheMaxBytes: 1 }), gate };
+  return { world: new World({ connect, cacheMaxBytes: 1, rewrite: defaultRewrite }), gate };
 }
 
 test("[MV1][MV3] a commit judged while a checkpoint arrives knows what moved from memory to blocks", async () => {

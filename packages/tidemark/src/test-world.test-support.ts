@@ -16,7 +16,9 @@ import { Database } from "./collections/database.ts";
 import { define } from "./collections/define.ts";
 import { scanRecords } from "./collections/scan.ts";
 import { type Checkpointed, checkpoint } from "./gc/checkpoint.ts";
+import { compact } from "./gc/compact.ts";
 import { deadTabs, raiseFloor } from "./gc/floor.ts";
+import { defaultRewrite, type RewriteOptions } from "./gc/rewrite.ts";
 import { Tenure } from "./gc/tenure.ts";
 import type { Handle } from "./mvcc/handles.ts";
 import { raisePin } from "./mvcc/pins.ts";
@@ -66,6 +68,8 @@ export interface Tab {
 interface WorldOptions extends MemoryOptions {
   readonly sleep?: Clock["sleep"];
   readonly cacheMaxBytes?: number;
+  /** Default: blocks and levels so small that a few records fill several. */
+  readonly rewrite?: RewriteOptions;
   /** What lies between a tab and its medium. */
   readonly connect?: (storage: Storage, tab: TabId) => Storage;
 }
@@ -132,12 +136,24 @@ export class World {
     await Promise.all(answering.map((other) => this.raise(other)));
     const dead = await deadTabs(tab.storage, () => Promise.resolve(new Set(this.live)));
     const floor = await raiseFloor(tab.tenure, dead);
-    const done = floor === undefined ? undefined : await checkpoint(tab.database.store, tab.tenure, floor);
+    const { store } = tab.database;
+    const { rewrite = smallLevels } = this.#options;
+    const done = floor === undefined ? undefined : await checkpoint(store, tab.tenure, floor, rewrite);
+    const steps = done ? stepsPerUpkeep : 0;
+    for (let step = 0; step < steps; step++) await compact(store, tab.tenure, floor!, rewrite);
     if (!done) await tab.database.store.reload();
     if (tab.tenure.isDeposed) tab.tenure = undefined;
     return done;
   }
 }
+
+const smallLevels: RewriteOptions = {
+  ...defaultRewrite,
+  targetBytes: 300,
+  maxStoreBytes: 700,
+  levels: { minLevelBytes: 500, maxStepBytes: 900 },
+};
+const stepsPerUpkeep = 2;
 
 interface Tables {
   readonly items: TableId;

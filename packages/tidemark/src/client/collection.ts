@@ -92,8 +92,11 @@ export interface Sink {
   /** Per write whether its key was there. `encode` may run again, under another stored schema. @throws CONSTRAINT */
   write(connection: Connection, encode: (schema: Catalog) => Uint8Array<ArrayBuffer>): Promise<readonly boolean[]>;
   clear(collection: string, connection: Connection): Promise<void>;
-  /** Runs a read, from the source it is given, and the write that depends on it as one. */
-  atomically<T>(connection: Connection, body: (source: Source, sink: Sink) => Promise<T>): Promise<T>;
+  /** Runs a read, from the source and by the connection it is given, and the write that depends on it as one. */
+  atomically<T>(
+    connection: Connection,
+    body: (connection: Connection, source: Source, sink: Sink) => Promise<T>,
+  ): Promise<T>;
 }
 
 /** Reading and writing one collection. */
@@ -184,8 +187,8 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     make: (current: RecordOf<D> | undefined) => { readonly record: unknown } | undefined,
   ): Promise<RecordOf<D> | undefined> {
     const encoded = this.encodeKeys([key]);
-    return this.#source.hold((connection) =>
-      this.#sink.atomically(connection, async (source, sink) => {
+    return this.#source.hold((now) =>
+      this.#sink.atomically(now, async (connection, source, sink) => {
         const [current] = await this.fetch(connection, source, encoded);
         const made = make(current);
         if (!made) return undefined;

@@ -16,6 +16,7 @@ import {
 } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
 import { View } from "./view.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 export interface DatabaseOptions<C extends Declarations> {
   /** Names the database within the origin. */
@@ -103,8 +104,8 @@ export class Database<C extends Declarations> {
   async transaction<R>(body: (tx: Transaction<C>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
     checkTransactionOptions(options);
     const asCalled = { ...options };
-    return this.#session.enter((connection) =>
-      this.#session.opening(() =>
+    return this.#session.enter(() =>
+      this.#session.opening((connection) =>
         runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
           body(new Transaction(this.#collections, source, sink, attempt)),
         ),
@@ -114,8 +115,8 @@ export class Database<C extends Declarations> {
 
   /** Runs `body` on one consistent state. */
   read<R>(body: (view: View<C>) => Promise<R>): Promise<R> {
-    return this.#session.enter((connection) =>
-      this.#session.opening(async () => {
+    return this.#session.enter(() =>
+      this.#session.opening(async (connection) => {
         const view = this.#view(connection, false);
         try {
           return await body(view);
@@ -128,7 +129,16 @@ export class Database<C extends Declarations> {
 
   /** A read view to keep and release oneself. `fresh` looks for commits of other tabs first. */
   readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
-    return this.#session.enter((connection) => this.#session.opening(() => this.#view(connection, fresh).opened()));
+    return this.#session.enter(() =>
+      this.#session.opening(async (connection) => {
+        try {
+          return await this.#view(connection, fresh).opened();
+        } catch (e) {
+          if (!isHarmlessLoss(e)) throw e;
+          return this.#view(connection.present, fresh).opened(); // on the next worker
+        }
+      }),
+    );
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
@@ -166,9 +176,14 @@ function committingSink(session: Session): Sink {
         const writes = encode(schema);
         return (await connection.call<"write">({ op: "write", writes, epoch, durability, tag: "" })).existed;
       }),
-    clear: (collection, connection) =>
-      session.opening(() => runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection))),
-    atomically: (connection, body) => session.opening(() => runTransaction(session, connection, {}, body)),
+    clear: (collection) =>
+      session.opening((now) =>
+        runTransaction(session, now, {}, ({ connection }, sink) => sink.clear(collection, connection)),
+      ),
+    atomically: (_, body) =>
+      session.opening((now) =>
+        runTransaction(session, now, {}, (source, sink) => body(source.connection, source, sink)),
+      ),
   };
 }
 

@@ -10,6 +10,7 @@ import { invalid } from "./declare.ts";
 import { collectionIn } from "./schema.ts";
 import { abortable, type Source } from "./source.ts";
 import type { ReadOptions } from "./types.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 /** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
 const answerBytes = 1024 * 1024;
@@ -118,7 +119,7 @@ export class Query<T, K> {
     return Math.min(n, this.#shape.limit ?? Infinity);
   }
 
-  async #read(connection: Connection, signal: AbortSignal | undefined): Promise<T[]> {
+  async #read(connection: Connection, signal: AbortSignal | undefined, isSecondTry = false): Promise<T[]> {
     const { source } = this.#target;
     const { limit } = this.#shape;
     if (limit === 0) return [];
@@ -129,18 +130,23 @@ export class Query<T, K> {
     });
     let answer: ScanAnswer = first;
     const { handle } = answer;
+    const answering = connection.present; // the worker asked first may have died, and another one answered
     try {
       const all = unpackValues(answer.values) as T[];
       while (answer.rest) {
         signal?.throwIfAborted();
         const left = limit === undefined ? undefined : limit - all.length;
-        answer = await connection.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
+        answer = await answering.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
         for (const value of unpackValues(answer.values)) all.push(value as T);
       }
       return all;
+    } catch (e) {
+      // The view kept for us went with its worker, which died between two parts.
+      if (isSecondTry || handle === source.handle || !isHarmlessLoss(e)) throw e;
+      return this.#read(connection.present, signal, true);
     } finally {
       // Read at the head in several parts: the worker kept a view open for us.
-      if (handle !== source.handle) connection.call<"end">({ op: "end", handle }).catch(() => undefined);
+      if (handle !== source.handle) answering.call<"end">({ op: "end", handle }).catch(() => undefined);
     }
   }
 

@@ -2,6 +2,8 @@
  * By which schema calls name tables. A call speaks the catalog that the page knows; where the worker has another one for
  * what the call reads or writes, it refuses it. Then nothing further is called until all calls under way have met their
  * fate, the catalog is fetched, and the refused calls are made again in their order: none ever overtakes another.
+ * The next worker, where one dies, begins with the stored catalog, which may be another one: what goes on to it from the
+ * dead one is refused and made again in the same way. Views and transactions have ended by then, and their calls with them.
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog, StoredCollection } from "../codec/schema.ts";

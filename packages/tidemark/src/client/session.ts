@@ -1,9 +1,10 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
-import { TidemarkError } from "../base/errors.ts";
+import type { TidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
-import { Connection, errorOf } from "./connection.ts";
+import { type Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
+import { closedError, HostKeeper } from "./host-keeper.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
 import { SchemaCalls, type SchemaStep } from "./schema.ts";
@@ -20,17 +21,10 @@ export interface SessionOptions {
 }
 
 export interface DatabaseEvents {
-  /** The database ended under this handle: deleted, or its worker died. */
+  /** The database ended under this handle: deleted, or its workers died one after another ("crashed"). */
   closed: { readonly reason: string };
-  /** Something failed in the background; the database goes on. */
+  /** Something failed in the background, or the worker died and is started again; the database goes on. */
   error: TidemarkError;
-}
-
-interface Open {
-  readonly connection: Connection;
-  readonly link: HostLink;
-  /** Resolves when the database ended under us. */
-  readonly ended: Promise<TidemarkError>;
 }
 
 export class Session {
@@ -39,7 +33,8 @@ export class Session {
   /** Calls that `close` waits for. */
   readonly #underWay = new Set<Promise<unknown>>();
   #opening: Promise<void> | undefined;
-  #open: Open | undefined;
+  readonly #keeper: HostKeeper;
+  #isOpen = false;
   /** Why the last opening failed. */
   #failure: unknown;
   readonly #calls = new SchemaCalls(this.#line, 0);
@@ -55,6 +50,15 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.options = options;
+    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = options;
+    this.#keeper = new HostKeeper({
+      request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes },
+      link: () => options.link(),
+      opened: (catalog) => this.#calls.hear(catalog),
+      receive: (event) => this.#receive(event),
+      died: (error) => this.#died(error),
+      ended: (error) => this.#end(error),
+    });
   }
 
   /** Runs `step` when it is its turn among the calls on this database handle, opening the database if need be. */
@@ -80,9 +84,12 @@ export class Session {
     return this.#calls.run(connection, step);
   }
 
-  /** Runs `step`, which had its turn and opens a view: it sees all calls before it, also those to be made again. */
-  opening<T>(step: () => Promise<T>): Promise<T> {
-    return this.#calls.afterCalls(step);
+  /**
+   * Runs `step`, which had its turn and opens a view: it sees all calls before it, also those to be made again. Should
+   * the worker die while it waits for them, it begins on the next one.
+   */
+  opening<T>(step: Step<T>): Promise<T> {
+    return this.#calls.afterCalls(() => step(this.#connected()));
   }
 
   /** The stored schema, as far as the page knows. */
@@ -109,7 +116,7 @@ export class Session {
 
   #admit<T>(call: () => Promise<T>): Promise<T> {
     if (this.#refusal) return Promise.reject(this.#refusal);
-    if (!this.#open) this.open().catch(() => undefined); // the call itself tells why it failed
+    if (!this.#isOpen) this.open().catch(() => undefined); // the call itself tells why it failed
     const done = call();
     const forget = (): void => void this.#underWay.delete(settled);
     const settled: Promise<void> = done.then(forget, forget);
@@ -118,48 +125,19 @@ export class Session {
   }
 
   #connected(): Connection {
-    if (this.#open) return this.#open.connection;
+    if (this.#isOpen) return this.#keeper.connection;
     throw this.#failure;
   }
 
   async #connect(): Promise<void> {
     try {
-      await this.#openLink(await this.options.link());
+      await this.#keeper.open();
+      this.#isOpen = true;
     } catch (e) {
       this.#failure = e;
       this.#opening = undefined;
       throw e;
     }
-  }
-
-  async #openLink(link: HostLink): Promise<void> {
-    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = this.options;
-    const request = { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes };
-    const connection = new Connection(link.surface);
-    let end: (error: TidemarkError) => void = noop;
-    const ended = new Promise<TidemarkError>((resolve) => (end = resolve));
-    let early: TidemarkError | undefined;
-    const over = (error: TidemarkError): void => {
-      early ??= error;
-      end(error);
-      connection.fail(error);
-      link.dispose();
-      if (this.#open) this.#end(error);
-    };
-    try {
-      const opened = await link.surface.open(request, (event) => {
-        if (event.type === "closed") over(closedError(event.reason));
-        else this.#receive(event);
-      });
-      if (!opened.ok) throw errorOf(opened.error);
-      if (early) throw early;
-      if (opened.catalog) this.#calls.hear(opened.catalog);
-    } catch (e) {
-      link.dispose();
-      throw e;
-    }
-    this.#open = { connection, link, ended };
-    void link.ended.then(over);
   }
 
   async #close(): Promise<void> {
@@ -169,17 +147,7 @@ export class Session {
     this.#endLiveQueries(error);
     await this.#opening?.catch(noop);
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    if (!this.#open) return;
-    const { connection, link, ended } = this.#open;
-    try {
-      await connection.idle();
-      const closed = await Promise.race([ended, link.surface.close()]);
-      // Where it ended by itself meanwhile, the calls it did not answer have failed; it is closed all the same.
-      if ("ok" in closed && !closed.ok) throw errorOf(closed.error);
-    } finally {
-      connection.fail(error);
-      link.dispose();
-    }
+    await this.#keeper.close(error);
   }
 
   #receive(event: Exclude<HostEvent, { type: "closed" }>): void {
@@ -195,6 +163,12 @@ export class Session {
         return;
       default:
     }
+  }
+
+  /** The worker died: what live queries watched went with it. */
+  #died(error: TidemarkError): void {
+    this.#emit("error", error);
+    for (const refresh of Array.from(this.watchers.values())) refresh();
   }
 
   /** The database ended under us. */
@@ -219,6 +193,3 @@ export class Session {
 }
 
 const noop = (): void => undefined;
-
-const closedError = (reason: string): TidemarkError =>
-  new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });

@@ -9,6 +9,7 @@ import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
 import type { Declarations } from "./types.ts";
+import { isHarmlessLoss, isWorkerLoss } from "./worker-death.ts";
 
 export interface TransactionOptions {
   /** Default serializable: everything read, ranges included, is validated. `snapshot` validates writes only. */
@@ -57,6 +58,7 @@ export class TransactionSource implements WritableSource {
   readonly #line = new Line();
   readonly #calls: SchemaCalls;
   #isFinished = false;
+  hasWritten = false;
 
   constructor(connection: Connection, handle: number, catalog: Catalog) {
     this.#connection = connection;
@@ -96,16 +98,18 @@ export class TransactionSource implements WritableSource {
   }
 }
 
-/** Runs `body` in a transaction, again after each conflict. */
+/** Runs `body` in a transaction, again after each conflict, and once more where its worker died. */
 export async function runTransaction<R>(
   session: Session,
-  connection: Connection,
+  first: Connection,
   options: TransactionOptions,
   body: (source: TransactionSource, sink: Sink, attempt: number) => Promise<R>,
 ): Promise<R> {
   const { isolation = "serializable", durability = session.options.durability, tag = "", signal } = options;
+  let hasLostWorker = false;
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
+    const connection = attempt === 0 ? first : first.present;
     const handle = session.newHandle();
     const source = new TransactionSource(connection, handle, session.catalog);
     let committing = false;
@@ -129,6 +133,11 @@ export async function runTransaction<R>(
       await connection.call<"commit">({ op: "commit", handle, durability, tag });
       return result;
     } catch (e) {
+      // Nothing can have been committed: it is tried again, but if the worker died of it, then not a third time.
+      if (!hasLostWorker && (isHarmlessLoss(e) || (committing && !source.hasWritten && isWorkerLoss(e)))) {
+        hasLostWorker = true;
+        continue;
+      }
       if (!isTidemarkError(e, "CONFLICT") || !committing) throw e;
       if (attempt >= maxRetries) throw exhausted(e, attempt);
     } finally {
@@ -151,7 +160,10 @@ function exhausted(e: TidemarkError, attempts: number): TidemarkError {
 function stagingSink(source: TransactionSource, { mode }: TransactionOptions): Sink {
   /** Where writes go, now. @throws TRANSACTION_INVALID */
   const writable = (): Connection => {
-    if (mode !== "readonly") return source.connection;
+    if (mode !== "readonly") {
+      source.hasWritten = true;
+      return source.connection;
+    }
     throw new TidemarkError("TRANSACTION_INVALID", "This transaction was opened with mode 'readonly'", {
       why: "readonly",
     });
@@ -168,10 +180,7 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
         const { epoch } = schema;
         source.hear(await writable().call<"clear">({ op: "clear", handle, epoch, collection }));
       }),
-    atomically: async (_, body) => {
-      writable();
-      return body(source, sink);
-    },
+    atomically: async (_, body) => body(writable(), source, sink),
   };
   return sink;
 }

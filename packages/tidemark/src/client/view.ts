@@ -9,6 +9,7 @@ import type { Session } from "./session.ts";
 import type { Source, Step } from "./source.ts";
 import { declared } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 /** A read view: everything read through it is as of one seq, whatever commits meanwhile. */
 export class View<C extends Declarations> {
@@ -55,6 +56,11 @@ export class View<C extends Declarations> {
     return this.#source.handle;
   }
 
+  /** Whether it went with its worker. */
+  get isLost(): boolean {
+    return this.#connection.isLost;
+  }
+
   /** Resolves when the worker watches what was read so far, to tell when a commit touches it. */
   watch(): Promise<void> {
     return this.#connection.call<"watch">({ op: "watch", handle: this.handle });
@@ -93,8 +99,20 @@ class ViewSource implements Source {
 
   /** What a view reads stays as it is, so its calls need no order among others. */
   async enter<T>(step: Step<T>): Promise<T> {
-    if (!this.isFinished) return step(this.#connection);
-    throw new TidemarkError("VIEW_RELEASED", "This read view has been released; open a new one to read again");
+    if (this.isFinished) {
+      throw new TidemarkError("VIEW_RELEASED", "This read view has been released; open a new one to read again");
+    }
+    try {
+      return await step(this.#connection);
+    } catch (e) {
+      if (!isHarmlessLoss(e)) throw e;
+      throw new TidemarkError(
+        "VIEW_RELEASED",
+        "This read view went with the database worker, which died; open a new one to read again",
+        { lost: "worker" },
+        e,
+      );
+    }
   }
 
   underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {

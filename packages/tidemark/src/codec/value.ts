@@ -16,7 +16,7 @@
  */
 import type { ByteWriter } from "../base/bytes.ts";
 import { ByteReader } from "../base/bytes.ts";
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { assert, isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { flatten } from "./flat.ts";
 import { type Packed, pack } from "./pack.ts";
 import type { BlobLike } from "./platform.ts";
@@ -87,6 +87,7 @@ function writeText(text: string, into: ByteWriter): void {
  */
 export function jsonOf(bytes: Uint8Array): { readonly text: Uint8Array; readonly isRich: boolean } | undefined {
   if (bytes[0] === plainKind) return { text: bytes.subarray(1), isRich: false };
+  assert(bytes[0] === richKind, "a value is read where it lies before it is sent");
   const reader = new ByteReader(bytes, "value", 1);
   const text = reader.take(reader.varint());
   return reader.done ? { text, isRich: true } : undefined;

@@ -28,7 +28,9 @@ import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
 import { cleared, stageCatalog } from "./catalog.ts";
 import { CallOrder } from "./call-order.ts";
+import { Outside } from "./outside.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
+import { Submissions } from "./submissions.ts";
 import { Watches } from "./watches.ts";
 import { lastOfEach } from "./writes.ts";
 
@@ -68,6 +70,7 @@ export class Database {
   readonly store: Store;
   readonly handles: Handles;
   readonly #committer: Committer;
+  readonly #submissions: Submissions;
   readonly #watches: Watches;
   readonly #turns: RetryTurns;
   readonly #events: DatabaseEvents;
@@ -88,7 +91,9 @@ export class Database {
     this.#watches = new Watches(store, (ids) => events.touched(ids));
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     const committed = (entry: LogEntry, bytes: Uint8Array): void => events.committed(entry, bytes);
-    this.#committer = new Committer(store, seams.clock, () => this.schema, committed);
+    const committer = new Committer(store, seams.clock, () => this.schema, committed);
+    this.#committer = committer;
+    this.#submissions = new Submissions(committer, new Outside(store.storage, store.tab));
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),
@@ -148,9 +153,10 @@ export class Database {
   async end(id: number): Promise<void> {
     await this.#beginning.get(id)?.catch(noop);
     this.#watches.drop(id);
-    this.handles.close(id);
+    const handle = this.handles.close(id);
     this.#turnOf.get(id)?.();
     this.#turnOf.delete(id);
+    if (handle) await this.#submissions.dropped(handle);
   }
 
   /** The catalog that a handle reads by; of the head where `id` is 0. */
@@ -182,7 +188,8 @@ export class Database {
 
   async get(handle: Handle, keys: readonly ByteKey[]): Promise<Values> {
     const payloads = await handle.getMany(keys);
-    return packValues(payloads.map((p) => p && recordValue(p)));
+    const values = payloads.map((p) => p && recordValue(p));
+    return packValues(await handle.values(keys, values));
   }
 
   async has(handle: Handle, keys: readonly ByteKey[]): Promise<boolean[]> {
@@ -222,7 +229,7 @@ export class Database {
     if (epoch !== schema.epoch) return Promise.reject(schemaChanged());
     const { last, repeated } = lastOfEach(readWrites(writes));
     if (repeated) return Promise.reject(keysTaken([repeated], schema));
-    return this.#order.write(() => this.#committer.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
+    return this.#order.write(() => this.#submissions.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
   }
 
   /**
@@ -240,7 +247,8 @@ export class Database {
       for (const w of last) if (w.kind !== "put") handle.reads?.key(w.key);
       const refused = last.flatMap((w, position) => (isTaken(w, position) ? [{ key: w.key, position }] : []));
       if (refused.length > 0) throw keysTaken(refused, handle.schema);
-      last.forEach((w, i) => stageOne(handle, w, before[i]));
+      const staged = await this.#submissions.takeOut(handle, last);
+      staged.forEach((w, i) => stageOne(handle, w, before[i]));
       return before.map((payload) => payload !== undefined);
     });
   }
@@ -252,7 +260,8 @@ export class Database {
       if (writes.length === 0) return { seq: at, stamp: this.store.head.stamp, existed: [] };
       const basis = { seq: at, reads: reads!, isolation, incarnation };
       const brings = schema.epoch === schemaEpoch ? undefined : schema;
-      return this.#committer.commit({ writes, durability, tag, basis, schemaEpoch, brings });
+      const request = { writes, durability, tag, basis, schemaEpoch, brings };
+      return this.#submissions.commitTransaction(handle, request);
     });
   }
 
@@ -284,7 +293,7 @@ export class Database {
 
   /** Resolves when nothing is being committed. */
   async idle(): Promise<void> {
-    await this.#committer.settled();
+    await this.#submissions.idle();
   }
 
   #applied(entry: LogEntry, touched: readonly ByteKey[]): void {

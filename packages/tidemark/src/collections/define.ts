@@ -65,7 +65,8 @@ async function reindex(handle: Handle, name: string, collection: StoredCollectio
   });
   const owners = new UniqueOwners(name, collection);
   for (const { key, payload: old } of records) {
-    const payload = withIndexKeys(old, name, collection);
+    const [value] = await handle.values([key], [recordValue(old)]);
+    const payload = withIndexKeys(old, decodeValue(value!), name, collection);
     const added = indexEntriesOf(key, payload);
     for (const entry of added) owners.claim(entry);
     const removed = indexEntriesOf(key, old).filter((e) => !added.includes(e));
@@ -104,9 +105,8 @@ class UniqueOwners {
   }
 }
 
-function withIndexKeys(payload: Uint8Array, name: string, collection: StoredCollection): Uint8Array {
-  const encoded = recordValue(payload);
-  const record = decodeValue(encoded);
+/** A value out of line stays where it is: both versions of the record refer to it. */
+function withIndexKeys(payload: Uint8Array, record: unknown, name: string, collection: StoredCollection): Uint8Array {
   const keys: ByteKey[] = [];
   for (const [index, { table, path, multi }] of Object.entries(collection.indexes)) {
     for (const k of extractIndexKeys(record, { path, multi }, `${name}.${index}`)) {
@@ -115,6 +115,6 @@ function withIndexKeys(payload: Uint8Array, name: string, collection: StoredColl
   }
   const out = new ByteWriter(payload.length + 64);
   writeRecordHead(out, keys);
-  out.bytes(encoded);
+  out.bytes(recordValue(payload));
   return out.finish();
 }

@@ -24,6 +24,7 @@ export function browserEnvironment(storage: "indexeddb" | "memory"): Environment
           unref(timer);
         }),
     },
+    giveWay,
     random: { next: () => Math.random(), id: randomId },
     locks: storage === "memory" ? memoryLocks : manager ? webLocks(manager) : realmLocks,
     channel: (name, receive) => {
@@ -53,4 +54,23 @@ function randomId(): string {
 /** In Node a timer or channel of ours must not keep the process alive. */
 function unref(handle: unknown): void {
   (handle as { unref?: () => void }).unref?.();
+}
+
+interface Yielding {
+  readonly scheduler?: { yield?(): Promise<void> };
+}
+
+/** A task of its own. A timer would do, but nested timers are held back for 4 ms each. */
+function giveWay(): Promise<void> {
+  const { scheduler } = globalThis as Yielding;
+  if (scheduler?.yield) return scheduler.yield();
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.addEventListener("message", () => {
+      port1.close();
+      resolve();
+    });
+    port1.start();
+    port2.postMessage(undefined);
+  });
 }

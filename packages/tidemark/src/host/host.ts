@@ -3,7 +3,6 @@
  * its own; every request goes to the room that knows.
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Catalog } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
 import { deletePin, raisePin } from "../mvcc/pins.ts";
@@ -21,8 +20,10 @@ import {
 } from "../protocol/messages.ts";
 import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
 import { decodeEntry } from "../wal/entry.ts";
+import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -48,6 +49,8 @@ export class Host implements HostSurface {
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
+  /** Lists of calls that are not answered yet. */
+  #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
     this.#environmentFor = environmentFor;
@@ -63,13 +66,14 @@ export class Host implements HostSurface {
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
-      return { ok: true, catalog: await opening };
+      const { catalog, store } = await opening;
+      return { ok: true, catalog, database: store.fence.database };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
   }
 
-  async #open(request: OpenRequest): Promise<Catalog> {
+  async #open(request: OpenRequest): Promise<Database> {
     const environment = this.#environmentFor(request.storage);
     const factory = environment.storage(request.storage);
     const isLone = !environment.locks.areShared;
@@ -80,6 +84,7 @@ export class Host implements HostSurface {
     let storage: Storage | undefined;
     try {
       storage = await factory.open(request.name);
+      if (request.database !== undefined) await refuseAnother(storage, request.database);
       await create(storage, environment.random);
       const { locks, clock } = environment;
       const retry = lockNames(request.name).retry;
@@ -105,6 +110,11 @@ export class Host implements HostSurface {
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
+        pace: new Slices(
+          environment.clock,
+          () => environment.giveWay(),
+          () => this.#outstanding > 0,
+        ),
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage };
@@ -112,7 +122,7 @@ export class Host implements HostSurface {
       for (const message of early) this.#receive(message);
       upkeep.start();
       void this.#look(environment);
-      return database.catalog;
+      return database;
     } catch (e) {
       storage?.close();
       tabs.leave();
@@ -121,7 +131,12 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    return Promise.all(requests.map((request) => this.#respond(request)));
+    this.#outstanding++;
+    try {
+      return await Promise.all(requests.map((request) => this.#respond(request)));
+    } finally {
+      this.#outstanding--;
+    }
   }
 
   async #respond(request: Request): Promise<Response> {
@@ -309,6 +324,13 @@ async function versionIn(storage: Storage): Promise<number | undefined> {
   const [row] = await storage.read([readVersion]);
   const bytes = valueOf(row);
   return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
+}
+
+/** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
+async function refuseAnother(storage: Storage, database: number): Promise<void> {
+  const [row] = await storage.read([readFence]);
+  const bytes = valueOf(row);
+  if (!bytes || decodeFence(bytes).database !== database) throw closed("deleted");
 }
 
 /** Notes the data version where `listDatabases` finds it without opening the database. */

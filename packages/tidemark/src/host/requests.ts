@@ -1,9 +1,11 @@
+import { type BlockId, byteKey } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../protocol/messages.ts";
 import { countRecords } from "../collections/scan.ts";
 import { floorIn, readFloor } from "../mvcc/pins.ts";
 import { verify } from "../mvcc/verify.ts";
+import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
@@ -70,10 +72,21 @@ async function verifyReport(database: Database): Promise<VerifyReport> {
   };
 }
 
-/** A damaged block in the user's terms: which keys it may have held. Everything else stays readable. */
+/** Damage in the user's terms: whose value, or which keys a block may have held. Everything else stays readable. */
 export function explained(database: Database, error: unknown): unknown {
-  if (!isTidemarkError(error, "CORRUPT") || error.details["what"] !== "block") return error;
-  const info = database.store.manifest.blocks.find((b) => b.id === error.details["id"]);
+  if (!isTidemarkError(error, "CORRUPT")) return error;
+  const { key } = error.details;
+  if (error.details["what"] === "value" && typeof key === "string") {
+    const record = database.describe(byteKey(key));
+    return new TidemarkError(
+      "CORRUPT",
+      `${error.message}; it belongs to '${record.collection}'`,
+      { ...error.details, ...record },
+      error,
+    );
+  }
+  if (error.details["what"] !== "block") return error;
+  const info = database.store.manifest.info(error.details["id"] as BlockId);
   if (!info) return error;
   const [from, to] = [database.describe(info.first.key), database.describe(info.last.key)];
   const message = `${error.message}; it covers keys of '${from.collection}'${from.collection === to.collection ? "" : ` to '${to.collection}'`}`;
@@ -86,19 +99,23 @@ const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): Commi
 });
 
 async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
-  const [floorRow, meta] = await store.storage.read([readFloor, { kind: "range", store: "meta", range: {} }]);
-  const { blocks } = store.manifest;
-  const { log, memtable } = store;
+  const [floorRow, meta, chunks] = await store.storage.read([
+    readFloor,
+    { kind: "range", store: "meta", range: {} },
+    readChunkKeys,
+  ]);
+  const { log, memtable, manifest } = store;
   return {
     head: store.head.seq,
     floor: floorIn(floorRow),
     checkpoint: store.fence.seq,
     logEntries: log.entries,
     logBytes: log.sizeBytes,
-    blocks: blocks.length,
-    blockBytes: blocks.reduce((n, b) => n + b.sizeBytes, 0),
+    blocks: manifest.blocks,
+    blockBytes: manifest.sizeBytes,
+    blobBytes: storedBytes(chunks),
     metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
-    versions: memtable.versions + blocks.reduce((n, b) => n + b.count, 0),
+    versions: memtable.versions + manifest.versions,
     memtableBytes: memtable.sizeBytes,
     upkeep: upkeep.isHere,
   };

@@ -7,9 +7,13 @@ import type { Seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
+import { compact } from "../gc/compact.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
+import { defaultRewrite, type RewriteOptions } from "../gc/rewrite.ts";
+import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
+import type { Pace } from "../segments/pace.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
@@ -20,8 +24,12 @@ const stuckAfterMs = 2000;
 const lookMs = 50;
 const maxLogEntries = 4000;
 
+/** Other tabs hear of compaction now and then; whoever misses a block finds out by itself. */
+const stepsPerNews = 32;
+
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
+  readonly pace: Pace;
   onError(error: unknown): void;
 }
 
@@ -33,7 +41,10 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   #tenure: Tenure | undefined;
   #lock: HeldLock | undefined;
-  #running: Promise<void> | undefined;
+  /** Folds and steps of compaction take turns. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #folding: Promise<void> | undefined;
+  #isCompacting = false;
   #watching = false;
   #isStanding = false;
   #stopped = false;
@@ -46,6 +57,10 @@ export class Upkeep {
     this.#options = options;
   }
 
+  /** Whether levels are being brought within their bounds. */
+  get isCompacting(): boolean {
+    return this.#isCompacting;
+  }
   get isHere(): boolean {
     return this.#tenure !== undefined;
   }
@@ -95,7 +110,7 @@ export class Upkeep {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#running?.catch(() => undefined); // whoever waits for that fold is told; the log still has everything
+    await this.#turn; // whoever waits for that fold is told; the log still has everything
     this.#tenure = undefined;
     this.#lock?.release();
   }
@@ -124,6 +139,7 @@ export class Upkeep {
       }
       this.#lock = lock;
       this.#tenure = tenure;
+      void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
     } catch (e) {
@@ -165,20 +181,56 @@ export class Upkeep {
     });
   }
 
-  /** One fold at a time; a call during a fold gets that one. */
+  /** A call while a fold waits or runs gets that one. */
   #fold(): Promise<void> {
-    this.#running ??= this.#foldNow().finally(() => (this.#running = undefined));
-    return this.#running;
+    this.#folding ??= this.#inTurn(() => this.#foldNow()).finally(() => (this.#folding = undefined));
+    return this.#folding;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   async #foldNow(): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) return;
     const floor = await this.#floor(tenure);
-    const done = floor === undefined ? undefined : await checkpoint(this.#database.store, tenure, floor);
-    if (done) this.#tabs.post({ type: "checkpoint" });
-    else if (tenure.isDeposed) this.#stepDown(tenure);
-    else await this.#database.store.reload();
+    const { store } = this.#database;
+    const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#rewriting());
+    if (done) {
+      this.#tabs.post({ type: "checkpoint" });
+      void this.#compact(tenure, floor!);
+    } else if (tenure.isDeposed) this.#stepDown(tenure);
+    else await store.reload();
+    void this.#sweep();
+  }
+
+  /** Step by step, until every level is within its bounds; a fold that is due meanwhile comes in between. */
+  async #compact(tenure: Tenure, floor: Seq): Promise<void> {
+    if (this.#isCompacting) return;
+    this.#isCompacting = true;
+    const { store } = this.#database;
+    try {
+      for (let steps = 0; ; steps++) {
+        const isLast = await this.#inTurn(async () => {
+          if (this.#stopped || this.#tenure !== tenure) return true;
+          return (await compact(store, tenure, floor, this.#rewriting())) === undefined;
+        });
+        if (isLast) break;
+        if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });
+      }
+      if (tenure.isDeposed) this.#stepDown(tenure);
+    } catch (e) {
+      if (!this.#stopped) this.#options.onError(e);
+    } finally {
+      this.#isCompacting = false;
+    }
+  }
+
+  #rewriting(): RewriteOptions {
+    return { ...defaultRewrite, pace: this.#options.pace };
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {
@@ -187,5 +239,10 @@ export class Upkeep {
     await raisePin(store.storage, this.#tabs.self, handles.oldest(), store.fence);
     await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
     return raiseFloor(tenure, await deadTabs(store.storage, () => this.#tabs.live()));
+  }
+
+  /** What fails is swept another time. */
+  async #sweep(): Promise<void> {
+    await sweepStaging(this.#database.store.storage, () => this.#tabs.live()).catch(() => undefined);
   }
 }

@@ -8,20 +8,20 @@
  *                  that its tables were named by
  *
  * What the newest version of a key is, is answered by the group, then the memtable, then the blocks. The last need
- * storage, so `prepare` looks them up beforehand; they stay true as long as the manifest does, and whatever commits
+ * storage, so `prepare` looks them up beforehand; they stay true as long as the checkpoint does, and whatever commits
  * meanwhile is in the memtable.
  */
-import { type ByteKey, byteKey, seq } from "../base/brand.ts";
+import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
 import { type Clock, nextStamp } from "../base/clock.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
 import { keyEnd, prefixEnd } from "../codec/key.ts";
 import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
-import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import type { Durability } from "../storage/contract.ts";
 import { type Commit, encodeEntry, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
 import { GroupCommit, type Participants, type Sealed } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
+import type { Staged } from "../wal/staging.ts";
 import { applyCommit } from "./apply.ts";
 import {
   conflict,
@@ -54,7 +54,7 @@ interface Failure {
 }
 
 interface Base {
-  readonly manifest: Manifest;
+  readonly checkpoint: Seq;
   readonly versions: Map<ByteKey, Version | undefined>;
   /** Index entries that blocks hold under a unique index key, by that prefix. */
   readonly owners: Map<ByteKey, readonly ByteKey[]>;
@@ -145,11 +145,15 @@ export class Committer implements Participants<Member> {
     return members.some((m) => m.request.durability === "strict") ? "strict" : "relaxed";
   }
 
+  staged(members: readonly Member[]): readonly Staged[] {
+    return members.flatMap(({ told, request }) => (told ? [] : (request.staged ?? [])));
+  }
+
   async prepare(members: readonly Member[]): Promise<void> {
-    const { manifest, memtable } = this.#store;
+    const { manifest, memtable, checkpoint } = this.#store;
     this.#base = undefined;
-    if (manifest.blocks.length === 0) {
-      this.#base = { manifest, versions: new Map(), owners: new Map() };
+    if (manifest.filled.length === 0) {
+      this.#base = { checkpoint, versions: new Map(), owners: new Map() };
       return;
     }
     const keys: ByteKey[] = [];
@@ -161,14 +165,14 @@ export class Committer implements Participants<Member> {
         for (const prefix of uniquePrefixes(w, this.#schemaOf(m.request))) prefixes.add(prefix);
       }
     }
-    const { manifest: of, versions } = await this.#reader.inBlocks(keys);
+    const { checkpoint: of, versions } = await this.#reader.inBlocks(keys);
     const owners = await this.#ownersInBlocks(prefixes);
     // A checkpoint meanwhile moved versions from memory to blocks: what was not asked for may lie there now.
-    if (of === manifest) this.#base = { manifest, versions, owners };
+    if (of === checkpoint) this.#base = { checkpoint, versions, owners };
   }
 
   isPrepared(): boolean {
-    return this.#base?.manifest === this.#store.manifest;
+    return this.#base?.checkpoint === this.#store.checkpoint;
   }
 
   async #ownersInBlocks(prefixes: ReadonlySet<ByteKey>): Promise<Map<ByteKey, readonly ByteKey[]>> {
@@ -191,7 +195,7 @@ export class Committer implements Participants<Member> {
 
   seal(members: readonly Member[], isFresh: boolean): Accepted | "look" | undefined {
     if (!isFresh && this.#needsLook(members)) return "look";
-    assert(this.isPrepared(), "members are judged on what was prepared for this manifest");
+    assert(this.isPrepared(), "members are judged on what was prepared for this checkpoint");
     const { head, tab, fence } = this.#store;
     const group: GroupState = { memtable: new Memtable(), touched: [] };
     const accepted: { member: Member; done: CommitDone }[] = [];
@@ -223,6 +227,7 @@ export class Committer implements Participants<Member> {
     return {
       bytes,
       firstSeq: commits[0]!.seq,
+      staged: this.staged(accepted.map(({ member }) => member)),
       members: accepted,
       entry: entryOf(bytes, fence.database, head, tab, commits),
     };

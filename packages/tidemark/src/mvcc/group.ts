@@ -6,6 +6,7 @@ import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts
 import type { Durability } from "../storage/contract.ts";
 import { type Commit, entryChecksum, type LogEntry } from "../wal/entry.ts";
 import type { Head } from "../wal/log.ts";
+import type { Staged } from "../wal/staging.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ReadSet } from "./read-set.ts";
 import type { Schema } from "./schema.ts";
@@ -30,6 +31,8 @@ export interface CommitRequest {
   readonly schemaEpoch: number;
   /** The schema that it writes, where its other writes already follow that one. */
   readonly brings?: Schema | undefined;
+  /** What its writes refer to: published with it. Whoever staged it discards it where the commit fails. */
+  readonly staged?: readonly Staged[];
 }
 
 export interface CommitDone {

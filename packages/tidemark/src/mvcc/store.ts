@@ -87,6 +87,9 @@ export class Store implements ReadState {
   get manifest(): Manifest {
     return this.#manifest;
   }
+  get checkpoint(): Seq {
+    return this.#fence.seq;
+  }
   get head(): Head {
     this.settle();
     return this.#head;
@@ -170,7 +173,7 @@ export class Store implements ReadState {
 
   async #readState(): Promise<void> {
     for (;;) {
-      const state = await recover(this.storage);
+      const state = await recover(this.storage, this.#manifest);
       if (state.struck) this.events?.struck();
       this.#refuseForeign(state.fence);
       if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
@@ -200,7 +203,7 @@ export class Store implements ReadState {
     for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
     const last = entries.at(-1);
     const head = last ? { seq: last.lastSeq, checksum: last.checksum, stamp: last.commits.at(-1)!.stamp } : fence;
-    const state = { memtable, manifest, blocks: this.blocks, reload: goneAlready };
+    const state = { memtable, manifest, checkpoint: fence.seq, blocks: this.blocks, reload: goneAlready };
     const takeEffect = await this.#dependents(state, head.seq, entries);
     if (takeEffect === undefined) return false;
     this.#memtable = memtable;
@@ -227,11 +230,11 @@ export class Store implements ReadState {
     this.#logBytes = entries.reduce((n, e) => n + e.sizeBytes, 0);
   }
 
-  /** Takes over a checkpoint: blocks now hold everything up to its fence. */
+  /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be. */
   install(manifest: Manifest, fence: Fence): void {
     this.settle();
     assert(fence.seq <= this.#head.seq, "a checkpoint is installed by who has all of it");
-    if (fence.seq < this.#fence.seq) return;
+    if (fence.seq < this.#fence.seq || manifest.version < this.#manifest.version) return;
     this.#manifest = manifest;
     if (fence.seq > this.#fence.seq) {
       this.#memtable.dropThrough(fence.seq);

@@ -1,8 +1,9 @@
 import type { BlockId, ByteKey } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import { Block } from "../segments/block.ts";
+import type { Manifest } from "../segments/manifest.ts";
 import { compareInternal } from "../segments/internal-key.ts";
-import { type BlockInfo } from "../segments/manifest.ts";
+import type { BlockInfo } from "../segments/block-info.ts";
 import { get, valueOf } from "../storage/contract.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
 import type { Store } from "./store.ts";
@@ -26,13 +27,18 @@ export interface Verified {
 export async function verify(store: Store): Promise<Verified> {
   const damage: Damage[] = [];
   let blocks = 0;
-  // By id, since a checkpoint meanwhile replaces the manifest: what it replaced is checked as what replaced it.
+  // By id, since upkeep meanwhile replaces the manifest: what it replaced is checked as what replaced it.
   const checked = new Set<BlockId>();
-  for (let next = unchecked(store, checked); next; next = unchecked(store, checked)) {
-    checked.add(next.id);
-    const why = await faultOf(store, next);
-    if (why === undefined) blocks++;
-    else damage.push({ what: "block", id: next.id, from: next.first.key, to: next.last.key, why });
+  for (let manifest: Manifest | undefined; manifest !== store.manifest;) {
+    manifest = store.manifest;
+    for (const info of manifest.all()) {
+      if (checked.has(info.id)) continue;
+      checked.add(info.id);
+      const why = await faultOf(store, info);
+      if (why === undefined) blocks++;
+      else damage.push({ what: "block", id: info.id, from: info.first.key, to: info.last.key, why });
+      if (manifest !== store.manifest) break;
+    }
   }
   const [row, found] = await store.storage.read([readFence, { kind: "range", store: "log", range: { from: 1 } }]);
   const { entries, broken } = chainFrom(found ?? [], decodeFence(valueOf(row)!));
@@ -42,16 +48,13 @@ export async function verify(store: Store): Promise<Verified> {
   return { blocks, entries: entries.length, damage };
 }
 
-const unchecked = (store: Store, checked: ReadonlySet<BlockId>): BlockInfo | undefined =>
-  store.manifest.blocks.find((b) => !checked.has(b.id));
-
 /** What is wrong with a block; `undefined` for nothing. */
 async function faultOf(store: Store, info: BlockInfo): Promise<string | undefined> {
   const [row] = await store.storage.read([get("blocks", info.id)]);
   const bytes = valueOf(row);
   if (!bytes) {
     await store.reload();
-    return store.manifest.blocks.some((b) => b.id === info.id) ? "it is listed but not stored" : undefined;
+    return store.manifest.has(info) ? "it is listed but not stored" : undefined;
   }
   try {
     return contentFault(Block.open(info.id, bytes), info);

@@ -21,6 +21,8 @@ export interface OpenRequest {
   readonly cacheMaxBytes: number;
   /** The memtable is folded into blocks when it holds this much. */
   readonly memtableMaxBytes: number;
+  /** Set where the page had it open before: this very database (see `Opened`), not one made anew under its name. */
+  readonly database?: number | undefined;
 }
 
 /** A handle number is the page's choice; 0 stands for "the head, at the time". */
@@ -144,6 +146,8 @@ export interface Metrics {
   readonly logBytes: number;
   readonly blocks: number;
   readonly blockBytes: number;
+  /** Values out of line, within one KB each. */
+  readonly blobBytes: number;
   readonly metaBytes: number;
   /** Versions held in blocks and in memory, index entries included. */
   readonly versions: number;
@@ -200,9 +204,19 @@ export interface HostSurface {
   deleteDatabase(name: string, storage: OpenRequest["storage"]): Promise<Opened>;
   listDatabases(storage: OpenRequest["storage"]): Promise<Listed>;
 }
+/** What a worker exposes: its page can tell whether it lives. */
+export interface WorkerSurface extends HostSurface {
+  /** Holds this lock until it dies; answers whether there are such locks here. */
+  holdForLife(lock: string): Promise<boolean>;
+}
 export type Listed =
   | { readonly ok: true; readonly databases: readonly { readonly name: string; readonly version: number }[] }
   | { readonly ok: false; readonly error: Failure };
 export type Opened =
-  | { readonly ok: true; readonly catalog: Catalog | undefined }
+  | {
+      readonly ok: true;
+      readonly catalog: Catalog | undefined;
+      /** Which database of that name it is: another one once it was deleted and made anew. */
+      readonly database?: number;
+    }
   | { readonly ok: false; readonly error: Failure };

@@ -26,6 +26,9 @@ class Acceptor implements Participants<Member> {
   sizeOf(): number {
     return 1;
   }
+  staged(): readonly [] {
+    return [];
+  }
   durability(): "relaxed" {
     return "relaxed";
   }
@@ -33,7 +36,8 @@ class Acceptor implements Participants<Member> {
     this.#members = members;
     const firstSeq = seq(this.head.seq + 1);
     const commits = members.map((_, i) => ({ seq: seq(firstSeq + i), stamp: stamp(1), id: 1, tag: "", writes: [] }));
-    return { bytes: encodeEntry(this.fence.database, this.head.checksum, tabId("t"), commits), firstSeq };
+    const bytes = encodeEntry(this.fence.database, this.head.checksum, tabId("t"), commits);
+    return { bytes, firstSeq, staged: [] };
   }
   committed({ firstSeq }: Sealed): void {
     this.head = { seq: seq(firstSeq + this.#members.length - 1), checksum: 0, stamp: stamp(1) };

@@ -10,8 +10,9 @@
  */
 import type { Seq } from "../base/brand.ts";
 import { type Durability, type Storage, type StoredValue } from "../storage/contract.ts";
-import { append, type Fence, followed, type Head, tailReads } from "./log.ts";
+import { append, type Appended, appendStaged, type Fence, followed, type Head, tailReads } from "./log.ts";
 import type { LogEntry } from "./entry.ts";
+import { areStaged, published, readStaged, type Staged, sweptMeanwhile } from "./staging.ts";
 
 const maxClashes = 3;
 const maxMembers = 1000;
@@ -21,6 +22,8 @@ const maxGroupBytes = 256 * 1024;
 export interface Sealed {
   readonly bytes: StoredValue;
   readonly firstSeq: Seq;
+  /** What it refers to and publishes. */
+  readonly staged: readonly Staged[];
 }
 
 export interface Participants<Member> {
@@ -31,6 +34,8 @@ export interface Participants<Member> {
   isPrepared(): boolean;
   /** About how many bytes it adds to an entry. */
   sizeOf(member: Member): number;
+  /** What the members would publish. */
+  staged(members: readonly Member[]): readonly Staged[];
   /** What the strictest of the members asked for. */
   durability(members: readonly Member[]): Durability;
   /**
@@ -117,8 +122,7 @@ export class GroupCommit<Member> {
         isFresh = true;
         continue;
       }
-      const durability = p.durability(members);
-      const outcome = await append(this.#storage, sealed.bytes, sealed.firstSeq, p.fence, durability);
+      const outcome = await this.#append(sealed, p.durability(members));
       if (outcome === "appended") {
         p.committed(sealed);
         return;
@@ -127,8 +131,16 @@ export class GroupCommit<Member> {
         clashes++;
         isFresh = true;
         await p.follow();
-      } else await p.reload(outcome === "unsure" ? sealed : undefined);
+      } else if (outcome === "unstaged") return this.#oneByOne(members, sweptMeanwhile());
+      else await p.reload(outcome === "unsure" ? sealed : undefined);
     }
+  }
+
+  #append({ bytes, firstSeq, staged }: Sealed, durability: Durability): Promise<Appended> {
+    const { fence } = this.#participants;
+    return staged.length === 0
+      ? append(this.#storage, bytes, firstSeq, fence, durability)
+      : appendStaged(this.#storage, bytes, firstSeq, fence, durability, staged);
   }
 
   /** What one member needs cannot be read: the others shall not fail with it. */
@@ -150,20 +162,34 @@ export class GroupCommit<Member> {
     let sealed: Sealed | undefined;
     let stale = false;
     let judged = false;
+    let isUnstaged = false;
+    const reads = tailReads(head.seq);
+    const staged = p.staged(members);
     const done = await this.#storage.commit({
       durability: p.durability(members),
-      stores: ["log"],
-      reads: tailReads(head.seq),
+      stores: staged.length === 0 ? ["log"] : ["log", "meta"],
+      reads: [...reads, ...readStaged(staged)],
       writes: (found) => {
+        isUnstaged = !areStaged(found.slice(reads.length));
+        if (isUnstaged) return undefined;
         const tail = followed(found, head, fence);
         stale = tail.status === "reload" || tail.broken || !p.applyTail(tail.entries);
         if (stale || !p.isPrepared()) return undefined;
         judged = true;
         const fresh = p.seal(members, true);
         sealed = fresh === "look" ? undefined : fresh;
-        return sealed && [{ kind: "add", store: "log", key: sealed.firstSeq, value: sealed.bytes }];
+        return (
+          sealed && [
+            { kind: "add", store: "log", key: sealed.firstSeq, value: sealed.bytes },
+            ...published(sealed.staged),
+          ]
+        );
       },
     });
+    if (isUnstaged) {
+      await this.#oneByOne(members, sweptMeanwhile());
+      return true;
+    }
     if (stale) {
       await p.reload();
       return false;
