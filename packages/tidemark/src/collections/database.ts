@@ -91,9 +91,8 @@ export class Database {
     this.#watches = new Watches(store, (ids) => events.touched(ids));
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     const committed = (entry: LogEntry, bytes: Uint8Array): void => events.committed(entry, bytes);
-    const committer = new Committer(store, seams.clock, () => this.schema, committed);
-    this.#committer = committer;
-    this.#submissions = new Submissions(committer, new Outside(store.storage, store.tab));
+    this.#committer = new Committer(store, seams.clock, () => this.schema, committed);
+    this.#submissions = new Submissions(this.#committer, new Outside(store.storage, store.staging));
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),

@@ -5,6 +5,7 @@
 import type { Seq } from "../base/brand.ts";
 import type { Store } from "../mvcc/store.ts";
 import { foldLevel } from "../segments/levels.ts";
+import { deletesOf } from "../wal/chunks.ts";
 import { type Fence, putFence, trimLog } from "../wal/log.ts";
 import { rewrite, type RewriteOptions, type Rewritten } from "./rewrite.ts";
 import type { Tenure } from "./tenure.ts";
@@ -23,6 +24,7 @@ export async function checkpoint(
   const { head, fence: before, manifest } = store;
   if (head.seq === before.seq) return undefined;
   const fence: Fence = { ...before, seq: head.seq, checksum: head.checksum, stamp: head.stamp };
+  const bodies = store.bodiesThrough(fence.seq);
   const level = foldLevel(manifest, options.levels);
   const done = await rewrite(
     store,
@@ -34,7 +36,7 @@ export async function checkpoint(
       floor,
       fence,
       edits: ({ removed, added }) => [{ level, removed, added }],
-      alsoWrite: () => [putFence(fence), trimLog(fence.seq)],
+      alsoWrite: () => [putFence(fence), trimLog(fence.seq), ...bodies.flatMap((body) => deletesOf(body))],
     },
     options,
   );

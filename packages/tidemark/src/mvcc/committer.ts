@@ -18,8 +18,16 @@ import { keyEnd, prefixEnd } from "../codec/key.ts";
 import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import type { Version } from "../segments/version.ts";
 import type { Durability } from "../storage/contract.ts";
-import { type Commit, encodeEntry, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
-import { GroupCommit, type Participants, type Sealed } from "../wal/group-commit.ts";
+import {
+  type Commit,
+  encodeEntry,
+  encodeWrites,
+  type LogEntry,
+  type LoggedWrite,
+  maxEntryBytes,
+  writesBytes,
+} from "../wal/entry.ts";
+import { type Body, GroupCommit, type Participants, type Sealed, type StagedBody } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
 import type { Staged } from "../wal/staging.ts";
 import { applyCommit } from "./apply.ts";
@@ -60,9 +68,23 @@ interface Base {
   readonly owners: Map<ByteKey, readonly ByteKey[]>;
 }
 
+interface AcceptedMember {
+  readonly member: Member;
+  readonly done: CommitDone;
+}
+
 interface Accepted extends Sealed {
   readonly entry: LogEntry;
-  readonly members: readonly { readonly member: Member; readonly done: CommitDone }[];
+  readonly members: readonly AcceptedMember[];
+}
+
+/** Members judged on a head; their writes encoded where they are to be staged. */
+interface Judged {
+  readonly head: Head;
+  readonly members: readonly Member[];
+  readonly accepted: readonly AcceptedMember[];
+  readonly commits: readonly Commit[];
+  readonly body: Uint8Array | undefined;
 }
 
 export class Committer implements Participants<Member> {
@@ -73,9 +95,11 @@ export class Committer implements Participants<Member> {
   readonly #group: GroupCommit<Member>;
   readonly #onCommitted: (entry: LogEntry, bytes: Uint8Array) => void;
   /** Members whose entry may be in the log although its append did not say so, by commit id. */
-  readonly #unsure = new Map<number, { readonly member: Member; readonly done: CommitDone }>();
+  readonly #unsure = new Map<number, AcceptedMember>();
   #nextId = 1;
   #base: Base | undefined;
+  /** What was judged last, while its body is staged. */
+  #judged: Judged | undefined;
 
   constructor(
     store: Store,
@@ -88,7 +112,7 @@ export class Committer implements Participants<Member> {
     this.#reader = new Reader(store);
     this.#clock = clock;
     this.#schema = schema;
-    this.#group = new GroupCommit(store.storage, this);
+    this.#group = new GroupCommit(store.storage, store.staging, this);
     this.#onCommitted = onCommitted;
   }
 
@@ -193,10 +217,44 @@ export class Committer implements Participants<Member> {
     return brings ?? this.#schema();
   }
 
-  seal(members: readonly Member[], isFresh: boolean): Accepted | "look" | undefined {
-    if (!isFresh && this.#needsLook(members)) return "look";
-    assert(this.isPrepared(), "members are judged on what was prepared for this checkpoint");
+  seal(members: readonly Member[], isFresh: boolean, body?: StagedBody): Accepted | Body | "look" | undefined {
     const { head, tab, fence } = this.#store;
+    let judged = this.#judged;
+    this.#judged = undefined;
+    // Nothing was committed while the body was staged: it was judged on what still is.
+    if (!body || judged?.body !== body.bytes || judged.members !== members || judged.head !== head) {
+      if (!isFresh && this.#needsLook(members)) return "look";
+      judged = this.#judgeAll(members);
+    }
+    const { accepted, commits } = judged;
+    if (commits.length === 0) {
+      // Deletes of what was not there: nothing to log.
+      for (const a of accepted) tell(a.member, a.done);
+      return undefined;
+    }
+    if (isLarge(commits)) {
+      const bytes = judged.body ?? encodeWrites(commits);
+      if (!body || !sameBytes(bytes, body.bytes)) {
+        this.#judged = { ...judged, body: bytes };
+        return { bytes };
+      }
+    }
+    const used = isLarge(commits) ? body : undefined;
+    const bytes = encodeEntry(fence.database, head.checksum, tab, commits, used?.ref);
+    for (const a of accepted) this.#unsure.set(a.member.id, a);
+    return {
+      bytes,
+      firstSeq: commits[0]!.seq,
+      staged: [...this.staged(accepted.map(({ member }) => member)), ...(used?.staged ?? [])],
+      members: accepted,
+      entry: entryOf(bytes, fence.database, head, tab, commits, used?.ref),
+    };
+  }
+
+  /** Judges the members in order; those who lose are told. */
+  #judgeAll(members: readonly Member[]): Judged {
+    assert(this.isPrepared(), "members are judged on what was prepared for this checkpoint");
+    const { head } = this.#store;
     const group: GroupState = { memtable: new Memtable(), touched: [] };
     const accepted: { member: Member; done: CommitDone }[] = [];
     const commits: Commit[] = [];
@@ -217,20 +275,7 @@ export class Committer implements Participants<Member> {
       }
       accepted.push({ member, done: { seq: at, stamp, existed: verdict.existed } });
     }
-    if (commits.length === 0) {
-      // Deletes of what was not there: nothing to log.
-      for (const a of accepted) tell(a.member, a.done);
-      return undefined;
-    }
-    const bytes = encodeEntry(fence.database, head.checksum, tab, commits);
-    for (const a of accepted) this.#unsure.set(a.member.id, a);
-    return {
-      bytes,
-      firstSeq: commits[0]!.seq,
-      staged: this.staged(accepted.map(({ member }) => member)),
-      members: accepted,
-      entry: entryOf(bytes, fence.database, head, tab, commits),
-    };
+    return { head, members, accepted, commits, body: undefined };
   }
 
   /**
@@ -363,4 +408,13 @@ function constraint(failures: readonly Failure[], writes: readonly Write[], sche
       code: "CONSTRAINT",
     })),
   });
+}
+
+const isLarge = (commits: readonly Commit[]): boolean => {
+  let sizeBytes = 0;
+  return commits.some(({ writes }) => (sizeBytes += writesBytes(writes)) > maxEntryBytes);
+};
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]));
 }

@@ -2,6 +2,7 @@
 import { type ByteKey, type Seq, type Stamp, type TabId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
+import type { OutsideRef } from "../codec/outside.ts";
 import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import type { Durability } from "../storage/contract.ts";
 import { type Commit, entryChecksum, type LogEntry } from "../wal/entry.ts";
@@ -72,6 +73,7 @@ export function entryOf(
   head: Head,
   origin: TabId,
   commits: readonly Commit[],
+  body: OutsideRef | undefined,
 ): LogEntry {
   const { seq: firstSeq } = commits[0]!;
   const { seq: lastSeq } = commits.at(-1)!;
@@ -83,8 +85,10 @@ export function entryOf(
     previous,
     checksum: entryChecksum(bytes),
     origin,
-    sizeBytes: bytes.length,
+    sizeBytes: bytes.length + (body?.sizeBytes ?? 0),
+    body,
     commits,
+    isWhole: true,
   };
 }
 

@@ -4,12 +4,13 @@
  */
 import { type Seq, seq, stamp, type TabId } from "../base/brand.ts";
 import type { Random } from "../base/clock.ts";
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { decodeRoot, Manifest, type Root } from "../segments/manifest.ts";
 import { upgradedFrom1 } from "../segments/manifest-1.ts";
 import { manifestOf, putManifest, putRoot, readPages, readRoot } from "../segments/manifest-rows.ts";
 import { type Found, get, type Read, type Storage, storeNames, valueOf, type Write } from "../storage/contract.ts";
-import type { LogEntry } from "../wal/entry.ts";
+import { loadValues } from "../wal/chunks.ts";
+import { type LogEntry, wholeEntry } from "../wal/entry.ts";
 import { chainFrom, decodeFence, isOnlyStray, type Fence, putFence, readFence, tailReads } from "../wal/log.ts";
 import { damaged } from "../wal/envelope.ts";
 import { lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
@@ -101,8 +102,13 @@ export async function recover(storage: Storage, known: Manifest = Manifest.empty
       if (await strike(storage)) struck = true;
       continue;
     }
+    const entries = await wholeEntries(storage, state.entries);
+    if (entries === undefined) {
+      if (await strike(storage, await firstLost(storage, state))) struck = true;
+      continue;
+    }
     const manifest = await manifestOf(storage, root, known, found[stateReads.length]);
-    if (manifest) return { ...state, manifest, struck };
+    if (manifest) return { ...state, entries, manifest, struck };
     // An edit came between. If none did, a page is lost.
     if (wanted === root.version) throw damaged({ what: "manifest page" }, "is lost");
     wanted = root.version;
@@ -132,8 +138,9 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   if (done.status !== "committed") throw new TidemarkError("STORAGE_LOST", "The database vanished while it was opened");
   const { broken, root, ...state } = judge(done.found);
   const manifest = broken ? undefined : await manifestOf(storage, root, before.manifest);
+  const entries = manifest && (await wholeEntries(storage, state.entries));
   const fence = isLone ? succeeding(state.fence) : state.fence;
-  if (manifest) return { ...state, fence, manifest, struck: before.struck };
+  if (entries) return { fence, entries, manifest, struck: before.struck };
   // The log broke, or the manifest moved on, meanwhile; the pin holds what is read now all the more.
   const again = await recover(storage, before.manifest);
   return { ...again, struck: before.struck || again.struck };
@@ -180,11 +187,48 @@ function judge(found: readonly Found[]): StateFound {
   return { fence, root: decodeRoot(rootBytes), ...chainFrom(log ?? [], fence) };
 }
 
+/** Entries with their writes, wherever those lie; `undefined` where some are damaged, or gone with a checkpoint. */
+export async function wholeEntries(
+  storage: Storage,
+  entries: readonly LogEntry[],
+): Promise<readonly LogEntry[] | undefined> {
+  const whole: LogEntry[] = [];
+  for (const entry of entries) {
+    const filled = await wholeOne(storage, entry);
+    if (filled === undefined) return undefined;
+    whole.push(filled);
+  }
+  return whole;
+}
+
+async function wholeOne(storage: Storage, entry: LogEntry): Promise<LogEntry | undefined> {
+  if (entry.isWhole || !entry.body) return entry;
+  try {
+    const [body] = await loadValues(storage, [entry.body]);
+    return body && wholeEntry(entry, body);
+  } catch (e) {
+    if (isTidemarkError(e, "CORRUPT")) return undefined;
+    throw e;
+  }
+}
+
+/** The first entry whose writes are lost although it is still in the log; `undefined` if a checkpoint took them. */
+async function firstLost(storage: Storage, { entries }: { entries: readonly LogEntry[] }): Promise<Seq | undefined> {
+  for (const entry of entries) {
+    if ((await wholeOne(storage, entry)) !== undefined) continue;
+    const [row] = await storage.read([readFence]);
+    const bytes = valueOf(row);
+    return bytes && decodeFence(bytes).seq < entry.firstSeq ? entry.firstSeq : undefined;
+  }
+  return undefined;
+}
+
 /**
  * Removes what lies behind the break, under a new incarnation. Floor and pins may speak of commits that are gone: they
  * come down with the head, or the views of those that take their seqs would not be held. Tells whether it was damage.
+ * `lost`: an entry that chains, but whose writes are lost, breaks the log as well.
  */
-async function strike(storage: Storage): Promise<boolean> {
+async function strike(storage: Storage, lost?: Seq): Promise<boolean> {
   let isDamage = false;
   await storage.commit({
     durability: "strict",
@@ -192,10 +236,12 @@ async function strike(storage: Storage): Promise<boolean> {
     reads: [...stateReads, readFloor, readPins],
     writes: (found) => {
       const { fence, entries, broken } = judge(found);
-      if (!broken) return undefined;
-      const lastGood = entries.at(-1)?.lastSeq ?? fence.seq;
+      const isLost = lost !== undefined && entries.some((e) => e.firstSeq === lost);
+      if (!broken && !isLost) return undefined;
+      const good = isLost ? entries.filter((e) => e.firstSeq < lost) : entries;
+      const lastGood = good.at(-1)?.lastSeq ?? fence.seq;
       const rest: Write = { kind: "deleteRange", store: "log", range: { from: lastGood + 1 } };
-      isDamage = !isOnlyStray(found[1] ?? [], lastGood, fence.database);
+      isDamage = isLost || !isOnlyStray(found[1] ?? [], lastGood, fence.database);
       if (!isDamage) return [rest];
       const [floorRow, pinRows] = found.slice(stateReads.length);
       return [

@@ -5,6 +5,8 @@ import type { Manifest } from "../segments/manifest.ts";
 import { compareInternal } from "../segments/internal-key.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { get, valueOf } from "../storage/contract.ts";
+import { outsideOf, type OutsideRef } from "../codec/outside.ts";
+import { faultOfOutside } from "../wal/chunks.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
 import type { Store } from "./store.ts";
 
@@ -45,7 +47,18 @@ export async function verify(store: Store): Promise<Verified> {
   if (broken) {
     damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why: "the chain of entries is broken" });
   }
+  for (const { body } of entries) {
+    const why = body && (await faultOfOutside(store.storage, body));
+    if (why === undefined || !(await isLogged(store, body!))) continue;
+    damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why });
+  }
   return { blocks, entries: entries.length, damage };
+}
+
+/** Whether the log still refers to it: a checkpoint may have taken it meanwhile. */
+async function isLogged(store: Store, { id }: OutsideRef): Promise<boolean> {
+  await store.reload();
+  return store.bodiesThrough(store.head.seq).some((body) => body.id === id);
 }
 
 /** What is wrong with a block; `undefined` for nothing. */
@@ -57,11 +70,26 @@ async function faultOf(store: Store, info: BlockInfo): Promise<string | undefine
     return store.manifest.has(info) ? "it is listed but not stored" : undefined;
   }
   try {
-    return contentFault(Block.open(info.id, bytes), info);
+    const block = Block.open(info.id, bytes);
+    return contentFault(block, info) ?? (info.outside === 0 ? undefined : await outsideFault(store, block));
   } catch (e) {
     if (isTidemarkError(e, "CORRUPT")) return e.message;
     throw e;
   }
+}
+
+/** What is wrong with the values that a block refers to. */
+async function outsideFault(store: Store, block: Block): Promise<string | undefined> {
+  for (let i = 0; i < block.count; i++) {
+    const { payload } = block.versionAt(i);
+    const ref = payload && outsideOf(payload);
+    const why = ref && (await faultOfOutside(store.storage, ref));
+    if (why === undefined) continue;
+    // A version that was folded away meanwhile took its value along.
+    await store.reload();
+    if (store.manifest.info(block.id) !== undefined) return why;
+  }
+  return undefined;
 }
 
 function contentFault(block: Block, info: BlockInfo): string | undefined {

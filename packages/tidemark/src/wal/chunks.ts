@@ -50,28 +50,43 @@ export async function loadOutside<Value extends Uint8Array | undefined>(
   values: readonly Value[],
 ): Promise<readonly (Value | Uint8Array)[]> {
   if (!values.some((v) => v && outsideIn(v))) return values;
-  const wanted: (Wanted & { readonly position: number })[] = [];
-  const loaded = values.map((value, position) => {
-    const ref = value && outsideIn(value);
-    if (!ref) return value;
-    const whole = new Uint8Array(ref.sizeBytes);
-    for (const w of wantedOf(ref, whole)) wanted.push({ ...w, position });
-    return whole;
-  });
+  const refs = values.map((value) => value && outsideIn(value));
+  const loaded = await loadValues(
+    storage,
+    refs.filter((ref) => ref !== undefined),
+    (n) => nth(refs, n),
+  );
+  let next = 0;
+  return values.map((value, i) => (refs[i] ? loaded[next++]! : value));
+}
+
+/** Position of the n-th that is there. */
+function nth(refs: readonly unknown[], n: number): number {
+  let left = n;
+  return refs.findIndex((ref) => ref !== undefined && left-- === 0);
+}
+
+/** @throws CORRUPT with the `position`, as `positionOf` gives it, of one that is damaged or not there. */
+export async function loadValues(
+  storage: Storage,
+  refs: readonly OutsideRef[],
+  positionOf: (n: number) => number = (n) => n,
+): Promise<readonly Uint8Array[]> {
+  const values = refs.map(({ sizeBytes }) => new Uint8Array(sizeBytes));
+  const wanted = refs.flatMap((ref, n) => wantedOf(ref, values[n]!).map((w) => ({ ...w, n })));
   for (let i = 0; i < wanted.length; i += chunksAtOnce) {
     const some = wanted.slice(i, i + chunksAtOnce);
     const found = await storage.read(some.map(({ key }) => get("blobs", key)));
-    for (const [j, w] of some.entries()) take(w, found[j], { what, id: w.key, position: w.position });
+    for (const [j, w] of some.entries()) take(w, found[j], { what, id: w.key, position: positionOf(w.n) });
   }
-  return loaded;
+  return values;
 }
 
-function* wantedOf(ref: OutsideRef, whole: Uint8Array): Generator<Wanted, void> {
-  for (let i = 0; i < chunksOf(ref.sizeBytes); i++) {
+const wantedOf = (ref: OutsideRef, whole: Uint8Array): readonly Wanted[] =>
+  Array.from({ length: chunksOf(ref.sizeBytes) }, (_, i) => {
     const { key, from, to } = chunkAt(ref, i);
-    yield { key, lengthBytes: to - from, into: whole.subarray(from, to) };
-  }
-}
+    return { key, lengthBytes: to - from, into: whole.subarray(from, to) };
+  });
 
 function take(
   { lengthBytes, into }: Wanted,

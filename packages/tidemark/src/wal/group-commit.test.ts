@@ -4,6 +4,7 @@ import { createMemoryStorage } from "../storage/memory.ts";
 import { encodeEntry } from "./entry.ts";
 import { GroupCommit, type Participants, type Sealed } from "./group-commit.ts";
 import { type Fence, type Head, putFence } from "./log.ts";
+import { Staging } from "./staging.ts";
 
 const fence: Fence = { database: 7, incarnation: 0, seq: seq(0), checksum: 0, stamp: stamp(0) };
 
@@ -62,7 +63,7 @@ test.each([0, 1, 2, 3, 4, 5, 6])(
   async (turns) => {
     const storage = await createMemoryStorage().open("d");
     await storage.commit({ durability: "strict", writes: [putFence(fence)] });
-    const group = new GroupCommit<Member>(storage, new Acceptor());
+    const group = new GroupCommit<Member>(storage, new Staging(storage, tabId("t")), new Acceptor());
     const submit = () => new Promise<number>((resolve) => group.submit({ resolve }));
     const patience = (p: Promise<number>) =>
       Promise.race([p, new Promise<string>((resolve) => setTimeout(() => resolve("forgotten"), 200))]);

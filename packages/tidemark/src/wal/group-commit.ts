@@ -5,6 +5,9 @@
  *   prepare   load what judging them needs from storage (asynchronous)
  *   seal      judge them in order against the head and one another, turn away the losers, encode the rest (synchronous)
  *   append    add the entry at the position after the head
+ *
+ * Writes that are too many for one small transaction are staged between sealing and appending, and the members are
+ * judged again if anything was committed meanwhile; nearly always what was staged still is what they write.
  * Losing the position to another tab is no conflict: catch up and take the round again. After `maxClashes` lost races
  * the tail is read and the entry sealed and added inside one transaction, which cannot lose.
  */
@@ -12,17 +15,29 @@ import type { Seq } from "../base/brand.ts";
 import { type Durability, type Storage, type StoredValue } from "../storage/contract.ts";
 import { append, type Appended, appendStaged, type Fence, followed, type Head, tailReads } from "./log.ts";
 import type { LogEntry } from "./entry.ts";
-import { areStaged, published, readStaged, type Staged, sweptMeanwhile } from "./staging.ts";
+import type { OutsideRef } from "../codec/outside.ts";
+import { stageValues } from "./stage-values.ts";
+import { areStaged, published, readStaged, type Staged, type Staging, sweptMeanwhile } from "./staging.ts";
 
 const maxClashes = 3;
 const maxMembers = 1000;
-/** A larger storage transaction would hold up other tabs' commits noticeably. */
-const maxGroupBytes = 256 * 1024;
+/** What goes beyond `maxEntryBytes` is staged: a group of small commits should not be. */
+const maxGroupBytes = 40 * 1024;
 
 export interface Sealed {
   readonly bytes: StoredValue;
   readonly firstSeq: Seq;
   /** What it refers to and publishes. */
+  readonly staged: readonly Staged[];
+}
+
+/** The writes of a group, too many to stand in its entry. */
+export interface Body {
+  readonly bytes: Uint8Array;
+}
+/** The same, staged. */
+export interface StagedBody extends Body {
+  readonly ref: OutsideRef;
   readonly staged: readonly Staged[];
 }
 
@@ -41,9 +56,9 @@ export interface Participants<Member> {
   /**
    * Judges the members; those turned away are told. `undefined`: none is left, nothing to append. "look": somebody
    * would be refused, or told that there is nothing to write, for what may have changed since: nobody was told, look
-   * at the log's tail and seal again with `isFresh`.
+   * at the log's tail and seal again with `isFresh`. A `Body`: stage it and seal again with it.
    */
-  seal(members: readonly Member[], isFresh: boolean): Sealed | "look" | undefined;
+  seal(members: readonly Member[], isFresh: boolean, body?: StagedBody): Sealed | Body | "look" | undefined;
   /** The entry sealed last is durable: apply it and tell its members. */
   committed(sealed: Sealed): void;
   /** The state is read anew. `unsure` was written where it may count: its members learn what became of it. */
@@ -57,12 +72,14 @@ export interface Participants<Member> {
 
 export class GroupCommit<Member> {
   readonly #storage: Storage;
+  readonly #staging: Staging;
   readonly #participants: Participants<Member>;
   #waiting: Member[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(storage: Storage, participants: Participants<Member>) {
+  constructor(storage: Storage, staging: Staging, participants: Participants<Member>) {
     this.#storage = storage;
+    this.#staging = staging;
     this.#participants = participants;
   }
 
@@ -102,6 +119,15 @@ export class GroupCommit<Member> {
   }
 
   async #commit(members: readonly Member[]): Promise<void> {
+    const body = new BodyStage(this.#staging);
+    try {
+      await this.#commitWith(members, body);
+    } finally {
+      void body.discard(); // does nothing where it was published
+    }
+  }
+
+  async #commitWith(members: readonly Member[], body: BodyStage): Promise<void> {
     const p = this.#participants;
     let isFresh = false;
     for (let clashes = 0; ;) {
@@ -112,14 +138,18 @@ export class GroupCommit<Member> {
         return this.#oneByOne(members, e);
       }
       if (clashes >= maxClashes) {
-        if (await this.#commitInside(members)) return;
+        if (await this.#commitInside(members, body)) return;
         continue;
       }
-      const sealed = p.seal(members, isFresh);
+      const sealed = p.seal(members, isFresh, body.staged);
       if (!sealed) return;
       if (sealed === "look") {
         await p.follow();
         isFresh = true;
+        continue;
+      }
+      if (!isSealed(sealed)) {
+        await body.stage(sealed);
         continue;
       }
       const outcome = await this.#append(sealed, p.durability(members));
@@ -156,15 +186,16 @@ export class GroupCommit<Member> {
   }
 
   /** Tail and append in one transaction. False: the state has to be loaded or prepared anew first. */
-  async #commitInside(members: readonly Member[]): Promise<boolean> {
+  async #commitInside(members: readonly Member[], body: BodyStage): Promise<boolean> {
     const p = this.#participants;
     const { head, fence } = p;
     let sealed: Sealed | undefined;
-    let stale = false;
+    let toStage: Body | undefined;
+    let stale: "follow" | "reload" | undefined;
     let judged = false;
     let isUnstaged = false;
     const reads = tailReads(head.seq);
-    const staged = p.staged(members);
+    const staged = [...p.staged(members), ...(body.staged?.staged ?? [])];
     const done = await this.#storage.commit({
       durability: p.durability(members),
       stores: staged.length === 0 ? ["log"] : ["log", "meta"],
@@ -173,10 +204,14 @@ export class GroupCommit<Member> {
         isUnstaged = !areStaged(found.slice(reads.length));
         if (isUnstaged) return undefined;
         const tail = followed(found, head, fence);
-        stale = tail.status === "reload" || tail.broken || !p.applyTail(tail.entries);
+        stale = tail.status === "reload" || tail.broken ? "reload" : taken(tail.entries, p);
         if (stale || !p.isPrepared()) return undefined;
+        const fresh = p.seal(members, true, body.staged);
+        if (fresh && fresh !== "look" && !isSealed(fresh)) {
+          toStage = fresh;
+          return undefined;
+        }
         judged = true;
-        const fresh = p.seal(members, true);
         sealed = fresh === "look" ? undefined : fresh;
         return (
           sealed && [
@@ -190,11 +225,48 @@ export class GroupCommit<Member> {
       await this.#oneByOne(members, sweptMeanwhile());
       return true;
     }
+    if (toStage) await body.stage(toStage);
     if (stale) {
-      await p.reload();
+      await (stale === "follow" ? p.follow() : p.reload());
       return false;
     }
     if (done.status === "committed" && sealed) p.committed(sealed);
     return judged && done.status !== "exists";
+  }
+}
+
+const isSealed = (sealed: Sealed | Body): sealed is Sealed => "firstSeq" in sealed;
+
+/** Applies the tail inside a transaction; what lies out of line has to be read before. */
+function taken<Member>(
+  entries: readonly LogEntry[],
+  participants: Participants<Member>,
+): "follow" | "reload" | undefined {
+  if (entries.some((e) => !e.isWhole)) return "follow";
+  return participants.applyTail(entries) ? undefined : "reload";
+}
+
+/** The body of one group on its way: staged once, and again only if the group turns out to write something else. */
+class BodyStage {
+  readonly #staging: Staging;
+  #staged: StagedBody | undefined;
+
+  constructor(staging: Staging) {
+    this.#staging = staging;
+  }
+
+  get staged(): StagedBody | undefined {
+    return this.#staged;
+  }
+
+  async stage({ bytes }: Body): Promise<void> {
+    await this.discard();
+    const { refs, staged } = await stageValues(this.#staging, [bytes]);
+    this.#staged = { bytes, ref: refs[0]!, staged };
+  }
+
+  async discard(): Promise<void> {
+    if (this.#staged) await this.#staging.discard(this.#staged.staged);
+    this.#staged = undefined;
   }
 }

@@ -152,6 +152,11 @@ export class Staging {
     );
     if (done.status !== "committed") throw sweptMeanwhile();
   }
+
+  /** Deletes what was staged unless it was published; what fails here is swept when this tab is gone. */
+  async discard(all: readonly Staged[]): Promise<void> {
+    for (const staged of all) await discard(this.#storage, staged).catch(() => undefined);
+  }
 }
 
 export const sweptMeanwhile = (): TidemarkError =>
