@@ -19,6 +19,7 @@ import { type Checkpointed, checkpoint } from "./gc/checkpoint.ts";
 import { compact } from "./gc/compact.ts";
 import { deadTabs, raiseFloor } from "./gc/floor.ts";
 import { defaultRewrite, type RewriteOptions } from "./gc/rewrite.ts";
+import { reclaim } from "./gc/reclaim.ts";
 import { Tenure } from "./gc/tenure.ts";
 import type { Handle } from "./mvcc/handles.ts";
 import { raisePin } from "./mvcc/pins.ts";
@@ -140,7 +141,10 @@ export class World {
     const { rewrite = smallLevels } = this.#options;
     const done = floor === undefined ? undefined : await checkpoint(store, tab.tenure, floor, rewrite);
     const steps = done ? stepsPerUpkeep : 0;
-    for (let step = 0; step < steps; step++) await compact(store, tab.tenure, floor!, rewrite);
+    for (let step = 0; step < steps; step++) {
+      while ((await reclaim(store, tab.tenure, floor!, rewrite)) !== undefined);
+      await compact(store, tab.tenure, floor!, rewrite);
+    }
     if (!done) await tab.database.store.reload();
     if (tab.tenure.isDeposed) tab.tenure = undefined;
     return done;

@@ -45,8 +45,8 @@ export const nextEpoch = (stored: Catalog, incarnation: number): number =>
 /**
  * The tables that may be named under this catalog, the system's included.
  *
- * For reclaiming, of the catalog C visible at the floor: a table below `C.nextTable` that is not live in C can never be
- * read again, whatever its versions are. Proof:
+ * For reclaiming (gc/dead-tables.ts), of the catalog C visible at the floor or below it: a table below `C.nextTable` that
+ * is not live in C can never be read again, whatever its versions are. Proof:
  *  1. Every view there is or will be reads at some r ≥ floor, and may name only tables that are live in the catalog of
  *     r, or that its own transaction gave out. (A request under another epoch than its view's is refused.)
  *  2. A number becomes live only by being given out, by a transaction whose view is at some r ≥ floor; it is then at
