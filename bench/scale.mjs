@@ -102,7 +102,7 @@ const timer = setTimeout(
   whole("minutes", options.minutes) * 60_000,
 );
 const cpu = os.cpus();
-const outcomes = await earlier();
+let outcomes = await earlier();
 await mkdir(cache, { recursive: true });
 await withProfile(async (launch) => {
   const browser = await launch((served) => Promise.resolve(served.browser));
@@ -114,7 +114,7 @@ await withProfile(async (launch) => {
     const counted =
       name === "typing" ? `${grouped(settings.keystrokes)} transactions` : `${grouped(settings.records)} records`;
     const outcome = { at: new Date().toISOString(), settings: `${counted}; ${on}.`, rows };
-    outcomes[name] = outcome;
+    outcomes = { ...(await earlier()), [name]: outcome };
     await writeFile(results, `${JSON.stringify(outcomes, undefined, 2)}\n`);
     console.log(section(title, outcome));
   }

@@ -1,12 +1,15 @@
 // Bytes written and bytes held for each byte of the user's: exactly, on the simulated medium, and as Chromium's stores say.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { batchesOf, Tally, workloads } from "../src/scale/workloads.ts";
 import { figure, megabytes, times } from "./report.mjs";
 import { origin } from "./rows.mjs";
 
-const replayer = fileURLToPath(new URL("../../packages/tidemark/src/replay.test-support.ts", import.meta.url));
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+/** A program of the engine's own, which is run and not imported. */
+const replayer = path.join(repository, "packages/tidemark/src/replay.test-support.ts");
 
 /** @typedef {import("../src/scale/workloads.ts").Workload} Workload */
 /** What the replayer prints. @typedef {{ writtenBytes: number, peakBytes: number, endBytes: number, records: string[] }} Replayed */

@@ -18,7 +18,7 @@ export const importing = ({ launch, settings }) =>
     }, nameOf(settings));
     await ascending.page.close();
 
-    const { page, watch, phase, rows } = await imported(served, settings, false);
+    const { page, watch, phase, rows, madePeak } = await imported(served, settings, false);
     /** @type {import("./heap.mjs").Phase[]} */
     const phases = [phase];
     const settled = await watch.during("checkpoint and compaction, until quiet", () =>
@@ -43,6 +43,7 @@ export const importing = ({ launch, settings }) =>
       figure("checkpoint after it", time(settled.result.checkpointMs)),
       figure("… and until the background is quiet", time(settled.result.busyMs)),
       figure("scan of all", time(scanned.result.ms)),
+      figure("page's heap when it only makes the records, garbage included", megabytes(madePeak)),
       ...phases.flatMap(heapRows),
       atMost("worker's heap at most", most(phases.map((p) => p.held.worker)), goals.worker, megabytes),
       atMost("… garbage included", most(phases.map((p) => p.peak.worker)), goals.worker, megabytes),
@@ -58,6 +59,9 @@ async function imported(served, settings, isAscending) {
   const name = nameOf(settings);
   await page.evaluate((of) => scale.remove(of), name);
   const watch = await HeapWatch.of(page);
+  const made = await watch.during("", () =>
+    page.evaluate(([count, atOnce]) => scale.make(count, atOnce), /** @type {const} */ ([records, chunk])),
+  );
   await open(page, name);
   const cpuBefore = (await workerCpuMs(served.context)) ?? Number.NaN;
   const title = `import, keys ${isAscending ? "ascending" : "at random"}`;
@@ -70,7 +74,7 @@ async function imported(served, settings, isAscending) {
     figure(`… the longest of its commits of ${grouped(chunk)}`, time(longestMs)),
     figure("… the worker's own time for 1 000 records", Number.isNaN(cpuMs) ? "–" : time((cpuMs / records) * 1000)),
   ];
-  return { page, watch, phase, rows };
+  return { page, watch, phase, rows, madePeak: made.peak.page };
 }
 
 /** Every record is in both indexes, once. @param {import("playwright").Page} page @param {Queries} queries */

@@ -94,6 +94,14 @@ const calls = {
   remove: (name: string): Promise<void> => deleteDatabase(name),
   count: (): Promise<number> => opened().collection("rows").count(),
 
+  /** Makes the records of an import and drops them: what the page's heap shows of these is not the database's. */
+  make: (records: number, chunk: number): number => {
+    let made = 0;
+    for (let i = 0; i < records; i += chunk) {
+      made += Array.from({ length: Math.min(chunk, records - i) }, (_, j) => rowOf(i + j)).length;
+    }
+    return made;
+  },
   import: async (records: number, isAscending: boolean, chunk: number): Promise<Imported> => {
     const stored = opened().collection("rows");
     const order = isAscending ? (i: number): number => i : shuffled(records, 1);

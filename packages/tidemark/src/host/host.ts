@@ -49,7 +49,9 @@ export class Host implements HostSurface {
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
-  /** Lists of calls that are not answered yet. */
+  /** Resolves when all calls so far are let in; absent where they are. */
+  #admitting: Promise<void> | undefined;
+  /** Lists of calls that are not answered yet, other than for upkeep itself. */
   #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
@@ -110,11 +112,12 @@ export class Host implements HostSurface {
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
-        pace: new Slices(
-          environment.clock,
-          () => environment.giveWay(),
-          () => this.#outstanding > 0,
-        ),
+        pace: new Slices({
+          clock: environment.clock,
+          giveWay: () => environment.giveWay(),
+          isBusy: () => this.#outstanding > 0,
+          isPressed: () => this.#running?.upkeep.isPressed ?? false,
+        }),
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage };
@@ -131,12 +134,26 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    this.#outstanding++;
+    const isWaitedFor = requests.some((r) => !isUpkeep(r));
+    if (isWaitedFor) this.#outstanding++;
+    const admitted = this.#admission(requests);
+    if (admitted) await admitted;
     try {
       return await Promise.all(requests.map((request) => this.#respond(request)));
     } finally {
-      this.#outstanding--;
+      if (isWaitedFor) this.#outstanding--;
     }
+  }
+
+  /** Lets calls in as they came. Where there is no room for more writes they wait, and what comes after them too. */
+  #admission(requests: readonly Request[]): Promise<void> | undefined {
+    const upkeep = requests.some(isWrite) ? this.#running?.upkeep : undefined;
+    if (this.#admitting === undefined && !upkeep?.isFull) return undefined;
+    const admitting = Promise.resolve(this.#admitting).then(() => upkeep?.room());
+    this.#admitting = admitting;
+    return admitting.then(() => {
+      if (this.#admitting === admitting) this.#admitting = undefined;
+    });
   }
 
   async #respond(request: Request): Promise<Response> {
@@ -302,6 +319,11 @@ export class Host implements HostSurface {
     this.#events?.(event);
   }
 }
+
+const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
+
+/** Whoever waits for upkeep wants it to go on. */
+const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "verify";
 
 const readVersion = get("meta", "version");
 

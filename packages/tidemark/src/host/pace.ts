@@ -4,29 +4,36 @@ import type { Pace } from "../segments/pace.ts";
 const sliceMs = 2;
 /** A page that always has calls outstanding must not stop upkeep for good. */
 const maxWaitMs = 50;
+const lookMs = 4;
 
-/** Upkeep's slices: short, and none while the page waits for answers. */
+export interface PaceOptions {
+  readonly clock: Clock;
+  giveWay(): Promise<void>;
+  /** Whether the page waits for answers. */
+  isBusy(): boolean;
+  /** Whether work piles up: then slices follow on one another, with all others' turns in between. */
+  isPressed(): boolean;
+}
+
+/** Upkeep's slices: short, and none while the page waits for answers unless upkeep falls behind. */
 export class Slices implements Pace {
-  readonly #clock: Clock;
-  readonly #giveWay: () => Promise<void>;
-  readonly #isBusy: () => boolean;
+  readonly #options: PaceOptions;
   #begun: number;
 
-  constructor(clock: Clock, giveWay: () => Promise<void>, isBusy: () => boolean) {
-    this.#clock = clock;
-    this.#giveWay = giveWay;
-    this.#isBusy = isBusy;
-    this.#begun = clock.now();
+  constructor(options: PaceOptions) {
+    this.#options = options;
+    this.#begun = options.clock.now();
   }
 
   isDue(): boolean {
-    return this.#clock.now() - this.#begun >= sliceMs;
+    return this.#options.clock.now() - this.#begun >= sliceMs;
   }
 
   async pause(): Promise<void> {
-    const from = this.#clock.now();
-    do await this.#giveWay();
-    while (this.#isBusy() && this.#clock.now() - from < maxWaitMs);
-    this.#begun = this.#clock.now();
+    const { clock, isBusy, isPressed } = this.#options;
+    const from = clock.now();
+    await this.#options.giveWay();
+    while (isBusy() && !isPressed() && clock.now() - from < maxWaitMs) await clock.sleep(lookMs);
+    this.#begun = clock.now();
   }
 }

@@ -24,6 +24,11 @@ const pinPatienceMs = 100;
 const stuckAfterMs = 2000;
 const lookMs = 50;
 const maxLogEntries = 4000;
+/** How many times as much as a fold wants to begin with may wait for it: then it hurries, and then writers wait. */
+const pressedAt = 2;
+const fullAt = 3;
+const maxRoomMs = 1000;
+const roomLookMs = 4;
 
 /** Other tabs hear of compaction now and then; whoever misses a block finds out by itself. */
 const stepsPerNews = 32;
@@ -66,6 +71,22 @@ export class Upkeep {
   }
   get isHere(): boolean {
     return this.#tenure !== undefined;
+  }
+
+  /** Whether so much waits to be folded that it cannot wait for an idle moment. */
+  get isPressed(): boolean {
+    return this.#isDue(pressedAt);
+  }
+
+  get isFull(): boolean {
+    return this.#isDue(fullAt);
+  }
+
+  /** Resolves when there is room for another commit. Whoever writes faster than upkeep folds waits here, but not long. */
+  async room(): Promise<void> {
+    for (let waitedMs = 0; this.isFull && !this.#stopped && waitedMs < maxRoomMs; waitedMs += roomLookMs) {
+      await this.#environment.clock.sleep(roomLookMs);
+    }
   }
 
   /** Stands for election, for as long as it takes. */
@@ -209,6 +230,7 @@ export class Upkeep {
     } else if (tenure.isDeposed) this.#stepDown(tenure);
     else await store.reload();
     void this.#sweep();
+    queueMicrotask(() => this.advanced()); // what came meanwhile may be enough for another
   }
 
   /**
