@@ -390,27 +390,3 @@ test("[MV12] a schema that changed while no worker was there is the one that lat
   await db.collection("rows").put({ id: "a" });
   expect(next.requests).toMatchObject([{ op: "write", epoch: 5 }]);
 });
-
-test("[MV12] a scan whose first part the next worker answered goes on there, and lets its view go", async () => {
-  const { db, first, next } = await open();
-  first.answer = () => never;
-  let parts = 0;
-  next.answer = (r) => {
-    if (r.op !== "scan") return plainAnswer(r);
-    return {
-      values: packed({ id: parts }),
-      handle: -1,
-      rest: parts++ === 0 ? { from: "x", to: undefined } : undefined,
-    };
-  };
-  const all = db.collection("rows").all();
-  await settle();
-  first.die();
-  expect(await all).toEqual([{ id: 0 }, { id: 1 }]);
-  await settle();
-  expect(next.requests).toMatchObject([
-    { op: "scan", handle: 0 },
-    { op: "scan", handle: -1 },
-    { op: "end", handle: -1 },
-  ]);
-});

@@ -107,3 +107,29 @@ test("[MV12][MV10] what was dropped when the handle opened is not dropped again 
   const dropped = [first, next].map((h) => h.openings[0]!.definition.dropCollections);
   expect(dropped).toEqual([["old"], []]);
 });
+
+test("[MV12] a scan whose first part the next worker answered goes on there, and lets its view go", async () => {
+  const [first, next] = [new FakeHost(), new FakeHost()];
+  const db = databaseOn(first, next);
+  await db.open();
+  first.answer = () => never;
+  let parts = 0;
+  next.answer = (r) => {
+    if (r.op !== "scan") return plainAnswer(r);
+    return {
+      values: packed({ id: parts }),
+      handle: -1,
+      rest: parts++ === 0 ? { from: "x", to: undefined } : undefined,
+    };
+  };
+  const all = db.collection("rows").all();
+  await settle();
+  first.die();
+  expect(await all).toEqual([{ id: 0 }, { id: 1 }]);
+  await settle();
+  expect(next.requests).toMatchObject([
+    { op: "scan", handle: 0 },
+    { op: "scan", handle: -1 },
+    { op: "end", handle: -1 },
+  ]);
+});
