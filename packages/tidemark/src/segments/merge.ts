@@ -109,7 +109,7 @@ class Merge {
       if (block !== undefined && block.first.key === key && this.#mayMove(block)) {
         this.#writer.adopt(block);
         this.#above.skip();
-        this.#to = Math.max(this.#to, this.#level.find(key, newest)); // what comes before it stays before it
+        this.#to = Math.max(this.#to, this.#level.find(key, newest)); // what comes before it is dealt with
       } else {
         await this.#stretch(key);
       }
