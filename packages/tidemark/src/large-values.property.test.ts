@@ -5,12 +5,14 @@ import type { TabId } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
 import { checkpoint } from "./gc/checkpoint.ts";
 import { deadTabs, raiseFloor } from "./gc/floor.ts";
+import { reclaim } from "./gc/reclaim.ts";
 import { defaultRewrite } from "./gc/rewrite.ts";
 import { Tenure } from "./gc/tenure.ts";
 import { faults, large, sweep } from "./large-values.test-support.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
   add,
+  clear,
   commit,
   del,
   type Item,
@@ -25,7 +27,17 @@ import {
 
 interface Action {
   readonly tab: 0 | 1;
-  readonly kind: "small" | "large" | "strict" | "delete" | "transaction" | "dropped" | "refused" | "fold" | "sweep";
+  readonly kind:
+    | "small"
+    | "large"
+    | "strict"
+    | "delete"
+    | "transaction"
+    | "dropped"
+    | "refused"
+    | "clear"
+    | "fold"
+    | "sweep";
   readonly id: string;
   readonly sizeBytes: number;
 }
@@ -40,6 +52,7 @@ const action: fc.Arbitrary<Action> = fc.record({
     "transaction",
     "dropped",
     "refused",
+    "clear",
     "fold",
     "sweep",
   ),
@@ -51,10 +64,18 @@ const begin = (tab: Tab, handle: number) =>
   tab.database.begin(handle, { tracked: true, isolation: "snapshot", fresh: true, attempt: 0 });
 
 async function contents(tab: Tab): Promise<Item[]> {
-  const seen = await itemsIn(tab, await begin(tab, -1000));
+  const seen = await itemsIn(await begin(tab, -1000));
   await tab.database.end(-1000);
   return seen;
 }
+
+async function clearing(tab: Tab, handle: number): Promise<void> {
+  await clear(tab, await begin(tab, handle));
+  await commit(tab, handle, []);
+}
+
+/** Blocks of one record or two, so that some hold cleared ones alone. */
+const small = { ...defaultRewrite, targetBytes: 100 };
 
 /** Folds, and drops what neither `tab` nor what others have pinned can see. */
 async function fold(world: World, tab: Tab, dead: ReadonlySet<TabId> = new Set()): Promise<void> {
@@ -62,7 +83,9 @@ async function fold(world: World, tab: Tab, dead: ReadonlySet<TabId> = new Set()
   const tenure = await Tenure.begin(tab.storage);
   await world.raise(tab);
   const floor = await raiseFloor(tenure, dead);
-  if (floor !== undefined) await checkpoint(tab.database.store, tenure, floor, defaultRewrite);
+  if (floor === undefined) return;
+  await checkpoint(tab.database.store, tenure, floor, small);
+  while ((await reclaim(tab.database.store, tenure, floor, small)) !== undefined);
 }
 
 type State = ReadonlyMap<string, Item>;
@@ -105,15 +128,13 @@ class Life {
         return;
       case "delete":
         await tab.database.store.follow(); // to delete what is not there is no commit
-        if (this.states.at(-1)!.has(id)) await this.#committed([], () => write(tab, [del(id)]), id);
+        if (this.states.at(-1)!.has(id)) await this.#committed([], () => write(tab, [del(id)]), [id]);
         return;
       case "transaction":
-        await begin(tab, n);
-        await stage(tab, n, [put(large(id, -n)), put(large("both", -n))]);
+        await stage(tab, await begin(tab, n), [put(large(id, -n)), put(large("both", -n))]);
         return this.#committed([item, large("both", -n)], () => commit(tab, n, [put(item)]));
       case "dropped":
-        await begin(tab, n);
-        await stage(tab, n, [put(item)]);
+        await stage(tab, await begin(tab, n), [put(item)]);
         return tab.database.end(n);
       case "refused":
         if (!this.states.at(-1)!.has(id)) return;
@@ -121,6 +142,8 @@ class Life {
           (e) => isTidemarkError(e, "CONSTRAINT") || isTidemarkError(e, "STORAGE_LOST"),
         );
         return;
+      case "clear":
+        return this.#committed([], () => clearing(tab, n), ["a", "b", "both"]);
       case "fold":
         return fold(this.world, tab);
       default:
@@ -128,10 +151,14 @@ class Life {
     }
   }
 
-  async #committed(items: readonly Item[], work: () => Promise<unknown>, deleted?: string): Promise<void> {
+  async #committed(
+    items: readonly Item[],
+    work: () => Promise<unknown>,
+    deleted: readonly string[] = [],
+  ): Promise<void> {
     const state = new Map(this.states.at(-1));
+    for (const id of deleted) state.delete(id);
     for (const item of items) state.set(item.id, item);
-    if (deleted !== undefined) state.delete(deleted);
     this.states.push(state);
     await work();
     this.acknowledged++;
@@ -186,7 +213,9 @@ describe("large values after a crash", { timeout: 60_000 }, () => {
       { tab: 1, kind: "dropped", id: "b", sizeBytes: 70_000 },
       { tab: 1, kind: "delete", id: "b", sizeBytes: 0 },
       { tab: 0, kind: "sweep", id: "", sizeBytes: 0 },
+      { tab: 0, kind: "clear", id: "", sizeBytes: 0 },
       { tab: 0, kind: "large", id: "b", sizeBytes: 33_000 },
+      { tab: 1, kind: "fold", id: "", sizeBytes: 0 },
     ];
     for (const keep of ["none", 2, "all"] as const) {
       for (let dieAt = 1, steps = Infinity; dieAt <= steps; dieAt++) {
@@ -270,11 +299,11 @@ async function concurrently(
   try {
     if (kind === "fold") await fold(world, tab);
     else if (kind === "sweep") await sweep(world, tab.storage);
+    else if (kind === "clear") await clearing(tab, n);
     else if (kind === "delete") await write(tab, [del(id)]);
     else if (kind === "refused") await write(tab, [add(item)]);
     else if (kind === "transaction" || kind === "dropped") {
-      await begin(tab, n);
-      await stage(tab, n, [put(item)]);
+      await stage(tab, await begin(tab, n), [put(item)]);
       if (kind === "transaction") await commit(tab, n, []);
       else await tab.database.end(n);
     } else await write(tab, [put(item)], kind === "strict" ? "strict" : "relaxed");

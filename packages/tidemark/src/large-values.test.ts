@@ -38,14 +38,14 @@ const view = (of: Tab, handle: number) =>
   of.database.begin(handle, { tracked: false, isolation: "snapshot", fresh: true, attempt: 0 });
 
 async function items(of: Tab): Promise<Item[]> {
-  const seen = await itemsIn(of, await view(of, 99));
+  const seen = await itemsIn(await view(of, 99));
   await of.database.end(99);
   return seen;
 }
 const get = async (of: Tab, id: string): Promise<unknown> => {
-  const { table } = of.database.catalog.collections["items"]!;
-  const key = byteKey(tablePrefix(table) + encodeKey(id, "items.id"));
-  return unpackValues(await of.database.reading(0, (h) => of.database.get(h, [key])))[0];
+  const { collections, epoch } = of.database.catalog;
+  const key = byteKey(tablePrefix(collections["items"]!.table) + encodeKey(id, "items.id"));
+  return unpackValues(await of.database.reading(0, epoch, (h) => of.database.get(h, [key])))[0];
 };
 
 /** The largest number of bytes that one storage call moved while `work` ran. */
@@ -99,11 +99,12 @@ describe("a large value", () => {
       tab,
       Array.from({ length: 10 }, (_, i) => put(large(`k${i}`, i))),
     );
-    const { table } = tab.database.catalog.collections["items"]!;
-    const query = { ...tableRange(table), records: undefined, reverse: false, limit: undefined, whole: undefined };
-    const first = await tab.database.scan(0, { ...query, maxBytes: 250_000 });
+    const { collections, epoch } = tab.database.catalog;
+    const range = tableRange(collections["items"]!.table);
+    const query = { ...range, records: undefined, reverse: false, limit: undefined, whole: undefined };
+    const first = await tab.database.scan(0, epoch, { ...query, maxBytes: 250_000 });
     expect(unpackValues(first.values)).toHaveLength(3);
-    const rest = await tab.database.scan(first.handle, { ...query, ...first.rest!, maxBytes: 1 });
+    const rest = await tab.database.scan(first.handle, epoch, { ...query, ...first.rest!, maxBytes: 1 });
     expect(unpackValues(rest.values)).toEqual([large("k3", 3)]);
   });
 
@@ -114,7 +115,7 @@ describe("a large value", () => {
     await write(tab, [put(large("a", 2)), del("b")]);
     await write(tab, [del("a")]);
     await world.upkeep(tab, [other]);
-    expect(await itemsIn(other, old)).toEqual([large("a", 1), { id: "b", n: 1 }]);
+    expect(await itemsIn(old)).toEqual([large("a", 1), { id: "b", n: 1 }]);
     expect(await items(tab)).toEqual([]);
   });
 
@@ -154,15 +155,20 @@ describe("a large value", () => {
     await write(tab, [put({ ...large("a", 5), at: 5 }), put({ id: "b", n: 6 })]);
     const before = await chunkKeys(tab.storage);
     const byN = { n: { path: "n", unique: false, multi: false } };
-    await define(tab.database, { version: 1, collections: { items: { key: "id", indexes: byN } } });
-    const { indexes, table } = tab.database.catalog.collections["items"]!;
+    await define(tab.database, {
+      version: 1,
+      dropCollections: [],
+      collections: { items: { key: "id", indexes: byN } },
+    });
+    const { collections, epoch } = tab.database.catalog;
+    const { indexes, table } = collections["items"]!;
     const query = { ...tableRange(indexes["n"]!.table), records: table, reverse: false, limit: undefined };
-    const found = await tab.database.scan(0, { ...query, whole: undefined, maxBytes: Infinity });
+    const found = await tab.database.scan(0, epoch, { ...query, whole: undefined, maxBytes: Infinity });
     expect(unpackValues(found.values)).toEqual([
       { ...large("a", 5), at: 5 },
       { id: "b", n: 6 },
     ]);
-    expect(await itemsAt(tab, await view(tab, 3), 0, 9)).toEqual([{ ...large("a", 5), at: 5 }]);
+    expect(await itemsAt(await view(tab, 3), 0, 9)).toEqual([{ ...large("a", 5), at: 5 }]);
     expect(await chunkKeys(tab.storage)).toEqual(before);
     expect(await references(tab.database.store)).toHaveLength(2);
   });
@@ -183,29 +189,27 @@ describe("a transaction with large values", () => {
   test("[MV11] sees them before it commits, and what it replaced or deleted is not kept", async () => {
     const tx = await begin(tab, 1);
     const { database } = tab;
-    await stage(tab, 1, [put(large("a", 1)), put(large("b", 1)), put(large("c", 1, 300_000))]);
-    await stage(tab, 1, [put(large("b", 2)), del("c")]);
-    expect(await itemsIn(tab, tx)).toEqual([large("a", 1), large("b", 2)]);
-    await database.commit(tx, database.epoch, "relaxed", "");
+    await stage(tab, tx, [put(large("a", 1)), put(large("b", 1)), put(large("c", 1, 300_000))]);
+    await stage(tab, tx, [put(large("b", 2)), del("c")]);
+    expect(await itemsIn(tx)).toEqual([large("a", 1), large("b", 2)]);
+    await database.commit(tx, "relaxed", "");
     await database.end(1);
     expect(await items(tab)).toEqual([large("a", 1), large("b", 2)]);
     expect(await faults(tab)).toEqual([]);
   });
 
   test("[MV11] leaves nothing behind when it is dropped, fails, or has replaced them all", async () => {
-    await begin(tab, 1);
-    await stage(tab, 1, [put(large("a", 1))]);
+    await stage(tab, await begin(tab, 1), [put(large("a", 1))]);
     await tab.database.end(1);
     expect(await faults(tab)).toEqual([]);
 
     const tx = await begin(tab, 2);
-    await itemsIn(tab, tx);
+    await itemsIn(tx);
     await write(tab, [put({ id: "z", n: 1 })]);
     await expect(commit(tab, 2, [put(large("a", 1))])).rejects.toMatchObject({ code: "CONFLICT" });
     expect(await faults(tab)).toEqual([]);
 
-    await begin(tab, 3);
-    await stage(tab, 3, [put(large("a", 1)), put(large("b", 1))]);
+    await stage(tab, await begin(tab, 3), [put(large("a", 1)), put(large("b", 1))]);
     await commit(tab, 3, [put({ id: "a", n: 2 }), del("b")]);
     expect(await items(tab)).toEqual([
       { id: "a", n: 2 },
@@ -219,10 +223,8 @@ describe("sweeping", () => {
   test("[MV11][TB4] takes what a dead tab staged, not what a living one does or any has published", async () => {
     const [dead, living] = [await world.open(), await world.open()];
     await write(dead, [put(large("a", 1))]);
-    await begin(dead, 1);
-    await stage(dead, 1, [put(large("b", 2))]);
-    await begin(living, 1);
-    await stage(living, 1, [put(large("c", 3))]);
+    await stage(dead, await begin(dead, 1), [put(large("b", 2))]);
+    await stage(living, await begin(living, 1), [put(large("c", 3))]);
     world.kill(dead);
     expect(await sweep(world, tab.storage)).toBe(1);
     expect(await stagedRows(tab.storage)).toMatchObject([{ tab: living.id }]);
@@ -232,8 +234,7 @@ describe("sweeping", () => {
   });
 
   test("[MV11] of a tab that lives after all costs it the commit, and nobody a value", async () => {
-    await begin(tab, 1);
-    await stage(tab, 1, [put(large("a", 1))]);
+    await stage(tab, await begin(tab, 1), [put(large("a", 1))]);
     const other = await world.open();
     world.live.delete(tab.id);
     await sweep(world, other.storage);

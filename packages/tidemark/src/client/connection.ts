@@ -14,7 +14,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "clear", "metrics", "verify"]);
+const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "metrics", "verify"]);
 
 /** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
 const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);
@@ -40,6 +40,11 @@ export class Connection {
   /** Whether its worker died, and every view and transaction opened through it. */
   get isLost(): boolean {
     return this.#lost !== undefined;
+  }
+
+  /** To the present worker or, while there is none, to the next one: this, or what came after it. */
+  get present(): Connection {
+    return this.#lost?.next.present ?? this;
   }
 
   call<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {

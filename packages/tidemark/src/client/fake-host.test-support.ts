@@ -1,7 +1,7 @@
 /** Hosts that answer as told, and database handles on them. */
 import { tableId } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
-import type { TidemarkError } from "../base/errors.ts";
+import { type ErrorCode, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { encodeValue } from "../codec/value.ts";
 import { packValues, type Values } from "../codec/values.ts";
@@ -29,6 +29,8 @@ export const packed = (...records: readonly unknown[]): Values =>
       return out.finish();
     }),
   );
+export const failure = (code: ErrorCode, details = {}): TidemarkError => new TidemarkError(code, "", details);
+export const schemaChanged: TidemarkError = failure("CONFLICT", { by: "schema" });
 export const never = new Promise<never>(() => undefined);
 export const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));
 

@@ -63,7 +63,7 @@ export class HostKeeper {
 
   async #openOn(link: HostLink): Promise<void> {
     let early: TidemarkError | undefined;
-    const request = { ...this.#keeping.request, database: this.#database };
+    const request = this.#request();
     const opened = await link.surface.open(request, (event) => {
       if (event.type !== "closed") return this.#keeping.receive(event);
       early ??= closedError(event.reason);
@@ -78,6 +78,13 @@ export class HostKeeper {
     void link.ended.then((death) => {
       if (this.#link === link) this.#succeed(link, death);
     });
+  }
+
+  /** What was dropped once is not dropped again: another program may have declared it since. */
+  #request(): OpenRequest {
+    const { request } = this.#keeping;
+    if (this.#database === undefined) return request;
+    return { ...request, database: this.#database, definition: { ...request.definition, dropCollections: [] } };
   }
 
   /** The worker died: the next one takes its place. */

@@ -1,13 +1,18 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type ErrorCode, TidemarkError } from "../base/errors.ts";
 import { readWrites, recordValue } from "../codec/record.ts";
 import { decodeValue } from "../codec/value.ts";
 import { packValues } from "../codec/values.ts";
 import type { Request } from "../protocol/messages.ts";
-import { catalogOf, databaseOn, FakeHost, never, plainAnswer, settle } from "./fake-host.test-support.ts";
-
-const failure = (code: ErrorCode, details = {}): TidemarkError => new TidemarkError(code, "", details);
-const schemaChanged = failure("CONFLICT", { by: "schema" });
+import {
+  catalogOf,
+  databaseOn,
+  failure,
+  FakeHost,
+  never,
+  plainAnswer,
+  schemaChanged,
+  settle,
+} from "./fake-host.test-support.ts";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -150,12 +155,107 @@ describe("the stored schema", () => {
     expect(host.requests.at(-1)).toMatchObject({ op: "write", epoch: 3 });
   });
 
-  test("that a transaction commits by is the one its body began with", async () => {
+  test("that a transaction speaks is the one its body began with", async () => {
     const host = new FakeHost();
     const db = databaseOn(host);
     await db.open();
-    await db.transaction(async () => host.tell({ type: "catalog", catalog: catalogOf(2) }));
-    expect(host.requests.find((r) => r.op === "commit")).toMatchObject({ epoch: 1 });
+    await db.transaction(async (tx) => {
+      host.tell({ type: "catalog", catalog: catalogOf(2) });
+      await tx.collection("rows").put({ id: "a" });
+    });
+    expect(host.requests.find((r) => r.op === "stage")).toMatchObject({ epoch: 1 });
+  });
+
+  test("heard of while a call is under way is not spoken before that call's fate is known", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    let judge: () => void = () => undefined;
+    const judged = new Promise<void>((resolve) => (judge = resolve));
+    host.answer = async (r) => {
+      if (r.op !== "write") return plainAnswer(r);
+      await judged;
+      if (r.epoch === 1) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    const first = c.put({ id: "a", v: 1 });
+    await settle();
+    host.tell({ type: "catalog", catalog: catalogOf(2) });
+    const second = c.put({ id: "a", v: 2 });
+    await settle();
+    judge();
+    await Promise.all([first, second]);
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
+  });
+
+  test("changes under writes of two messages: made again in order, whichever message is answered first", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    let go: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (go = resolve));
+    host.answer = (r) => {
+      if (r.op === "count") return slow.then(() => 0);
+      if (r.op === "write" && r.epoch === 1) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    const first = c.put({ id: "a", v: 1 });
+    const counted = c.count();
+    await settle();
+    const second = c.put({ id: "a", v: 2 });
+    await settle();
+    go();
+    await Promise.all([first, second, counted]);
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
+  });
+
+  test("that changes again and again ends in CONFLICT", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    host.answer = (r) => {
+      if (r.op === "write") throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    await expect(c.put({ id: "a" })).rejects.toMatchObject({ code: "CONFLICT", details: { by: "schema" } });
+    host.answer = plainAnswer;
+    expect(await c.put({ id: "a" })).toBe("a");
+  });
+
+  test("that was struck gives way to the older one", async () => {
+    const host = new FakeHost();
+    host.opened = Promise.resolve({ ok: true, catalog: catalogOf(3) });
+    const db = databaseOn(host);
+    await db.open();
+    host.answer = (r) => {
+      if (r.op === "write" && r.epoch !== 2) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    expect(await db.collection("rows").put({ id: "a" })).toBe("a");
+  });
+
+  test("of a view is the view's, whatever the page hears", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    const view = await db.readView();
+    host.tell({ type: "catalog", catalog: catalogOf(2) });
+    await view.collection("rows").get("a");
+    expect(host.requests.at(-1)).toMatchObject({ op: "get", epoch: 1 });
+    host.answer = (r) => {
+      if (r.op === "get" && r.epoch !== 2) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    await view.collection("rows").get("a");
+    expect(host.requests.slice(-2)).toMatchObject([
+      { op: "catalog", handle: view.handle },
+      { op: "get", epoch: 2 },
+    ]);
   });
 });
 

@@ -1,12 +1,13 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
+import type { TidemarkError } from "../base/errors.ts";
+import type { Catalog, Definition } from "../codec/schema.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
 import { type Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { closedError, HostKeeper } from "./host-keeper.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
+import { SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Step } from "./source.ts";
 
 export interface SessionOptions {
@@ -26,8 +27,6 @@ export interface DatabaseEvents {
   error: TidemarkError;
 }
 
-const maxSchemaRetries = 10;
-
 export class Session {
   readonly options: SessionOptions;
   readonly #line = new Line();
@@ -38,7 +37,7 @@ export class Session {
   #isOpen = false;
   /** Why the last opening failed. */
   #failure: unknown;
-  #catalog: Catalog | undefined;
+  readonly #calls = new SchemaCalls(this.#line, 0);
   /** Set once no further call is taken. */
   #refusal: TidemarkError | undefined;
   #closing: Promise<void> | undefined;
@@ -55,16 +54,11 @@ export class Session {
     this.#keeper = new HostKeeper({
       request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes },
       link: () => options.link(),
-      opened: (catalog) => this.#adopt(catalog),
+      opened: (catalog) => this.#calls.hear(catalog),
       receive: (event) => this.#receive(event),
       died: (error) => this.#died(error),
       ended: (error) => this.#end(error),
     });
-  }
-
-  /** To the present worker or, when it died, to the next one. */
-  get connection(): Connection {
-    return this.#keeper.connection;
   }
 
   /** Runs `step` when it is its turn among the calls on this database handle, opening the database if need be. */
@@ -85,45 +79,22 @@ export class Session {
     return this.#opening;
   }
 
+  /** Runs `step`, a call on the head that had its turn, by the stored schema. */
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
+  }
+
   /**
-   * Runs `step`, which takes keys from records, under the stored schema; again each time that this changed meanwhile.
-   * What is called later than a step that has to run again waits for it.
+   * Runs `step`, which had its turn and opens a view: it sees all calls before it, also those to be made again. Should
+   * the worker die while it waits for them, it begins on the next one.
    */
-  async underSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
-    try {
-      return await step(this.catalog.epoch);
-    } catch (e) {
-      if (!isSchemaChange(e)) throw e;
-      return this.#line.holdNow(() => this.#underNextSchema(connection, step));
-    }
+  opening<T>(step: Step<T>): Promise<T> {
+    return this.#calls.afterCalls(() => step(this.#connected()));
   }
 
-  async #underNextSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      await this.refreshCatalog(connection);
-      try {
-        return await step(this.catalog.epoch);
-      } catch (e) {
-        if (!isSchemaChange(e) || attempt >= maxSchemaRetries) throw e;
-      }
-    }
-  }
-
-  /** Fetches the stored schema after something was refused because it changed. */
-  async refreshCatalog(connection: Connection): Promise<void> {
-    this.#adopt(await connection.call({ op: "catalog" }));
-  }
-
+  /** The stored schema, as far as the page knows. */
   get catalog(): Catalog {
-    if (!this.#catalog) throw new TidemarkError("INTERNAL", "The database is not open yet");
-    return this.#catalog;
-  }
-
-  /** @throws UNKNOWN_NAME */
-  stored(name: string): StoredCollection {
-    const { collections } = this.catalog;
-    if (Object.hasOwn(collections, name)) return collections[name]!;
-    throw new TidemarkError("UNKNOWN_NAME", `There is no collection '${name}'`, { collection: name });
+    return this.#calls.catalog;
   }
 
   newHandle(): number {
@@ -154,7 +125,7 @@ export class Session {
   }
 
   #connected(): Connection {
-    if (this.#isOpen) return this.connection;
+    if (this.#isOpen) return this.#keeper.connection;
     throw this.#failure;
   }
 
@@ -179,18 +150,13 @@ export class Session {
     await this.#keeper.close(error);
   }
 
-  /** Accepts only a newer schema: messages about it may overtake one another. */
-  #adopt(catalog: Catalog): void {
-    if (!this.#catalog || catalog.epoch > this.#catalog.epoch) this.#catalog = catalog;
-  }
-
   #receive(event: Exclude<HostEvent, { type: "closed" }>): void {
     switch (event.type) {
       case "touched":
         for (const handle of event.handles) this.watchers.get(handle)?.();
         return;
       case "catalog":
-        this.#adopt(event.catalog);
+        this.#calls.hear(event.catalog);
         return;
       case "error":
         this.#emit("error", errorOf(event.error));
@@ -227,7 +193,3 @@ export class Session {
 }
 
 const noop = (): void => undefined;
-
-export function isSchemaChange(e: unknown): boolean {
-  return isTidemarkError(e, "CONFLICT") && e.details["by"] === "schema";
-}

@@ -1,7 +1,10 @@
 import { TidemarkError } from "../base/errors.ts";
+import type { Catalog } from "../codec/schema.ts";
 import type { HandleKind } from "../protocol/messages.ts";
 import { ReadableCollection } from "./collection.ts";
 import type { Connection } from "./connection.ts";
+import { Line } from "./line.ts";
+import { SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Source, Step } from "./source.ts";
 import { declared } from "./transaction.ts";
@@ -27,7 +30,7 @@ export class View<C extends Declarations> {
   ) {
     this.#collections = collections;
     this.#connection = connection;
-    this.#source = new ViewSource(session, connection, handle);
+    this.#source = new ViewSource(connection, handle, session.catalog);
     this.#begun = connection.call<"begin">({ op: "begin", handle, kind, isolation: "snapshot", fresh, attempt: 0 });
     this.#begun.catch(() => undefined);
   }
@@ -83,15 +86,15 @@ export class View<C extends Declarations> {
 }
 
 class ViewSource implements Source {
-  readonly session: Session;
   readonly handle: number;
   readonly #connection: Connection;
+  readonly #calls: SchemaCalls;
   isFinished = false;
 
-  constructor(session: Session, connection: Connection, handle: number) {
-    this.session = session;
+  constructor(connection: Connection, handle: number, catalog: Catalog) {
     this.#connection = connection;
     this.handle = handle;
+    this.#calls = new SchemaCalls(new Line(), handle, catalog);
   }
 
   /** What a view reads stays as it is, so its calls need no order among others. */
@@ -110,6 +113,10 @@ class ViewSource implements Source {
         e,
       );
     }
+  }
+
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
   }
 
   finish(): void {

@@ -326,8 +326,8 @@ describe("[MV12] workers that die one after another", () => {
     for (const host of hosts.slice(0, 2)) host.answer = () => never;
     const errors: unknown[] = [];
     db.live((q) => q.collection("rows").count()).subscribe({ error: (e) => errors.push(e) });
-    const read = db.collection("rows").get("a");
     const transaction = db.transaction((tx) => tx.collection("rows").get("a"));
+    const read = db.collection("rows").get("a");
     const ended = Promise.allSettled([read, transaction]);
     for (const host of hosts.slice(0, 2)) {
       await settle();

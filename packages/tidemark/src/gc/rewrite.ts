@@ -3,19 +3,20 @@
  * published by one small strict transaction that swaps the manifest. Before it everything is as it was; after it
  * everything is merged; nothing in between.
  */
-import type { BlockId, Seq, TableId } from "../base/brand.ts";
-import { TidemarkError } from "../base/errors.ts";
+import type { BlockId, Seq } from "../base/brand.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
-import type { Block } from "../segments/block.ts";
 import { decodeRoot, type Manifest, type ManifestEdit } from "../segments/manifest.ts";
-import { putManifest, readRoot } from "../segments/manifest-rows.ts";
+import { readRoot } from "../segments/manifest-rows.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { headlong, type Pace } from "../segments/pace.ts";
 import { type Found, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
-import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
+import type { Fence } from "../wal/log.ts";
+import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
+import { loadAll, tenureIsOver } from "./load.ts";
+import { publish } from "./publish.ts";
 import type { Tenure } from "./tenure.ts";
 
 export interface RewriteOptions {
@@ -23,8 +24,6 @@ export interface RewriteOptions {
   readonly maxStoreBytes: number;
   readonly levels: LevelOptions;
   readonly pace: Pace;
-  /** Whether nobody at or above the floor can look at this table at all. */
-  readonly isDead: (table: TableId) => boolean;
 }
 
 export const defaultRewrite: RewriteOptions = {
@@ -32,7 +31,6 @@ export const defaultRewrite: RewriteOptions = {
   maxStoreBytes: defaultMaxStoreBytes,
   levels: defaultLevels,
   pace: headlong,
-  isDead: () => false,
 };
 
 /** What goes where: `above` leaves the level over `level`, and with the changes becomes part of it. */
@@ -57,25 +55,24 @@ export async function rewrite(
   what: Rewrite,
   options: RewriteOptions,
 ): Promise<Rewritten | undefined> {
-  const { manifest: before, fence } = store;
+  const { manifest, fence } = store;
   const staged: BlockId[] = [];
   let published = false;
   try {
-    const merged = await merge(mergeInput(store, tenure, what, options, staged));
-    const next = before.edit(what.edits(merged), () => tenure.newBlockId());
+    // By the catalog of the log and manifest taken above: if these are replaced meanwhile, nothing is published.
+    const dead = await deadTables(store, what.floor, what.fence.seq);
+    const merged = await merge(mergeInput(store, tenure, { ...what, manifest, dead, staged }, options));
+    const next = { manifest: manifest.edit(what.edits(merged), () => tenure.newBlockId()), fence: what.fence };
     const gone = goneFrom([...what.above, ...merged.removed], merged.added);
     const also = [...what.alsoWrite(), ...merged.lost.flatMap((ref) => deletesOf(ref))];
-    published = await publish(tenure, { before, next, fence, gone, also });
+    published = await publish(store, tenure, { before: { manifest, fence }, next, gone, also });
     if (!published) return undefined;
-    // Another tab's edit cannot have come between: this tenure lasts. But a reload may have seen ours already.
-    store.install(next, what.fence);
-    store.blocks.forget(gone);
     return { dropped: merged.dropped, written: merged.written };
   } catch (e) {
     if (e === tenureIsOver) return undefined;
     throw e;
   } finally {
-    if (!published) await unstage(tenure, staged, before);
+    if (!published) await unstage(tenure, staged, manifest);
   }
 }
 
@@ -85,21 +82,26 @@ function goneFrom(removed: readonly BlockInfo[], added: readonly BlockInfo[]): r
   return removed.flatMap(({ id }) => (kept.has(id) ? [] : [id]));
 }
 
+interface Work extends Rewrite {
+  readonly manifest: Manifest;
+  readonly dead: readonly Stretch[];
+  /** Blocks stored so far that nothing refers to yet. */
+  readonly staged: BlockId[];
+}
+
 function mergeInput(
   store: Store,
   tenure: Tenure,
-  { changes, above, level, floor }: Rewrite,
-  { targetBytes, maxStoreBytes, pace, isDead }: RewriteOptions,
-  staged: BlockId[],
+  { changes, above, level, floor, manifest: { levels }, dead, staged }: Work,
+  { targetBytes, maxStoreBytes, pace }: RewriteOptions,
 ): MergeInput {
-  const { levels } = store.manifest;
   return {
     changes,
     above,
     level: levels[level]!,
     below: levels.slice(level + 1),
     floor,
-    isDead,
+    isDead: (table) => isIn(dead, table),
     targetBytes,
     maxStoreBytes,
     pace,
@@ -111,28 +113,6 @@ function mergeInput(
       if (!(await tenure.write("relaxed", [], () => writes, ["blocks"]))) throw tenureIsOver;
     },
   };
-}
-
-interface Publication {
-  readonly before: Manifest;
-  readonly next: Manifest;
-  readonly fence: Fence;
-  readonly gone: readonly BlockId[];
-  readonly also: readonly Write[];
-}
-
-function publish(tenure: Tenure, { before, next, fence, gone, also }: Publication): Promise<boolean> {
-  return tenure.write("strict", [readFence, readRoot], ([fenceRow, rootRow]) => {
-    const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
-    const present = fenceBytes && decodeFence(fenceBytes);
-    if (!present || !sameLog(present, fence) || present.seq !== fence.seq) return undefined;
-    if (!rootBytes || decodeRoot(rootBytes).version !== before.version) return undefined;
-    return [
-      ...putManifest(before, next),
-      ...also,
-      ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
-    ];
-  });
 }
 
 /**
@@ -147,22 +127,4 @@ async function unstage(tenure: Tenure, staged: readonly BlockId[], before: Manif
     return staged.map((id): Write => ({ kind: "delete", store: "blocks", key: id }));
   };
   await tenure.write("relaxed", [readRoot], deletes, ["blocks"]).catch(() => undefined); // the next tenure sweeps
-}
-
-/** Begin again, if upkeep is still ours. */
-const tenureIsOver = new TidemarkError("BUSY", "Another tab has taken over upkeep");
-
-async function loadAll(store: Store, tenure: Tenure, ids: readonly BlockId[]): Promise<readonly Block[]> {
-  const blocks = await store.blocks.load(ids, ids.length);
-  const all: Block[] = [];
-  for (const id of ids) all.push(blocks.get(id) ?? (await blame(store, tenure, id)));
-  return all;
-}
-
-/** A listed block did not come: the list is old, because of this tenure or the one before it, or it is damaged or lost. */
-async function blame(store: Store, tenure: Tenure, gone: BlockId): Promise<never> {
-  if (!(await tenure.lasts())) throw tenureIsOver;
-  await store.reload();
-  if (store.manifest.info(gone) === undefined) throw tenureIsOver;
-  throw new TidemarkError("CORRUPT", `Block ${gone} is listed but not stored`, { what: "block", id: gone });
 }

@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { byteKey, type Seq, seq, type TabId, tabId } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
-import { Committer, type SchemaRules } from "../mvcc/committer.ts";
+import { Committer } from "../mvcc/committer.ts";
 import { putPin, raisePin } from "../mvcc/pins.ts";
 import { Reader } from "../mvcc/reader.ts";
 import { create, drop } from "../mvcc/recovery.ts";
+import { emptyCatalog, Schema } from "../mvcc/schema.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
@@ -20,14 +21,9 @@ import { deadTabs, floorUnder, raiseFloor } from "./floor.ts";
 import { defaultRewrite } from "./rewrite.ts";
 import { Tenure } from "./tenure.ts";
 
-const schema: SchemaRules = {
-  epoch: 0,
-  hasUnique: false,
-  isUnique: () => false,
-  describe: (key) => ({ collection: "c", key }),
-};
 let now = 1;
 const clock = { now: () => now++, sleep: () => Promise.resolve() };
+const schema = new Schema(emptyCatalog);
 const key = (name: string) => byteKey(`\0\0\0\x01${name}`);
 const block = (id: number) => ({ kind: "put", store: "blocks", key: id, value: Uint8Array.of(1) }) as const;
 
@@ -41,7 +37,12 @@ beforeEach(async () => {
 
 async function engine(name: string, on: Storage = storage) {
   const store = await Store.open(on, { tab: tabId(name), isLone: false, cacheMaxBytes: 1 });
-  const committer = new Committer(store, clock, schema, () => undefined);
+  const committer = new Committer(
+    store,
+    clock,
+    () => schema,
+    () => undefined,
+  );
   const write = (id: string, size: number | undefined) =>
     committer.commit({
       writes: [

@@ -10,9 +10,9 @@ export interface PaceOptions {
   readonly clock: Clock;
   giveWay(): Promise<void>;
   /** Whether the page waits for answers. */
-  isBusy(): boolean;
+  readonly isBusy: () => boolean;
   /** Whether work piles up: then slices follow on one another, with all others' turns in between. */
-  isPressed(): boolean;
+  readonly isPressed: () => boolean;
 }
 
 /** Upkeep's slices: short, and none while the page waits for answers unless upkeep falls behind. */

@@ -21,13 +21,13 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
     case "end":
       return database.end(request.handle);
     case "get":
-      return database.reading(request.handle, (h) => database.get(h, request.keys));
+      return database.reading(request.handle, request.epoch, (h) => database.get(h, request.keys));
     case "has":
-      return database.reading(request.handle, (h) => database.has(h, request.keys));
+      return database.reading(request.handle, request.epoch, (h) => database.has(h, request.keys));
     case "scan":
-      return database.scan(request.handle, request);
+      return database.scan(request.handle, request.epoch, request);
     case "count":
-      return database.reading(request.handle, (h) => {
+      return database.reading(request.handle, request.epoch, (h) => {
         const { whole, records } = request;
         return whole && records !== undefined ? countRecords(h, request, whole, records) : database.count(h, request);
       });
@@ -36,17 +36,17 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
       return commitAnswer(await database.write(writes, epoch, durability, tag));
     }
     case "stage":
-      return database.stage(await database.handle(request.handle), request.writes);
+      return database.stage(await database.handle(request.handle), request.epoch, request.writes);
     case "commit": {
-      const { epoch, durability, tag } = request;
-      return commitAnswer(await database.commit(await database.handle(request.handle), epoch, durability, tag));
+      const { durability, tag } = request;
+      return commitAnswer(await database.commit(await database.handle(request.handle), durability, tag));
     }
     case "clear":
-      return database.clear(await database.handle(request.handle), request.table);
+      return database.clear(await database.handle(request.handle), request.epoch, request.collection);
     case "watch":
       return database.watch(request.handle);
     case "catalog":
-      return database.catalog;
+      return database.catalogOf(request.handle);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":

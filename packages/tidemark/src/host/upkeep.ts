@@ -3,13 +3,14 @@
  * the lock but does not move, because it is frozen, has the lock taken from it by whoever sees the backlog; its next
  * upkeep write then aborts by itself.
  */
-import type { Seq } from "../base/brand.ts";
+import { type Seq, seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { compact } from "../gc/compact.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
 import { defaultRewrite, type RewriteOptions } from "../gc/rewrite.ts";
+import { reclaim } from "../gc/reclaim.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
@@ -49,6 +50,8 @@ export class Upkeep {
   /** Folds and steps of compaction take turns. */
   #turn: Promise<unknown> = Promise.resolve();
   #folding: Promise<void> | undefined;
+  /** Under which the last fold was done, and what follows it is. */
+  #foldFloor: Seq = seq(0);
   #isCompacting = false;
   #watching = false;
   #isStanding = false;
@@ -62,7 +65,7 @@ export class Upkeep {
     this.#options = options;
   }
 
-  /** Whether levels are being brought within their bounds. */
+  /** Whether cleared tables are being dropped, or levels brought within their bounds. */
   get isCompacting(): boolean {
     return this.#isCompacting;
   }
@@ -222,15 +225,19 @@ export class Upkeep {
     const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#rewriting());
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
-      void this.#compact(tenure, floor!);
+      this.#foldFloor = floor!;
+      void this.#compact(tenure);
     } else if (tenure.isDeposed) this.#stepDown(tenure);
     else await store.reload();
     void this.#sweep();
     queueMicrotask(() => this.advanced()); // what came meanwhile may be enough for another
   }
 
-  /** Step by step, until every level is within its bounds; a fold that is due meanwhile comes in between. */
-  async #compact(tenure: Tenure, floor: Seq): Promise<void> {
+  /**
+   * Step by step, until nothing is left of cleared tables and every level is within its bounds; a fold that is due
+   * meanwhile comes in between.
+   */
+  async #compact(tenure: Tenure): Promise<void> {
     if (this.#isCompacting) return;
     this.#isCompacting = true;
     const { store } = this.#database;
@@ -238,7 +245,9 @@ export class Upkeep {
       for (let steps = 0; ; steps++) {
         const isLast = await this.#inTurn(async () => {
           if (this.#stopped || this.#tenure !== tenure) return true;
-          return (await compact(store, tenure, floor, this.#rewriting())) === undefined;
+          const [floor, options] = [this.#foldFloor, this.#rewriting()];
+          const step = (await reclaim(store, tenure, floor, options)) ?? (await compact(store, tenure, floor, options));
+          return step === undefined;
         });
         if (isLast) break;
         if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });

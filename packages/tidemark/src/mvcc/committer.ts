@@ -4,7 +4,8 @@
  *
  *   serializable   nothing it read, keys or ranges, was touched after its view
  *   snapshot       nothing it writes was written after its view
- *   both           an `add` finds its key free; a unique index key belongs to nobody else
+ *   both           an `add` finds its key free; a unique index key belongs to nobody else; the schema is still the one
+ *                  that its tables were named by
  *
  * What the newest version of a key is, is answered by the group, then the memtable, then the blocks. The last need
  * storage, so `prepare` looks them up beforehand; they stay true as long as the checkpoint does, and whatever commits
@@ -44,20 +45,11 @@ import {
 } from "./group.ts";
 import { Memtable } from "./memtable.ts";
 import { Reader } from "./reader.ts";
+import { catalogKey, type Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 
 /** From here on applying an entry takes milliseconds. */
 const largeEntryBytes = 256 * 1024;
-
-/** What the committer asks of the schema. */
-export interface SchemaRules {
-  readonly epoch: number;
-  /** Whether there is any unique index at all. */
-  readonly hasUnique: boolean;
-  isUnique(table: number): boolean;
-  /** Says in the user's terms what a key is, for messages. */
-  describe(key: ByteKey): { readonly collection: string; readonly index?: string; readonly key: unknown };
-}
 
 /** The outcome of judging one member. */
 type Verdict = { readonly writes: readonly LoggedWrite[]; readonly existed: readonly boolean[] } | TidemarkError;
@@ -99,7 +91,7 @@ export class Committer implements Participants<Member> {
   readonly #store: Store;
   readonly #reader: Reader;
   readonly #clock: Clock;
-  readonly #schema: SchemaRules;
+  readonly #schema: () => Schema;
   readonly #group: GroupCommit<Member>;
   readonly #onCommitted: (entry: LogEntry, bytes: Uint8Array) => void;
   /** Members whose entry may be in the log although its append did not say so, by commit id. */
@@ -112,7 +104,8 @@ export class Committer implements Participants<Member> {
   constructor(
     store: Store,
     clock: Clock,
-    schema: SchemaRules,
+    /** The one in force. */
+    schema: () => Schema,
     onCommitted: (entry: LogEntry, bytes: Uint8Array) => void,
   ) {
     this.#store = store;
@@ -193,7 +186,7 @@ export class Committer implements Participants<Member> {
       if (m.told) continue;
       for (const w of m.request.writes) {
         if (memtable.newest(w.key) === undefined) keys.push(w.key);
-        for (const prefix of this.#uniquePrefixes(w)) prefixes.add(prefix);
+        for (const prefix of uniquePrefixes(w, this.#schemaOf(m.request))) prefixes.add(prefix);
       }
     }
     const { checkpoint: of, versions } = await this.#reader.inBlocks(keys);
@@ -219,12 +212,9 @@ export class Committer implements Participants<Member> {
     return owners;
   }
 
-  /** The unique index keys (index table ‖ index key) a write claims. */
-  #uniquePrefixes(w: Write): readonly ByteKey[] {
-    if (w.payload === undefined || !this.#schema.hasUnique) return [];
-    return indexEntriesOf(w.key, w.payload)
-      .filter((entry) => this.#schema.isUnique(tableOf(entry)))
-      .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
+  /** The one whose unique indexes count for a request. */
+  #schemaOf({ brings }: CommitRequest): Schema {
+    return brings ?? this.#schema();
   }
 
   seal(members: readonly Member[], isFresh: boolean, body?: StagedBody): Accepted | Body | "look" | undefined {
@@ -295,7 +285,9 @@ export class Committer implements Participants<Member> {
   #needsLook(members: readonly Member[]): boolean {
     const empty: GroupState = { memtable: new Memtable(), touched: [] };
     return members.some(({ told, request }) => {
-      if (told || !request.writes.some((w) => w.kind !== "put" || this.#uniquePrefixes(w).length > 0)) return false;
+      if (told) return false;
+      const schema = this.#schemaOf(request);
+      if (!request.writes.some((w) => w.kind !== "put" || uniquePrefixes(w, schema).length > 0)) return false;
       const verdict = this.#judge(request, empty);
       if (verdict instanceof TidemarkError) return verdict.code === "CONSTRAINT";
       return verdict.writes.length < request.writes.length;
@@ -314,7 +306,10 @@ export class Committer implements Participants<Member> {
   }
 
   #judge(request: CommitRequest, group: GroupState): Verdict {
-    if (request.schemaEpoch !== this.#schema.epoch) return conflict("the schema changed", "schema");
+    // A member accepted before may have changed it: then nobody behind it can know.
+    const isChanged = group.memtable.newest(catalogKey) !== undefined;
+    if (isChanged || request.schemaEpoch !== this.#schema().epoch) return conflict("the schema changed", "schema");
+    const schema = this.#schemaOf(request);
     const clash = this.#conflict(request, group);
     if (clash) return clash;
     const writes: LoggedWrite[] = [];
@@ -327,12 +322,12 @@ export class Committer implements Participants<Member> {
       existed.push(isThere);
       if (w.kind === "add" && isThere) failures.push({ position, constraint: "key", taken: w.key });
       if (w.kind === "delete" && !isThere) return;
-      const owner = this.#rival(w, request.writes, claimed, group);
+      const owner = this.#rival(w, schema, request.writes, claimed, group);
       if (owner) failures.push({ position, constraint: "unique", taken: owner });
       const oldEntries = isThere ? indexEntriesOf(w.key, before.payload) : [];
       writes.push({ key: w.key, payload: w.payload, supersedes: before?.seq ?? seq(0), oldEntries });
     });
-    return failures.length > 0 ? this.#constraint(failures, request.writes) : { writes, existed };
+    return failures.length > 0 ? constraint(failures, request.writes, schema) : { writes, existed };
   }
 
   #conflict({ basis, writes }: CommitRequest, group: GroupState): TidemarkError | undefined {
@@ -355,8 +350,14 @@ export class Committer implements Participants<Member> {
   }
 
   /** The record that already owns a unique index key which `w` claims. */
-  #rival(w: Write, all: readonly Write[], own: Map<ByteKey, ByteKey>, group: GroupState): ByteKey | undefined {
-    for (const prefix of this.#uniquePrefixes(w)) {
+  #rival(
+    w: Write,
+    schema: Schema,
+    all: readonly Write[],
+    own: Map<ByteKey, ByteKey>,
+    group: GroupState,
+  ): ByteKey | undefined {
+    for (const prefix of uniquePrefixes(w, schema)) {
       const mine = byteKey(prefix + w.key.slice(tablePrefixBytes));
       const earlier = own.get(prefix);
       if (earlier !== undefined && earlier !== mine) return earlier;
@@ -379,26 +380,34 @@ export class Committer implements Participants<Member> {
       return newer ? newer.payload !== undefined : inBlocks.includes(key);
     });
   }
+}
 
-  #constraint(failures: readonly Failure[], writes: readonly Write[]): TidemarkError {
-    const [first] = failures;
-    const { constraint, taken, position } = first!;
-    const where = this.#schema.describe(taken);
-    const message =
-      constraint === "key"
-        ? `A record with this key is already in '${where.collection}'`
-        : `Another record of '${where.collection}' already has this value in the unique index '${where.index}'`;
-    return new TidemarkError("CONSTRAINT", message, {
-      ...where,
-      constraint,
-      key: this.#schema.describe(writes[position]!.key).key,
-      failures: failures.map((f) => ({
-        position: f.position,
-        key: this.#schema.describe(writes[f.position]!.key).key,
-        code: "CONSTRAINT",
-      })),
-    });
-  }
+/** The unique index keys (index table ‖ index key) a write claims. */
+function uniquePrefixes(w: Write, { unique }: Schema): readonly ByteKey[] {
+  if (w.payload === undefined || unique.size === 0) return [];
+  return indexEntriesOf(w.key, w.payload)
+    .filter((entry) => unique.has(tableOf(entry)))
+    .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
+}
+
+function constraint(failures: readonly Failure[], writes: readonly Write[], schema: Schema): TidemarkError {
+  const [first] = failures;
+  const { constraint: what, taken, position } = first!;
+  const where = schema.describe(taken);
+  const message =
+    what === "key"
+      ? `A record with this key is already in '${where.collection}'`
+      : `Another record of '${where.collection}' already has this value in the unique index '${where.index}'`;
+  return new TidemarkError("CONSTRAINT", message, {
+    ...where,
+    constraint: what,
+    key: schema.describe(writes[position]!.key).key,
+    failures: failures.map((f) => ({
+      position: f.position,
+      key: schema.describe(writes[f.position]!.key).key,
+      code: "CONSTRAINT",
+    })),
+  });
 }
 
 const isLarge = (commits: readonly Commit[]): boolean => {

@@ -10,6 +10,7 @@ import type { Head } from "../wal/log.ts";
 import type { Staged } from "../wal/staging.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ReadSet } from "./read-set.ts";
+import type { Schema } from "./schema.ts";
 
 export type Isolation = "serializable" | "snapshot";
 
@@ -27,8 +28,10 @@ export interface CommitRequest {
   readonly tag: string;
   /** What it read at which seq; absent for writes that depend on nothing. */
   readonly basis?: Basis;
-  /** Version of the schema that its keys were extracted by. */
+  /** Epoch of the schema that its tables were named by. */
   readonly schemaEpoch: number;
+  /** The schema that it writes, where its other writes already follow that one. */
+  readonly brings?: Schema | undefined;
   /** What its writes refer to: published with it. Whoever staged it discards it where the commit fails. */
   readonly staged?: readonly Staged[];
 }

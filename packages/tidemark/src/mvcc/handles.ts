@@ -1,18 +1,21 @@
 import { type ByteKey, type Seq, seq } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { presence, type Write } from "../codec/record.ts";
+import { presence, tableOf, type Write } from "../codec/record.ts";
 import { loadOutside } from "../wal/chunks.ts";
 import type { Staged } from "../wal/staging.ts";
 import type { Isolation } from "./group.ts";
 import { Memtable } from "./memtable.ts";
 import { type Range, ReadSet } from "./read-set.ts";
 import { after, Reader } from "./reader.ts";
+import type { Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 
 export interface HandleOptions {
   /** Whether what is read through it is remembered: transactions and live queries. */
   readonly tracked: boolean;
   readonly isolation: Isolation;
+  /** In force at the head. */
+  readonly schema: Schema;
 }
 
 /** The seq at which a transaction's own writes stand in its overlay: above every commit. */
@@ -25,6 +28,9 @@ export class Handle {
   readonly reads: ReadSet | undefined;
   /** Of the log that its seq belongs to. */
   readonly incarnation: number;
+  /** Epoch of the schema at its seq. */
+  readonly basisEpoch: number;
+  #schema: Schema;
   readonly #reader: Reader;
   readonly #store: Store;
   #overlay: Memtable | undefined;
@@ -39,11 +45,24 @@ export class Handle {
     this.seq = store.head.seq;
     this.incarnation = store.fence.incarnation;
     this.isolation = options.isolation;
+    this.basisEpoch = options.schema.epoch;
+    this.#schema = options.schema;
     this.reads = options.tracked ? new ReadSet() : undefined;
   }
 
   get writes(): readonly Write[] {
     return [...this.#writes.values()];
+  }
+
+  /** By which it reads and writes: that of its seq, or one of its own that is committed with it. */
+  get schema(): Schema {
+    return this.#schema;
+  }
+
+  /** Goes on by a schema of its own. What it wrote to tables that this one no longer has counts no more. */
+  useSchema(schema: Schema): void {
+    this.#schema = schema;
+    for (const key of this.#writes.keys()) if (!schema.tables.has(tableOf(key))) this.#writes.delete(key);
   }
 
   /** The payloads visible under `keys`, positions matching; remembered as read. */

@@ -6,8 +6,11 @@ import { compareInternal } from "../segments/internal-key.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { get, valueOf } from "../storage/contract.ts";
 import { outsideOf, type OutsideRef } from "../codec/outside.ts";
+import { tableOf } from "../codec/record.ts";
 import { faultOfOutside } from "../wal/chunks.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
+import { Reader } from "./reader.ts";
+import { catalogAt, liveTables } from "./schema.ts";
 import type { Store } from "./store.ts";
 
 /** A stretch of keys whose block is damaged or gone. */
@@ -85,9 +88,11 @@ async function outsideFault(store: Store, block: Block): Promise<string | undefi
     const ref = payload && outsideOf(payload);
     const why = ref && (await faultOfOutside(store.storage, ref));
     if (why === undefined) continue;
-    // A version that was folded away meanwhile took its value along.
+    // A version that was folded away meanwhile took its value along, or, where two of a cleared record share it, one
+    // that is gone already.
     await store.reload();
-    if (store.manifest.info(block.id) !== undefined) return why;
+    const live = liveTables(await catalogAt(new Reader(store), store.head.seq));
+    if (store.manifest.info(block.id) !== undefined && live.has(tableOf(block.keyAt(i)))) return why;
   }
   return undefined;
 }

@@ -35,9 +35,17 @@ export interface KeyRange {
   readonly to: ByteKey | undefined;
 }
 
-export interface ScanRequest {
-  readonly op: "scan";
+/**
+ * What names tables says by the schema of which epoch. Where the handle, or the head, is at another one, the answer is
+ * CONFLICT by "schema": fetch the catalog of that handle and ask again.
+ */
+interface Spoken {
   readonly handle: HandleId;
+  readonly epoch: number;
+}
+
+export interface ScanRequest extends Spoken {
+  readonly op: "scan";
   /** Full keys: from ≤ key < to, in the records' table or an index table. */
   readonly from: ByteKey;
   readonly to: ByteKey | undefined;
@@ -63,18 +71,17 @@ export type Request =
       readonly attempt: number;
     }
   | { readonly op: "end"; readonly handle: HandleId }
-  | { readonly op: "get"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
-  | { readonly op: "has"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
+  | (Spoken & { readonly op: "get"; readonly keys: readonly ByteKey[] })
+  | (Spoken & { readonly op: "has"; readonly keys: readonly ByteKey[] })
   | ScanRequest
-  | {
+  | (Spoken & {
       readonly op: "count";
-      readonly handle: HandleId;
       readonly from: ByteKey;
       readonly to: ByteKey | undefined;
       /** As in a scan, and then the table of the records. */
       readonly whole: KeyRange | undefined;
       readonly records: TableId | undefined;
-    }
+    })
   | {
       readonly op: "write";
       readonly writes: Uint8Array;
@@ -82,17 +89,16 @@ export type Request =
       readonly durability: Durability;
       readonly tag: string;
     }
-  | { readonly op: "stage"; readonly handle: HandleId; readonly writes: Uint8Array }
+  | (Spoken & { readonly op: "stage"; readonly writes: Uint8Array })
   | {
       readonly op: "commit";
       readonly handle: HandleId;
-      readonly epoch: number;
       readonly durability: Durability;
       readonly tag: string;
     }
   | { readonly op: "watch"; readonly handle: HandleId }
-  | { readonly op: "clear"; readonly handle: HandleId; readonly table: TableId }
-  | { readonly op: "catalog" }
+  | (Spoken & { readonly op: "clear"; readonly collection: string })
+  | { readonly op: "catalog"; readonly handle: HandleId }
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
@@ -162,7 +168,8 @@ export interface Answers {
   readonly stage: readonly boolean[];
   readonly commit: CommitAnswer;
   readonly watch: void;
-  readonly clear: void;
+  /** The catalog that the transaction goes on by. */
+  readonly clear: Catalog;
   readonly catalog: Catalog;
   readonly checkpoint: void;
   readonly verify: VerifyReport;
