@@ -3,7 +3,7 @@ import { TidemarkError } from "../base/errors.ts";
 import { encodeIndexKey, encodeKey, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
 import { tablePrefix } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
-import { unpackValues } from "../codec/values.ts";
+import { countOf, unpackValues } from "../codec/values.ts";
 import type { KeyRange, ScanAnswer, ScanRequest } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
@@ -13,7 +13,7 @@ import type { ReadOptions } from "./types.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
 
 /** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
-const answerBytes = 1024 * 1024;
+const answerBytes = 256 * 1024;
 
 /** What a query ranges over, resolved when it runs, since table numbers are known only then. */
 export interface QueryTarget {
@@ -132,14 +132,18 @@ export class Query<T, K> {
     const { handle } = answer;
     const answering = connection.present; // the worker asked first may have died, and another one answered
     try {
-      const all = unpackValues(answer.values) as T[];
-      while (answer.rest) {
-        signal?.throwIfAborted();
-        const left = limit === undefined ? undefined : limit - all.length;
-        answer = await answering.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
+      const all: T[] = [];
+      for (;;) {
+        const left = limit === undefined ? undefined : limit - all.length - countOf(answer.values);
+        const next = answer.rest && answering.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
+        next?.catch(noop); // awaited below
+        // The next part is on its way while this one is unpacked.
+        if (next) await undefined;
         for (const value of unpackValues(answer.values)) all.push(value as T);
+        if (!next) return all;
+        signal?.throwIfAborted();
+        answer = await next;
       }
-      return all;
     } catch (e) {
       // The view kept for us went with its worker, which died between two parts.
       if (isSecondTry || handle === source.handle || !isHarmlessLoss(e)) throw e;
@@ -211,3 +215,5 @@ export function unknownIndex(collection: string, index: string): TidemarkError {
 
 /** The least byte string above all that begin with `key`. Encoded keys never end in 0xff alone, so there is one. */
 const pastAll = (key: ByteKey): ByteKey => prefixEnd(key)!;
+
+const noop = (): void => undefined;
