@@ -37,7 +37,6 @@ class World implements ReadState {
       const key = byteKey(k);
       const payload = payloadBytes === undefined ? undefined : new Uint8Array(payloadBytes);
       const version = this.disk.version(payload);
-      payload?.fill(version.seq);
       this.head = version.seq;
       for (const chains of [fresh, this.model]) chains.set(key, [version, ...(chains.get(key) ?? [])]);
     }
@@ -281,8 +280,10 @@ describe("[VG14] a reader reads no more blocks than it must", () => {
           wanted.push(info.id);
           if (found && world.disk.open(info.id).find(key, seq(r))) break;
         }
-        expect(world.read).toEqual(wanted);
-        expect(wanted.length).toBeLessThanOrEqual(levelCount);
+        // Of those before the one that decides a filter may know better.
+        expect(wanted.filter((id) => world.read.includes(id))).toEqual(world.read);
+        if (found) expect(world.read.at(-1)).toBe(wanted.at(-1));
+        expect(world.read.length).toBeLessThanOrEqual(levelCount);
       }
     }
   });
