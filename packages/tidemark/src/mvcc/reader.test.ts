@@ -123,9 +123,10 @@ class World implements ReadState {
     limit = Infinity,
   ): Promise<readonly string[]> {
     const found: string[] = [];
-    await this.reader.scan(range, seq(r), reverse, overlay, (key, payload, version) => {
-      expect(payload).toBe(version.payload);
-      found.push(`${key}@${version.seq}`);
+    await this.reader.scan(range, seq(r), reverse, overlay, (at, payload) => {
+      const mine = overlay?.newest(at.key) ?? this.at(at.key, r);
+      expect([at.seq, payload]).toEqual([mine?.seq, mine?.payload]);
+      found.push(`${at.key}@${at.seq}`);
       return found.length < limit;
     });
     return found;

@@ -29,6 +29,14 @@ export interface ReadState {
   reload(): Promise<void>;
 }
 
+/** Where a scan stands; good only during the call that it is handed to. */
+export interface Place {
+  readonly key: ByteKey;
+  readonly seq: Seq;
+}
+/** Gets what is there, in order; false ends the scan. */
+export type Visit = (at: Place, payload: Uint8Array) => boolean;
+
 /** A version as seen in passing; `undefined` where the source has none that is old enough. */
 interface Sighting {
   readonly key: ByteKey;
@@ -122,13 +130,7 @@ export class Reader {
    * Calls `visit` for each key of the range that is there at `at`, in order, until it returns false. `visit` is
    * synchronous and runs between awaits, so what it collects per call is bounded by itself alone.
    */
-  async scan(
-    range: Range,
-    at: Seq,
-    reverse: boolean,
-    overlay: Memtable | undefined,
-    visit: (key: ByteKey, payload: Uint8Array, version: Version) => boolean,
-  ): Promise<void> {
+  async scan(range: Range, at: Seq, reverse: boolean, overlay: Memtable | undefined, visit: Visit): Promise<void> {
     let left: Range | undefined = range;
     let held: Held = none;
     let ahead = 1;
@@ -139,6 +141,12 @@ export class Reader {
       if (blocks === undefined) {
         held = await this.#loadMore(extent, held, following(manifest, extent, left, reverse, ahead));
         ahead = Math.min(ahead * 2, maxBlocksAtOnce);
+        continue;
+      }
+      const only = overlay === undefined ? this.#onlySource(extent, blocks, at) : undefined;
+      if (only) {
+        if (!visitBlock(only, extent, reverse, visit)) return;
+        left = extent.rest;
         continue;
       }
       const { split } = extent;
@@ -162,6 +170,14 @@ export class Reader {
       blocks.push(block);
     }
     return blocks;
+  }
+
+  /** The block that alone says what is there at `at`, one version a key, as it is nearly always. */
+  #onlySource({ parts, split, from, to }: Extent, blocks: readonly Block[], at: Seq): Block | undefined {
+    const [part] = parts;
+    if (part === undefined || parts.length > 1 || split !== undefined || part.info.obsolete > 0) return undefined;
+    const { checkpoint, memtable } = this.#state;
+    return at >= checkpoint && memtable.isEmptyWithin(from, to) ? blocks[0] : undefined;
   }
 
   #sightings(
@@ -318,13 +334,40 @@ function following(
 
 const none: Held = new Map();
 
-function visitExtent(
-  sightings: Iterator<Sighting, void>,
-  visit: (key: ByteKey, payload: Uint8Array, version: Version) => boolean,
-): boolean {
+function visitExtent(sightings: Iterator<Sighting, void>, visit: Visit): boolean {
   for (let next = sightings.next(); !next.done; next = sightings.next()) {
     const { key, version } = next.value;
-    if (version?.payload !== undefined && !visit(key, version.payload, version)) return false;
+    if (version?.payload !== undefined && !visit({ key, seq: version.seq }, version.payload)) return false;
+  }
+  return true;
+}
+
+/** An entry of a block: its key is made when somebody asks for it. */
+class EntryPlace implements Place {
+  entry = 0;
+  readonly #block: Block;
+
+  constructor(block: Block) {
+    this.#block = block;
+  }
+
+  get key(): ByteKey {
+    return this.#block.keyAt(this.entry);
+  }
+  get seq(): Seq {
+    return this.#block.seqAt(this.entry);
+  }
+}
+
+/** Of a block with one version a key: everything in it between the extent's ends. */
+function visitBlock(block: Block, { from, to }: Range, reverse: boolean, visit: Visit): boolean {
+  const place = new EntryPlace(block);
+  const start = block.lowerBound(from, newest);
+  const end = to === undefined ? block.count : block.lowerBound(to, newest);
+  for (let i = start; i < end; i++) {
+    place.entry = reverse ? start + end - 1 - i : i;
+    const payload = block.payloadAt(place.entry);
+    if (payload !== undefined && !visit(place, payload)) return false;
   }
   return true;
 }
