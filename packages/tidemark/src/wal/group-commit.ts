@@ -22,7 +22,7 @@ import { areStaged, published, readStaged, type Staged, type Staging, sweptMeanw
 const maxClashes = 3;
 const maxMembers = 1000;
 /** What goes beyond `maxEntryBytes` is staged: a group of small commits should not be. */
-const maxGroupBytes = 40 * 1024;
+const maxGroupBytes = 48 * 1024;
 
 export interface Sealed {
   readonly bytes: StoredValue;
