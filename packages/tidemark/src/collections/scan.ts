@@ -5,8 +5,7 @@ import { outsideIn } from "../codec/outside.ts";
 import { indexEntriesOf, recordValue, tablePrefix, tablePrefixBytes } from "../codec/record.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import { contains, type Range } from "../mvcc/read-set.ts";
-import { after } from "../mvcc/reader.ts";
+import { after, contains, type Range } from "../mvcc/read-set.ts";
 
 export interface ScanQuery extends Range {
   readonly reverse: boolean;

@@ -5,8 +5,9 @@ import { loadOutside } from "../wal/chunks.ts";
 import type { Staged } from "../wal/staging.ts";
 import type { Isolation } from "./group.ts";
 import { Memtable } from "./memtable.ts";
-import { type Range, ReadSet } from "./read-set.ts";
-import { after, Reader, type Visit } from "./reader.ts";
+import { after, type Range, ReadSet } from "./read-set.ts";
+import { Reader } from "./reader.ts";
+import type { Visit } from "./sightings.ts";
 import type { Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 

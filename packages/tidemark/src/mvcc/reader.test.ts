@@ -8,8 +8,8 @@ import type { KeyVersions, Version } from "../segments/version.ts";
 import type { Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { Memtable } from "./memtable.ts";
-import { after, type ReadState, Reader } from "./reader.ts";
-import { contains, type Range } from "./read-set.ts";
+import { type ReadState, Reader } from "./reader.ts";
+import { after, contains, type Range } from "./read-set.ts";
 
 type Chains = Map<ByteKey, Version[]>;
 

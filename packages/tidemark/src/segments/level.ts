@@ -2,7 +2,7 @@ import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
 import { assert } from "../base/errors.ts";
 import { damaged } from "../wal/envelope.ts";
 import { type BlockInfo, faultOf } from "./block-info.ts";
-import { compareInternal, type InternalKey } from "./internal-key.ts";
+import { compareInternal, type InternalKey, newest } from "./internal-key.ts";
 import { maxPageBlocks, Page } from "./page.ts";
 
 /** Blocks that leave a level and blocks that enter it, each in order. */
@@ -155,7 +155,6 @@ export class Level {
 }
 
 const follows = (page: Page, before: Page): boolean => compareInternal(before.last, page.infos[0]!.first) < 0;
-const newest = Number.MAX_SAFE_INTEGER as Seq;
 
 /** By bisection: the first of `items`, in order, whose last version is at or after (key, seq). */
 function firstEndingAt(items: readonly { readonly last: InternalKey }[], key: ByteKey, at: Seq): number {
