@@ -141,7 +141,8 @@ export class Upkeep {
 
   #isDue(times: number): boolean {
     const { memtable, log } = this.#database.store;
-    return memtable.sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
+    const sizeBytes = memtable.sizeBytes + memtable.outsideBytes;
+    return sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
   }
 
   /** One request at a time waits its turn; taking the lock over does not wait. */
