@@ -69,7 +69,7 @@ describe("a memtable", () => {
           for (const s of steps) {
             if (s.op === "put") {
               if (!s.same) head++;
-              const payload = s.size === undefined ? undefined : new Uint8Array(s.size).fill(head, 1); // begins as a record
+              const payload = s.size === undefined ? undefined : Uint8Array.of(0, 1, head, ...new Uint8Array(s.size));
               const version = { seq: seq(head), stamp: stamp(head), payload };
               table.put(s.key, version);
               model = model.filter((m) => m.key !== s.key || m.version.seq !== head);
