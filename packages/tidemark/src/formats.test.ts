@@ -167,7 +167,7 @@ async function rowsLeft(): Promise<Record<"format" | "upkeep" | "stage" | "versi
   const db = await new Life(medium).open({
     name: "versioned",
     version: 3,
-    collections: { notes: collection()({ key: "id" }) },
+    collections: { notes: collection<{ readonly id: string }>()({ key: "id" }) },
   });
   const version = await rowOf(await medium.open("versioned"), "meta", "version");
   await db.close();
