@@ -20,6 +20,8 @@ import {
   type Response,
 } from "../protocol/messages.ts";
 import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
+import { ReopeningStorage } from "../storage/reopening.ts";
+import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
@@ -77,11 +79,17 @@ export class Host implements HostSurface {
     const early: TabMessage[] = [];
     let receive = (message: TabMessage): void => void early.push(message);
     const tabs = await Tabs.join(request.name, environment, (message) => receive(message));
-    let storage: Storage | undefined;
+    let opened: Storage | undefined;
     try {
-      storage = await factory.open(request.name);
-      await create(storage, environment.random);
       const { locks, clock } = environment;
+      const lasting = new ReopeningStorage(await factory.open(request.name), {
+        reopen: () => factory.reopen(request.name),
+        sleep: (ms) => clock.sleep(ms),
+      });
+      const isFull = (): void => this.#running?.upkeep.full();
+      const storage = new ReservingStorage(lasting, isFull);
+      opened = storage;
+      await create(storage, environment.random);
       const retry = lockNames(request.name).retry;
       const retryPeers = {
         takeToken: async (): Promise<() => void> => {
@@ -101,6 +109,7 @@ export class Host implements HostSurface {
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
       );
+      lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, isFull));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
@@ -114,7 +123,7 @@ export class Host implements HostSurface {
       void this.#look(environment);
       return database.catalog;
     } catch (e) {
-      storage?.close();
+      opened?.close();
       tabs.leave();
       throw e;
     }
@@ -148,7 +157,8 @@ export class Host implements HostSurface {
     this.#closed = "closed";
     await upkeep.stop();
     // Where this fails the next upkeep removes it: our lock is about to be free.
-    await storage.commit({ durability: "relaxed", writes: [deletePin(tabs.self)] }).catch(() => undefined);
+    const unpin = { durability: "relaxed", isRepeatable: true, writes: [deletePin(tabs.self)] } as const;
+    await storage.commit(unpin).catch(() => undefined);
     await this.#letGo(running);
     return { ok: true, catalog: undefined };
   }
@@ -300,7 +310,9 @@ async function using<T>(factory: StorageFactory, name: string, use: (storage: St
 }
 
 const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
-  using(factory, name, (storage) => drop(storage, random));
+  using(factory, name, (storage) => drop(new ReservingStorage(storage, nothing), random));
+
+const nothing = (): void => undefined;
 
 /** Whether nothing but the shell of a deleted database is there. */
 const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
@@ -318,6 +330,7 @@ async function noteVersion(storage: Storage, version: number): Promise<void> {
   if (bytes && openRow(bytes, "version").varint() === version) return;
   await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
     writes: [{ kind: "put", store: "meta", key: "version", value: sealRow((out) => out.varint(version)) }],
   });
 }

@@ -4,6 +4,7 @@ import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../p
 import { countRecords } from "../collections/scan.ts";
 import { floorIn, readFloor } from "../mvcc/pins.ts";
 import { verify } from "../mvcc/verify.ts";
+import { readReserve, reserveBytes } from "../storage/reserve.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
@@ -86,7 +87,8 @@ const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): Commi
 });
 
 async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
-  const [floorRow, meta] = await store.storage.read([readFloor, { kind: "range", store: "meta", range: {} }]);
+  const allMeta = { kind: "range", store: "meta", range: {} } as const;
+  const [floorRow, meta, reserve] = await store.storage.read([readFloor, allMeta, readReserve]);
   const { blocks } = store.manifest;
   const { log, memtable } = store;
   return {
@@ -98,6 +100,7 @@ async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
     blocks: blocks.length,
     blockBytes: blocks.reduce((n, b) => n + b.sizeBytes, 0),
     metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
+    reserveBytes: reserveBytes(reserve),
     versions: memtable.versions + blocks.reduce((n, b) => n + b.count, 0),
     memtableBytes: memtable.sizeBytes,
     upkeep: upkeep.isHere,

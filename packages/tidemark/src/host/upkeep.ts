@@ -5,11 +5,12 @@
  */
 import type { Seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
+import { missingChunks, readReserve } from "../storage/reserve.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
@@ -19,6 +20,10 @@ const pinPatienceMs = 100;
 const stuckAfterMs = 2000;
 const lookMs = 50;
 const maxLogEntries = 4000;
+/** On a full disk: so long deletes gather before they are folded. */
+const fullPatienceMs = 1000;
+/** A smaller database keeps no reserve for a full disk. */
+const reserveFromBytes = 1 << 20;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
@@ -35,6 +40,7 @@ export class Upkeep {
   #lock: HeldLock | undefined;
   #running: Promise<void> | undefined;
   #watching = false;
+  #isFull = false;
   #isStanding = false;
   #stopped = false;
 
@@ -65,6 +71,18 @@ export class Upkeep {
   /** Somebody asks for a checkpoint. */
   wanted(): void {
     if (this.#tenure) this.#foldSoon();
+  }
+
+  /** The disk is full: what was deleted is to be folded soon, by whoever does upkeep, for the room it frees. */
+  full(): void {
+    if (this.#isFull || this.#stopped) return;
+    this.#isFull = true;
+    void this.#environment.clock.sleep(fullPatienceMs).then(() => {
+      this.#isFull = false;
+      if (this.#stopped) return;
+      if (this.#tenure) this.#foldSoon();
+      else this.#tabs.post({ type: "wanted" });
+    });
   }
 
   /** Resolves when everything committed before the call is folded into blocks. @throws CLOSED if we end before that */
@@ -176,9 +194,26 @@ export class Upkeep {
     if (!tenure) return;
     const floor = await this.#floor(tenure);
     const done = floor === undefined ? undefined : await checkpoint(this.#database.store, tenure, floor);
-    if (done) this.#tabs.post({ type: "checkpoint" });
-    else if (tenure.isDeposed) this.#stepDown(tenure);
+    if (done) {
+      this.#tabs.post({ type: "checkpoint" });
+      await this.#fillReserve(tenure);
+    } else if (tenure.isDeposed) this.#stepDown(tenure);
     else await this.#database.store.reload();
+  }
+
+  /** Where the disk has no room for all of it, a part is better than none. */
+  async #fillReserve(tenure: Tenure): Promise<void> {
+    const { storage, manifest } = this.#database.store;
+    if (manifest.blocks.reduce((n, b) => n + b.sizeBytes, 0) < reserveFromBytes) return;
+    const [found] = await storage.read([readReserve]);
+    for (const chunk of missingChunks(found)) {
+      try {
+        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "none"))) return;
+      } catch (e) {
+        if (isTidemarkError(e, "QUOTA_EXCEEDED")) return;
+        throw e;
+      }
+    }
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {

@@ -37,6 +37,7 @@ export async function create(storage: Storage, random: Random): Promise<void> {
   if (valueOf(found[0]) && !valueOf(found[1])) return;
   await storage.commit({
     durability: "strict",
+    isRepeatable: true,
     stores: ["log", "meta"],
     reads: [readFence],
     writes: ([row]) => [...(valueOf(row) ? [] : firstRows(random)), { kind: "delete", store: "meta", key: droppedKey }],
@@ -47,6 +48,7 @@ export async function create(storage: Storage, random: Random): Promise<void> {
 export async function drop(storage: Storage, random: Random): Promise<void> {
   await storage.commit({
     durability: "strict",
+    reserve: "all",
     writes: [
       ...storeNames.map((store): Write => ({ kind: "deleteRange", store, range: {} })),
       ...firstRows(random),
@@ -89,6 +91,8 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   const { struck } = await recover(storage);
   const done = await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
+    reserve: "all",
     stores: ["meta", "log"],
     reads: [...stateReads, readFloor],
     writes: (found) => {
@@ -107,7 +111,7 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   return { ...again, struck: struck || again.struck };
 }
 
-const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
+export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
 
 const laterOf = (a: Seq, b: Seq): Seq => (a > b ? a : b);
 
@@ -138,6 +142,8 @@ async function strike(storage: Storage): Promise<boolean> {
   let isDamage = false;
   await storage.commit({
     durability: "strict",
+    isRepeatable: true,
+    reserve: "all",
     stores: ["log", "meta"],
     reads: [...stateReads, readFloor, readPins],
     writes: (found) => {

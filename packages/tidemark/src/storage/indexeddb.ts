@@ -40,6 +40,7 @@ export interface IndexedDbOptions {
 export function indexedDbStorage({ removeTimeoutMs = 5_000 }: IndexedDbOptions = {}): StorageFactory {
   return {
     open: (name) => reporting(async () => new IndexedDbConnection(await openDatabase(name))),
+    reopen: (name) => reporting(() => reopened(name)),
     remove: (name) => reporting(() => removeDatabase(name, removeTimeoutMs)),
     list: () => reporting(listDatabases),
   };
@@ -54,10 +55,12 @@ async function reporting<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function openDatabase(name: string): Promise<IDBDatabase> {
+/** `isNew` is told, before anything is made, that there is no such database; what it throws undoes the opening. */
+async function openDatabase(name: string, isNew: () => void = () => undefined): Promise<IDBDatabase> {
   const wrapped = await openDB(prefix + name, 1, {
     upgrade: (created, _from, _to, tx) => {
       tx.done.catch(() => undefined); // the open request reports it
+      isNew();
       for (const store of storeNames) created.createObjectStore(store);
     },
   });
@@ -66,6 +69,20 @@ async function openDatabase(name: string): Promise<IDBDatabase> {
   if (missing.length === 0) return db;
   db.close();
   throw new TidemarkError("CORRUPT", `The database lacks its stores ${missing.join(", ")}.`, { missing });
+}
+
+async function reopened(name: string): Promise<Storage | undefined> {
+  let isGone = false;
+  try {
+    const db = await openDatabase(name, (): never => {
+      isGone = true;
+      throw new Error("nothing is to be made");
+    });
+    return new IndexedDbConnection(db);
+  } catch (error) {
+    if (isGone) return undefined;
+    throw error;
+  }
 }
 
 /** A deletion that came too late stays requested: the browser does it once the last connection has gone. */

@@ -26,6 +26,9 @@ class Acceptor implements Participants<Member> {
   sizeOf(): number {
     return 1;
   }
+  onlyDeletes(): boolean {
+    return false;
+  }
   durability(): "relaxed" {
     return "relaxed";
   }

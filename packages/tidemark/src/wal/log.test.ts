@@ -143,7 +143,8 @@ describe("the tail", () => {
 
 describe("an append", () => {
   const next = entry(fence);
-  const appendAt = (at: number, known = fence, bytes = next.bytes) => append(storage, bytes, seq(at), known, "relaxed");
+  const terms = { durability: "relaxed", reserve: "none" } as const;
+  const appendAt = (at: number, known = fence, bytes = next.bytes) => append(storage, bytes, seq(at), known, terms);
 
   test("[MV1] takes a free place behind the fence", async () => {
     expect(await appendAt(11)).toBe("appended");

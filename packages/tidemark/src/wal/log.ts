@@ -14,6 +14,7 @@ import {
   type Found,
   get,
   type Read,
+  type ReserveUse,
   type Storage,
   type StoredValue,
   valueOf,
@@ -115,6 +116,20 @@ export function chainFrom(found: Found, head: Head): { entries: readonly LogEntr
   return { entries, broken: false };
 }
 
+/** The fence and all entries after it, and void ones before. */
+export const wholeLog: readonly Read[] = tailReads(seq(fenceKey));
+
+/**
+ * Whether the log of `fence` is the one that somebody knew as `known`, and his head still in it: the entry that ended
+ * there does so now. Of what was folded since, the incarnation alone vouches.
+ */
+export function holds(fence: Fence, log: Found, head: Head, known: Fence): boolean {
+  if (!sameLog(fence, known)) return false;
+  if (fence.seq > head.seq) return true;
+  const isHead = (end: Seq, checksum: number): boolean => end === head.seq && checksum === head.checksum;
+  return isHead(fence.seq, fence.checksum) || chainFrom(log, fence).entries.some((e) => isHead(e.lastSeq, e.checksum));
+}
+
 /**
  * Whether what lies behind the break, if anything, is only what tabs of a deleted namesake wrote after it was gone:
  * that is no damage, nobody was ever told that it counts.
@@ -151,10 +166,11 @@ export async function append(
   entry: StoredValue,
   at: Seq,
   known: Fence,
-  durability: Durability,
+  { durability, reserve }: { readonly durability: Durability; readonly reserve: ReserveUse },
 ): Promise<Appended> {
   const done = await storage.commit({
     durability,
+    reserve,
     reads: [readFence],
     writes: [{ kind: "add", store: "log", key: at, value: entry }],
   });
@@ -174,6 +190,7 @@ async function withdraw(storage: Storage, at: Seq, entry: StoredValue): Promise<
   const key = at;
   await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
     stores: ["log"],
     reads: [get("log", key)],
     writes: ([row]) => {

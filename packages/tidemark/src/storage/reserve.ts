@@ -1,0 +1,80 @@
+/**
+ * Room for a full disk (MV9). Over quota browsers refuse every batch that brings bytes, also one that would shrink what
+ * is stored; only pure deletes pass. But to delete a record is to write to the log, and to fold the log is to write
+ * blocks before others go. So 1 MB of noise lies in store `blobs` under negative keys, which nobody else uses. Where the
+ * disk is full, batches that say so have it deleted and are tried again:
+ *
+ *   some   commits that only delete: half of it
+ *   all    upkeep, which frees room, and so always finds the other half; also what opens or deletes a database
+ *
+ * Upkeep fills it up again when it can (`host/upkeep.ts`). Nobody reads it, so each call looks at what is there.
+ */
+import { isTidemarkError } from "../base/errors.ts";
+import type { Batch, Committed, Found, Read, ReserveUse, Storage, Write } from "./contract.ts";
+
+/** No transaction of ours moves more. Browsers keep values of this size in files of their own, so room comes at once. */
+const chunkBytes = 256 * 1024;
+const keys: readonly number[] = [-4, -3, -2, -1];
+const keysFor: Readonly<Record<ReserveUse, readonly number[]>> = { none: [], some: keys.slice(0, 2), all: keys };
+
+/** For `reserveBytes` and `missingChunks`. */
+export const readReserve: Read = { kind: "keys", store: "blobs", range: { to: -1 } };
+export const reserveBytes = (found: Found | undefined): number => (found?.length ?? 0) * chunkBytes;
+
+/** What has to be written for the reserve to be whole, to be committed one by one. */
+export function missingChunks(found: Found | undefined): readonly Write[] {
+  const there = new Set(found?.map((entry) => entry.key));
+  return keys.filter((key) => !there.has(key)).map((key) => ({ kind: "put", store: "blobs", key, value: noise(key) }));
+}
+
+/** Bytes that do not compress (Marsaglia, "Xorshift RNGs", 2003). */
+function noise(seed: number): Uint8Array<ArrayBuffer> {
+  const words = new Uint32Array(chunkBytes / 4);
+  let state = Math.imul(seed, 0x9e3779b9);
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  return new Uint8Array(words.buffer);
+}
+
+export class ReservingStorage implements Storage {
+  readonly #storage: Storage;
+  readonly #onFull: () => void;
+
+  /** `onFull`: somebody needed the reserve; upkeep shall free room. */
+  constructor(storage: Storage, onFull: () => void) {
+    this.#storage = storage;
+    this.#onFull = onFull;
+  }
+
+  read(reads: readonly Read[]): Promise<readonly Found[]> {
+    return this.#storage.read(reads);
+  }
+
+  async commit(batch: Batch): Promise<Committed> {
+    const mayDelete = keysFor[batch.reserve ?? "none"];
+    try {
+      return await this.#storage.commit(batch);
+    } catch (e) {
+      if (mayDelete.length === 0 || !isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
+      this.#onFull();
+      await this.#release(mayDelete);
+      return await this.#storage.commit(batch); // also where another call had released it: then there is room now
+    }
+  }
+
+  close(): void {
+    this.#storage.close();
+  }
+
+  async #release(mayDelete: readonly number[]): Promise<void> {
+    await this.#storage.commit({
+      durability: "relaxed",
+      isRepeatable: true,
+      writes: mayDelete.map((key): Write => ({ kind: "delete", store: "blobs", key })),
+    });
+  }
+}
