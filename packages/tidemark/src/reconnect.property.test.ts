@@ -207,18 +207,18 @@ const run = async (actions: Action[], planned: Loss[], seed: number, keep: KeepR
   await life.turns.until(life.run(actions, planned));
 };
 
-describe("connections lost at any step", { timeout: 600_000 }, () => {
+describe("connections lost at any step", { timeout: 60_000 }, () => {
   test("[MV9][MV1] every commit that was done is there once, none that failed is, and nothing hangs", async () => {
     const actions = actionsOf("put", "put", "strict", "increment", "increment", "delete", "upkeep", "look");
     await fc.assert(
       fc.asyncProperty(actions, losses, fc.nat(), (a, l, seed) => run(a, l, seed, "all")),
-      { numRuns: 6000 },
+      { numRuns: 300 },
     );
   });
 
   test("[MV9][MV4] where the medium lost the end of the log, all tabs go on from what it kept", async () => {
     const actions = actionsOf("put", "put", "strict", "increment", "upkeep", "look", "crash");
     const keeps = fc.constantFrom<KeepRelaxed>("none", 1, 2, 3, "all");
-    await fc.assert(fc.asyncProperty(actions, losses, fc.nat(), keeps, run), { numRuns: 6000 });
+    await fc.assert(fc.asyncProperty(actions, losses, fc.nat(), keeps, run), { numRuns: 300 });
   });
 });

@@ -11,6 +11,7 @@ import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import { type Storage, valueOf } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
+import { ReopeningStorage } from "../storage/reopening.ts";
 import { decodeFence, type Fence, readFence } from "../wal/log.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { deadTabs, floorUnder, raiseFloor } from "./floor.ts";
@@ -26,6 +27,8 @@ let now = 1;
 const clock = { now: () => now++, sleep: () => Promise.resolve() };
 const key = (name: string) => byteKey(`\0\0\0\x01${name}`);
 const block = (id: number) => ({ kind: "put", store: "blocks", key: id, value: Uint8Array.of(1) }) as const;
+
+const never = (): Promise<never> => new Promise(() => undefined);
 
 let medium: MemoryMedium;
 let storage: Storage;
@@ -67,6 +70,48 @@ describe("an upkeep tenure", () => {
     expect(await storedBlocks()).toEqual([3]);
     expect(await raiseFloor(first, new Set())).toBeUndefined();
   });
+
+  test("[MV9] publishes nothing where a medium opened anew has lost what was staged", async () => {
+    const lasting = new ReopeningStorage(storage, { reopen: () => medium.reopen("d"), sleep: never });
+    lasting.admit = () => Promise.resolve("same");
+    const tenure = await Tenure.begin(lasting);
+    const publish = (id: number) => tenure.write("strict", [], () => [block(id)]);
+    const stage = (id: number) => tenure.write("relaxed", [], () => [block(id)], ["blocks"]);
+    for (const id of [1, 2]) expect(await stage(id)).toBe(true);
+    medium.crash({ keepRelaxed: 1 });
+    expect(await publish(3)).toBe(false);
+    expect(tenure.isDeposed).toBe(false);
+    for (const id of [4, 5]) expect(await stage(id)).toBe(true);
+    medium.crash({ keepRelaxed: "all" });
+    expect(await publish(6)).toBe(true);
+    await stage(7);
+    await tenure.write("relaxed", [], () => [{ kind: "delete", store: "blocks", key: 7 }], ["blocks"]);
+    expect(await publish(8)).toBe(true);
+    storage = lasting;
+    expect(await storedBlocks()).toEqual([1, 4, 5, 6, 8]);
+  });
+
+  test.each(["commit", "committed"] as const)(
+    "[MV9] repeats a write of which nobody can say whether it was done, and judges anew (lost at '%s')",
+    async (at) => {
+      const lasting = new ReopeningStorage(storage, { reopen: () => medium.reopen("d"), sleep: never });
+      lasting.admit = () => Promise.resolve("same");
+      const tenure = await Tenure.begin(lasting);
+      let isLost = false;
+      medium.onStep = ({ kind }) => {
+        if (isLost || kind !== at) return "go";
+        isLost = true;
+        return "lost";
+      };
+      const once: (string | undefined)[] = [];
+      const written = await tenure.write("strict", [{ kind: "get", store: "blocks", key: 1 }], ([found]) => {
+        once.push(found?.length === 0 ? "free" : "taken");
+        return found?.length === 0 ? [block(1)] : undefined;
+      });
+      expect([written, once]).toEqual(at === "commit" ? [true, ["free"]] : [false, ["free", "taken"]]);
+      expect(await lasting.read([{ kind: "get", store: "blocks", key: 1 }])).toHaveLength(1);
+    },
+  );
 
   test("[TB2] tabs that begin at once have different epochs, and ids are never given twice", async () => {
     const tenures = await Promise.all(Array.from({ length: 5 }, () => Tenure.begin(storage)));

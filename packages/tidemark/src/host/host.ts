@@ -86,7 +86,7 @@ export class Host implements HostSurface {
         reopen: () => factory.reopen(request.name),
         sleep: (ms) => clock.sleep(ms),
       });
-      const isFull = (): void => this.#running?.upkeep.full();
+      const isFull = (): Promise<void> => this.#running?.upkeep.makeRoom() ?? Promise.resolve();
       const storage = new ReservingStorage(lasting, isFull);
       opened = storage;
       await create(storage, environment.random);
@@ -310,9 +310,7 @@ async function using<T>(factory: StorageFactory, name: string, use: (storage: St
 }
 
 const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
-  using(factory, name, (storage) => drop(new ReservingStorage(storage, nothing), random));
-
-const nothing = (): void => undefined;
+  using(factory, name, (storage) => drop(new ReservingStorage(storage, () => Promise.resolve()), random));
 
 /** Whether nothing but the shell of a deleted database is there. */
 const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);

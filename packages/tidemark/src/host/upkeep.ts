@@ -21,7 +21,7 @@ const stuckAfterMs = 2000;
 const lookMs = 50;
 const maxLogEntries = 4000;
 /** On a full disk: so long deletes gather before they are folded. */
-const fullPatienceMs = 1000;
+const deletesGatherMs = 1000;
 /** A smaller database keeps no reserve for a full disk. */
 const reserveFromBytes = 1 << 20;
 
@@ -40,7 +40,8 @@ export class Upkeep {
   #lock: HeldLock | undefined;
   #running: Promise<void> | undefined;
   #watching = false;
-  #isFull = false;
+  #roomMaking: Promise<void> | undefined;
+  #roomMade: (() => void) | undefined;
   #isStanding = false;
   #stopped = false;
 
@@ -73,16 +74,19 @@ export class Upkeep {
     if (this.#tenure) this.#foldSoon();
   }
 
-  /** The disk is full: what was deleted is to be folded soon, by whoever does upkeep, for the room it frees. */
-  full(): void {
-    if (this.#isFull || this.#stopped) return;
-    this.#isFull = true;
-    void this.#environment.clock.sleep(fullPatienceMs).then(() => {
-      this.#isFull = false;
-      if (this.#stopped) return;
-      if (this.#tenure) this.#foldSoon();
-      else this.#tabs.post({ type: "wanted" });
-    });
+  /** The disk is full: what was deleted is folded soon, for the room it frees. Resolves then, or when it takes long. */
+  makeRoom(): Promise<void> {
+    this.#roomMaking ??= this.#makeRoom().finally(() => (this.#roomMaking = undefined));
+    return this.#roomMaking;
+  }
+
+  async #makeRoom(): Promise<void> {
+    const { clock } = this.#environment;
+    const made = new Promise<void>((resolve) => (this.#roomMade = resolve));
+    await Promise.race([made, clock.sleep(deletesGatherMs)]);
+    if (this.#tenure) this.#foldSoon();
+    else if (!this.#stopped) this.#tabs.post({ type: "wanted" });
+    await Promise.race([made, clock.sleep(stuckAfterMs)]);
   }
 
   /** Resolves when everything committed before the call is folded into blocks. @throws CLOSED if we end before that */
@@ -197,6 +201,7 @@ export class Upkeep {
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
       await this.#fillReserve(tenure);
+      this.#roomMade?.();
     } else if (tenure.isDeposed) this.#stepDown(tenure);
     else await this.#database.store.reload();
   }
@@ -208,7 +213,7 @@ export class Upkeep {
     const [found] = await storage.read([readReserve]);
     for (const chunk of missingChunks(found)) {
       try {
-        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "none"))) return;
+        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "refill"))) return;
       } catch (e) {
         if (isTidemarkError(e, "QUOTA_EXCEEDED")) return;
         throw e;

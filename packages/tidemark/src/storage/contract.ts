@@ -67,7 +67,7 @@ export interface Batch {
 }
 
 /** `some`: what only deletes may have a part of the reserve, so that upkeep, which frees the room, finds the rest. */
-export type ReserveUse = "none" | "some" | "all";
+export type ReserveUse = "none" | "some" | "all" | "refill";
 
 export type Committed =
   | { readonly status: "committed"; readonly found: readonly Found[] }

@@ -55,13 +55,13 @@ async function reporting<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** `isNew` is told, before anything is made, that there is no such database; what it throws undoes the opening. */
-async function openDatabase(name: string, isNew: () => void = () => undefined): Promise<IDBDatabase> {
+/** `isRefused` is asked, before anything is made, where there is no such database; then the opening is undone. */
+async function openDatabase(name: string, isRefused: () => boolean = () => false): Promise<IDBDatabase> {
   const wrapped = await openDB(prefix + name, 1, {
     upgrade: (created, _from, _to, tx) => {
       tx.done.catch(() => undefined); // the open request reports it
-      isNew();
-      for (const store of storeNames) created.createObjectStore(store);
+      if (isRefused()) tx.abort();
+      else for (const store of storeNames) created.createObjectStore(store);
     },
   });
   const db = unwrap(wrapped);
@@ -74,11 +74,7 @@ async function openDatabase(name: string, isNew: () => void = () => undefined): 
 async function reopened(name: string): Promise<Storage | undefined> {
   let isGone = false;
   try {
-    const db = await openDatabase(name, (): never => {
-      isGone = true;
-      throw new Error("nothing is to be made");
-    });
-    return new IndexedDbConnection(db);
+    return new IndexedDbConnection(await openDatabase(name, () => (isGone = true)));
   } catch (error) {
     if (isGone) return undefined;
     throw error;

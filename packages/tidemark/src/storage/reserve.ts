@@ -7,15 +7,21 @@
  *   some   commits that only delete: half of it
  *   all    upkeep, which frees room, and so always finds the other half; also what opens or deletes a database
  *
- * Upkeep fills it up again when it can (`host/upkeep.ts`). Nobody reads it, so each call looks at what is there.
+ * Upkeep fills it up again when it can (`host/upkeep.ts`). Until then other writes of this tab are refused, though there
+ * may be room for them: it is the reserve's. Those of other tabs are not; they meet the full disk by themselves.
  */
-import { isTidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Batch, Committed, Found, Read, ReserveUse, Storage, Write } from "./contract.ts";
 
 /** No transaction of ours moves more. Browsers keep values of this size in files of their own, so room comes at once. */
 const chunkBytes = 256 * 1024;
 const keys: readonly number[] = [-4, -3, -2, -1];
-const keysFor: Readonly<Record<ReserveUse, readonly number[]>> = { none: [], some: keys.slice(0, 2), all: keys };
+const keysFor: Readonly<Record<ReserveUse, readonly number[]>> = {
+  none: [],
+  some: keys.slice(0, 2),
+  all: keys,
+  refill: [],
+};
 
 /** For `reserveBytes` and `missingChunks`. */
 export const readReserve: Read = { kind: "keys", store: "blobs", range: { to: -1 } };
@@ -42,10 +48,12 @@ function noise(seed: number): Uint8Array<ArrayBuffer> {
 
 export class ReservingStorage implements Storage {
   readonly #storage: Storage;
-  readonly #onFull: () => void;
+  readonly #onFull: () => Promise<void>;
+  /** Set while somebody has the reserve. */
+  #isLow = false;
 
-  /** `onFull`: somebody needed the reserve; upkeep shall free room. */
-  constructor(storage: Storage, onFull: () => void) {
+  /** `onFull`: somebody needs the reserve, upkeep shall free room; resolves when it has, or had its chance. */
+  constructor(storage: Storage, onFull: () => Promise<void>) {
     this.#storage = storage;
     this.#onFull = onFull;
   }
@@ -55,12 +63,15 @@ export class ReservingStorage implements Storage {
   }
 
   async commit(batch: Batch): Promise<Committed> {
-    const mayDelete = keysFor[batch.reserve ?? "none"];
+    const { reserve = "none" } = batch;
+    const mayDelete = keysFor[reserve];
+    if (this.#isLow && reserve === "none" && !onlyDeletes(batch)) throw low();
     try {
       return await this.#storage.commit(batch);
     } catch (e) {
       if (mayDelete.length === 0 || !isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
-      this.#onFull();
+      this.#isLow = true;
+      void this.#onFull().finally(() => (this.#isLow = false));
       await this.#release(mayDelete);
       return await this.#storage.commit(batch); // also where another call had released it: then there is room now
     }
@@ -78,3 +89,9 @@ export class ReservingStorage implements Storage {
     });
   }
 }
+
+const onlyDeletes = ({ writes }: Batch): boolean =>
+  typeof writes !== "function" && writes.every(({ kind }) => kind === "delete" || kind === "deleteRange");
+
+const low = (): TidemarkError =>
+  new TidemarkError("QUOTA_EXCEEDED", "The storage quota is used up, and room is being made; nothing was written.");

@@ -191,6 +191,7 @@ async function withdraw(storage: Storage, at: Seq, entry: StoredValue): Promise<
   await storage.commit({
     durability: "relaxed",
     isRepeatable: true,
+    reserve: "all",
     stores: ["log"],
     reads: [get("log", key)],
     writes: ([row]) => {
