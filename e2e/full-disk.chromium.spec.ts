@@ -5,12 +5,10 @@ declare global {
   var noise: (lengthBytes: number) => Uint8Array;
 }
 
-/** Sets how much this origin may store; `undefined`: as ever. */
-async function allow(context: BrowserContext, page: Page, quotaSize: number | undefined): Promise<void> {
+/** Sets how much this origin may store, for as long as the page lives. */
+async function allow(context: BrowserContext, page: Page, quotaSize: number): Promise<void> {
   const session = await context.newCDPSession(page);
-  const { origin } = new URL(page.url());
-  await session.send("Storage.overrideQuotaForOrigin", { origin, ...(quotaSize === undefined ? {} : { quotaSize }) });
-  await session.detach();
+  await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(page.url()).origin, quotaSize });
 }
 
 const metrics = (page: Page) => page.evaluate(() => lab.db.storage.metrics());
@@ -80,5 +78,4 @@ test("[MV9] on a full disk everything stays readable, deletes work, and after a 
     .toBe("written");
   expect(await allItems(page)).toHaveLength(count - 150 + 1);
   expect((await page.evaluate(() => lab.db.verify())).damage).toEqual([]);
-  await allow(context, page, undefined);
 });

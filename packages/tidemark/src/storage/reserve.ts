@@ -70,9 +70,11 @@ export class ReservingStorage implements Storage {
       return await this.#storage.commit(batch);
     } catch (e) {
       if (mayDelete.length === 0 || !isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
-      this.#isLow = true;
-      void this.#onFull().finally(() => (this.#isLow = false));
-      await this.#release(mayDelete);
+      const roomIsMade = this.#onFull();
+      if (await this.#release(mayDelete)) {
+        this.#isLow = true;
+        void roomIsMade.finally(() => (this.#isLow = false));
+      }
       return await this.#storage.commit(batch); // also where another call had released it: then there is room now
     }
   }
@@ -81,12 +83,21 @@ export class ReservingStorage implements Storage {
     this.#storage.close();
   }
 
-  async #release(mayDelete: readonly number[]): Promise<void> {
+  /** Tells whether there was anything to delete. */
+  async #release(mayDelete: readonly number[]): Promise<boolean> {
+    let isAny = false;
     await this.#storage.commit({
       durability: "relaxed",
       isRepeatable: true,
-      writes: mayDelete.map((key): Write => ({ kind: "delete", store: "blobs", key })),
+      stores: ["blobs"],
+      reads: [readReserve],
+      writes: ([found]) => {
+        const there = mayDelete.filter((key) => found?.some((entry) => entry.key === key));
+        isAny ||= there.length > 0;
+        return there.map((key) => ({ kind: "delete", store: "blobs", key }));
+      },
     });
+    return isAny;
   }
 }
 
