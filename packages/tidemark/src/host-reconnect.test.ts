@@ -220,11 +220,35 @@ describe("a full disk", () => {
       expect(a.errors).toEqual([]);
       await a.put(...many(2000, 2100));
       await expectEverywhere(world, [a], [...many(900, 1000), ...many(2000, 2100)]);
-      // Of less than 1 MB it keeps none; once it grows it does.
-      expect(reserveBytes).toBeLessThan(1 << 20);
-      world.medium.quotaBytes = Infinity;
-      for (let i = 2100; i < 3000; i += 100) await a.put(...many(i, i + 100));
+      expect(reserveBytes).toBe(1 << 20);
+    }));
+
+  test("[MV9] tabs that never stop writing neither use up the reserve nor stand in the way of deletes", () =>
+    simulate(async (world) => {
+      const a = await openPage(world, "a", { memtableMaxBytes: 64 * 1024 });
+      const b = await openPage(world, "b", { memtableMaxBytes: 64 * 1024 });
+      for (let i = 0; i < 1500; i += 100) await a.put(...many(i, i + 100));
       await a.checkpoint();
+      world.medium.quotaBytes = world.medium.usedBytes + 500_000;
+      const there = new Map(many(0, 1500).map((i) => [i.id, i]));
+      const over = new AbortController();
+      const writing = [a, b].map(async (page, tab) => {
+        for (let i = 10_000 * (tab + 1); !over.signal.aborted; i++) {
+          const [one] = many(i, i + 1);
+          if ((await outcome(page.put(one!))) === "ok") there.set(one!.id, one!);
+          await world.sleep(5);
+        }
+      });
+      await world.sleep(60_000);
+      for (const { id } of many(0, 1000)) {
+        expect(await outcome(b.delete(id))).toBe("ok");
+        there.delete(id);
+      }
+      over.abort();
+      await Promise.all(writing);
+      await world.sleep(10_000);
+      await a.put(item(9000));
+      await expectEverywhere(world, [a, b], [...there.values(), item(9000)]);
       expect((await a.metrics()).reserveBytes).toBe(1 << 20);
     }));
 

@@ -86,8 +86,8 @@ export class Host implements HostSurface {
         reopen: () => factory.reopen(request.name),
         sleep: (ms) => clock.sleep(ms),
       });
-      const isFull = (): Promise<void> => this.#running?.upkeep.makeRoom() ?? Promise.resolve();
-      const storage = new ReservingStorage(lasting, isFull);
+      const makeRoom = (): Promise<void> => this.#running?.upkeep.makeRoom() ?? Promise.resolve();
+      const storage = new ReservingStorage(lasting, makeRoom);
       opened = storage;
       await create(storage, environment.random);
       const retry = lockNames(request.name).retry;
@@ -109,7 +109,7 @@ export class Host implements HostSurface {
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
       );
-      lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, isFull));
+      lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {

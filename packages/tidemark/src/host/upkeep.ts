@@ -10,7 +10,7 @@ import { checkpoint } from "../gc/checkpoint.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
-import { missingChunks, readReserve } from "../storage/reserve.ts";
+import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
@@ -40,7 +40,6 @@ export class Upkeep {
   #lock: HeldLock | undefined;
   #running: Promise<void> | undefined;
   #watching = false;
-  #roomMaking: Promise<void> | undefined;
   #roomMade: (() => void) | undefined;
   #isStanding = false;
   #stopped = false;
@@ -75,12 +74,7 @@ export class Upkeep {
   }
 
   /** The disk is full: what was deleted is folded soon, for the room it frees. Resolves then, or when it takes long. */
-  makeRoom(): Promise<void> {
-    this.#roomMaking ??= this.#makeRoom().finally(() => (this.#roomMaking = undefined));
-    return this.#roomMaking;
-  }
-
-  async #makeRoom(): Promise<void> {
+  async makeRoom(): Promise<void> {
     const { clock } = this.#environment;
     const made = new Promise<void>((resolve) => (this.#roomMade = resolve));
     await Promise.race([made, clock.sleep(deletesGatherMs)]);
@@ -198,19 +192,19 @@ export class Upkeep {
     if (!tenure) return;
     const floor = await this.#floor(tenure);
     const done = floor === undefined ? undefined : await checkpoint(this.#database.store, tenure, floor);
-    if (done) {
-      this.#tabs.post({ type: "checkpoint" });
-      await this.#fillReserve(tenure);
-      this.#roomMade?.();
-    } else if (tenure.isDeposed) this.#stepDown(tenure);
+    if (!done && tenure.isDeposed) return this.#stepDown(tenure);
+    if (done) this.#tabs.post({ type: "checkpoint" });
     else await this.#database.store.reload();
+    await this.#fillReserve(tenure);
+    this.#roomMade?.();
   }
 
-  /** Where the disk has no room for all of it, a part is better than none. */
+  /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
   async #fillReserve(tenure: Tenure): Promise<void> {
     const { storage, manifest } = this.#database.store;
-    if (manifest.blocks.reduce((n, b) => n + b.sizeBytes, 0) < reserveFromBytes) return;
     const [found] = await storage.read([readReserve]);
+    const isSmall = manifest.blocks.reduce((n, b) => n + b.sizeBytes, 0) < reserveFromBytes;
+    if (isSmall && reserveBytes(found) === 0) return;
     for (const chunk of missingChunks(found)) {
       try {
         if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "refill"))) return;

@@ -88,16 +88,48 @@ it("[MV9] deletes leave half of it to upkeep, which frees the room they need", a
   expect(await reserved(storage)).toBe(0);
 });
 
-it("[MV9] what it frees is not for others, until upkeep has made room", async () => {
-  const { storage, roomIsMade } = await fullMedium();
+it("[MV9] what it frees is not for others, until it is whole again", async () => {
+  const { medium, storage, asked, roomIsMade } = await fullMedium();
   await storage.commit(batch(2, 100, "some"));
   const some = [batch(3, 100), { ...batch(3, 100), writes: () => batch(3, 100).writes as [] }];
+  const settled = () => new Promise((resolve) => setTimeout(resolve));
   for (const one of some) await expect(storage.commit(one)).rejects.toMatchObject(full);
   await storage.commit({ durability: "relaxed", writes: [{ kind: "delete", store: "log", key: 1 }] });
-  await storage.commit(batch(4, 100, "refill"));
+  roomIsMade();
+  await settled();
+  // There was no room for all of it: upkeep is asked again, by whoever wants to write.
+  for (const one of some) await expect(storage.commit(one)).rejects.toMatchObject(full);
+  expect(asked()).toBe(2);
+  medium.quotaBytes = Infinity;
+  for (const chunk of missingChunks((await storage.read([readReserve]))[0])) {
+    await storage.commit({ durability: "relaxed", reserve: "refill", writes: [chunk] });
+  }
+  roomIsMade();
+  await settled();
+  for (const one of some) await storage.commit(one);
+  expect(asked()).toBe(2);
+});
+
+it("[MV9] a tab that finds the disk full and the reserve in use does not take what is left", async () => {
+  const { medium, storage } = await fullMedium();
+  await storage.commit(batch(2, 100, "some"));
+  const other = new ReservingStorage(await medium.open(name), () => new Promise(() => undefined));
+  await expect(other.commit(batch(3, 1 << 20))).rejects.toMatchObject(full);
+  await expect(other.commit(batch(3, 1))).rejects.toMatchObject(full);
+  await other.commit(batch(3, 1, "some"));
+});
+
+it("[MV9] where nothing of it is left, or there was none, others may write what they can", async () => {
+  const { medium, storage, roomIsMade } = await fullMedium();
+  await storage.commit(batch(2, 100, "all"));
+  expect(await reserved(storage)).toBe(0);
   roomIsMade();
   await new Promise((resolve) => setTimeout(resolve));
-  for (const one of some) await storage.commit(one);
+  await storage.commit(batch(3, 100));
+  medium.quotaBytes = medium.usedBytes;
+  await expect(storage.commit(batch(4, 100))).rejects.toMatchObject(full);
+  medium.quotaBytes += 200;
+  await storage.commit(batch(4, 100));
 });
 
 it("[MV9] several that need it at once all get through", async () => {

@@ -7,18 +7,20 @@
  *   some   commits that only delete: half of it
  *   all    upkeep, which frees room, and so always finds the other half; also what opens or deletes a database
  *
- * Upkeep fills it up again when it can (`host/upkeep.ts`). Until then other writes of this tab are refused, though there
- * may be room for them: it is the reserve's. Those of other tabs are not; they meet the full disk by themselves.
+ * Upkeep fills it up again when it can (`host/upkeep.ts`). Until it is whole, other writes of this tab are refused,
+ * though there may be a little room: they would eat up the reserve part by part. Those of other tabs are not, until they
+ * meet the full disk as well.
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Batch, Committed, Found, Read, ReserveUse, Storage, Write } from "./contract.ts";
 
 /** No transaction of ours moves more. Browsers keep values of this size in files of their own, so room comes at once. */
 const chunkBytes = 256 * 1024;
-const keys: readonly number[] = [-4, -3, -2, -1];
+/** Written in this order: upkeep's half first. */
+const keys: readonly number[] = [-1, -2, -3, -4];
 const keysFor: Readonly<Record<ReserveUse, readonly number[]>> = {
   none: [],
-  some: keys.slice(0, 2),
+  some: keys.slice(2),
   all: keys,
   refill: [],
 };
@@ -48,14 +50,15 @@ function noise(seed: number): Uint8Array<ArrayBuffer> {
 
 export class ReservingStorage implements Storage {
   readonly #storage: Storage;
-  readonly #onFull: () => Promise<void>;
-  /** Set while somebody has the reserve. */
+  readonly #makeRoom: () => Promise<void>;
+  /** Set since the disk was full and the reserve not whole. */
   #isLow = false;
+  #roomMaking: Promise<void> | undefined;
 
-  /** `onFull`: somebody needs the reserve, upkeep shall free room; resolves when it has, or had its chance. */
-  constructor(storage: Storage, onFull: () => Promise<void>) {
+  /** `makeRoom`: has upkeep free room and fill the reserve; resolves when it has, or had its chance. */
+  constructor(storage: Storage, makeRoom: () => Promise<void>) {
     this.#storage = storage;
-    this.#onFull = onFull;
+    this.#makeRoom = makeRoom;
   }
 
   read(reads: readonly Read[]): Promise<readonly Found[]> {
@@ -64,23 +67,37 @@ export class ReservingStorage implements Storage {
 
   async commit(batch: Batch): Promise<Committed> {
     const { reserve = "none" } = batch;
-    const mayDelete = keysFor[reserve];
-    if (this.#isLow && reserve === "none" && !onlyDeletes(batch)) throw low();
+    const isOrdinary = reserve === "none" && !onlyDeletes(batch);
+    if (isOrdinary && this.#isLow && (await this.#isStillLow())) throw low();
     try {
       return await this.#storage.commit(batch);
     } catch (e) {
-      if (mayDelete.length === 0 || !isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
-      const roomIsMade = this.#onFull();
-      if (await this.#release(mayDelete)) {
-        this.#isLow = true;
-        void roomIsMade.finally(() => (this.#isLow = false));
-      }
+      if (!isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
+      if (isOrdinary) await this.#isStillLow();
+      const mayDelete = keysFor[reserve];
+      if (mayDelete.length === 0) throw e;
+      this.#seeToRoom();
+      if (await this.#release(mayDelete)) this.#isLow = true;
       return await this.#storage.commit(batch); // also where another call had released it: then there is room now
     }
   }
 
   close(): void {
     this.#storage.close();
+  }
+
+  /** A reserve of which nothing is left protects nothing: there is none, or no room for any of it. */
+  async #isStillLow(): Promise<boolean> {
+    if (this.#isLow && this.#roomMaking) return true;
+    const [found] = await this.#storage.read([readReserve]);
+    const parts = found?.length ?? 0;
+    this.#isLow = parts > 0 && parts < keys.length;
+    if (this.#isLow) this.#seeToRoom();
+    return this.#isLow;
+  }
+
+  #seeToRoom(): void {
+    this.#roomMaking ??= this.#makeRoom().finally(() => (this.#roomMaking = undefined));
   }
 
   /** Tells whether there was anything to delete. */
