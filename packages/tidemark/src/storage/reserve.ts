@@ -14,7 +14,7 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Batch, Committed, Found, Read, ReserveUse, Storage, Write } from "./contract.ts";
 
-/** No transaction of ours moves more. Browsers keep values of this size in files of their own, so room comes at once. */
+/** No transaction of ours moves more; and where values of this size go, there is room at once (seen in Chromium). */
 const chunkBytes = 256 * 1024;
 /** Written in this order: upkeep's half first. */
 const keys: readonly number[] = [-1, -2, -3, -4];
