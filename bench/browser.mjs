@@ -1,4 +1,4 @@
-// Builds the page, serves it, and opens it in a real Chromium on a profile of its own.
+// Builds the pages, serves them, and opens them in a real Chromium on a profile of its own.
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -12,38 +12,58 @@ const root = fileURLToPath(new URL(".", import.meta.url));
 /**
  * @typedef {object} Served
  * @property {string} browser name and version
- * @property {(label: string) => Promise<import("playwright").Page>} page opens the page under an origin of its own
+ * @property {import("playwright").BrowserContext} context
+ * @property {(label: string, path?: string) => Promise<import("playwright").Page>} page opens a page under an origin of its own
  */
+
+/**
+ * Runs `use` with a Chromium, and ends it.
+ * @typedef {<T>(use: (served: Served) => Promise<T>) => Promise<T>} Launch
+ */
+
+/**
+ * Each call of the function handed to `use` starts the browser anew, on the same profile.
+ * @template T
+ * @param {(launch: Launch) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withProfile(use) {
+  await build({ root, logLevel: "warn" });
+  const server = await preview({ root, logLevel: "warn" });
+  const port = new URL(server.resolvedUrls?.local[0] ?? server.resolvedUrls?.network[0] ?? "").port;
+  // A profile on disk: what Playwright opens otherwise is incognito, where IndexedDB lives in memory.
+  const profile = await mkdtemp(path.join(os.tmpdir(), "tidemark-bench-"));
+  try {
+    return await use(async (inBrowser) => {
+      const context = await chromium.launchPersistentContext(profile, {
+        ...chromiumLaunch,
+        args: [...chromiumArgs, "--js-flags=--expose-gc"],
+      });
+      try {
+        return await inBrowser({
+          browser: `Chromium ${context.browser()?.version() ?? ""}`.trim(),
+          context,
+          page: async (label, at = "") => {
+            const page = await context.newPage();
+            page.on("pageerror", (error) => console.error(error));
+            // Each origin has storage files and a renderer process of its own, so nothing one leaves behind slows the next.
+            await page.goto(`http://${label}.localhost:${port}/${at}`);
+            return page;
+          },
+        });
+      } finally {
+        await context.close();
+      }
+    });
+  } finally {
+    await server.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
 
 /**
  * @template T
  * @param {(served: Served) => Promise<T>} use
  * @returns {Promise<T>}
  */
-export async function withChromium(use) {
-  await build({ root, logLevel: "warn" });
-  const server = await preview({ root, logLevel: "warn" });
-  const port = new URL(server.resolvedUrls?.local[0] ?? server.resolvedUrls?.network[0] ?? "").port;
-  // A profile on disk: what Playwright opens otherwise is incognito, where IndexedDB lives in memory.
-  const profile = await mkdtemp(path.join(os.tmpdir(), "tidemark-bench-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    ...chromiumLaunch,
-    args: [...chromiumArgs, "--js-flags=--expose-gc"],
-  });
-  try {
-    return await use({
-      browser: `Chromium ${context.browser()?.version() ?? ""}`.trim(),
-      page: async (label) => {
-        const page = await context.newPage();
-        page.on("pageerror", (error) => console.error(error));
-        // Each origin has storage files and a renderer process of its own, so nothing one leaves behind slows the next.
-        await page.goto(`http://${label}.localhost:${port}/`);
-        return page;
-      },
-    });
-  } finally {
-    await context.close();
-    await server.close();
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
+export const withChromium = (use) => withProfile((launch) => launch(use));

@@ -6,9 +6,10 @@ import { readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { attachedWorkers } from "./workers.mjs";
 
 /** @typedef {import("./src/measure.ts").Sizes} Sizes */
-/** @typedef {(method: string, params?: object) => Promise<any>} Send */
+/** @typedef {import("./workers.mjs").Send} Send */
 /** @typedef {{ at: number, us: number, label: string }} Sample `label` is "" where the thread was idle */
 
 const steps = /** @type {const} */ ([
@@ -49,7 +50,7 @@ export async function profile({ page: open }, sizes) {
       await page.evaluate((unfolded) => globalThis.bench.openProfiled(unfolded), at.unfolded);
       continue;
     }
-    const toWorker = workers.at(-1);
+    const toWorker = workers().at(-1);
     if (!toWorker) throw new Error("Tidemark's worker did not show up");
     await page.evaluate(([name, of]) => globalThis.bench.prepare(name, of), /** @type {const} */ ([at.step, sizes]));
     await Promise.all([start(toPage), start(toWorker)]);
@@ -59,30 +60,6 @@ export async function profile({ page: open }, sizes) {
     if (!repeated.has(at.step)) parts.push(timeline(onPage, inWorker));
   }
   return parts.join("\n");
-}
-
-/** Attaches to each worker of the page as it starts. @param {import("playwright").CDPSession} session */
-async function attachedWorkers(session) {
-  /** @type {Send[]} */
-  const workers = [];
-  /** @type {Map<number, (result: unknown) => void>} */
-  const waiting = new Map();
-  let lastId = 0;
-  session.on("Target.receivedMessageFromTarget", ({ message }) => {
-    const { id, result, error } = JSON.parse(message);
-    waiting.get(id)?.(result ?? error);
-    waiting.delete(id);
-  });
-  session.on("Target.attachedToTarget", ({ sessionId }) => {
-    workers.push((method, params = {}) => {
-      const id = ++lastId;
-      const answer = new Promise((resolve) => waiting.set(id, resolve));
-      void session.send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id, method, params }) });
-      return answer;
-    });
-  });
-  await session.send("Target.setAutoAttach", { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
-  return workers;
 }
 
 /** @param {Send} send */

@@ -3,11 +3,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
 import type { Isolation } from "./mvcc/group.ts";
-import { readManifest } from "./mvcc/recovery.ts";
+import { readRoot } from "./segments/manifest-rows.ts";
 import { valueOf } from "./storage/contract.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
   type Change,
+  clear,
   commit,
   databaseName,
   del,
@@ -25,7 +26,7 @@ const begin = (tab: Tab, handle: number, isolation: Isolation = "serializable", 
 
 async function contents(tab: Tab): Promise<string[]> {
   const view = await tab.database.begin(-1000, { tracked: false, isolation: "snapshot", fresh: true, attempt: 0 });
-  const items = await itemsIn(tab, view);
+  const items = await itemsIn(view);
   await tab.database.end(-1000);
   return items.map((i) => `${i.id}=${i.n}`);
 }
@@ -35,12 +36,12 @@ const codeOf = (e: unknown): string => (isTidemarkError(e) ? e.code : String(e))
 /** One thing after the other, in two tabs that never tell each other anything. */
 interface Action {
   readonly tab: 0 | 1;
-  readonly kind: "put" | "delete" | "strict" | "upkeep";
+  readonly kind: "put" | "delete" | "clear" | "strict" | "upkeep";
   readonly id: string;
 }
 const action: fc.Arbitrary<Action> = fc.record({
   tab: fc.constantFrom(0, 1),
-  kind: fc.constantFrom("put", "put", "strict", "delete", "upkeep"),
+  kind: fc.constantFrom("put", "put", "put", "strict", "strict", "delete", "clear", "upkeep", "upkeep"),
   id: fc.constantFrom("a", "b", "c"),
 });
 
@@ -74,6 +75,7 @@ class Life {
       await this.world.upkeep(tabs[tab], tabs);
       return;
     }
+    if (kind === "clear") return this.#clear(tabs[tab]);
     if (kind === "delete") await tabs[tab].database.store.follow(); // to delete what is not there is no commit
     const state = new Map(this.states.at(-1));
     const changes: Change[] = kind === "delete" ? [del(id)] : [put({ id, n }), put({ id: "both", n })];
@@ -83,6 +85,14 @@ class Life {
     await write(tabs[tab], changes, kind === "strict" ? "strict" : "relaxed");
     this.acknowledged++;
     if (kind === "strict") this.acknowledgedStrictly = this.acknowledged;
+  }
+
+  async #clear(tab: Tab): Promise<void> {
+    const tx = await tab.database.begin(1, { tracked: true, isolation: "serializable", fresh: true, attempt: 0 });
+    await clear(tab, tx);
+    this.states.push(new Map());
+    await commit(tab, 1, []);
+    this.acknowledged++;
   }
 
   /** Opens the database with a crash at each step of it in turn, until it is through. */
@@ -137,6 +147,7 @@ describe("after a crash", { timeout: 20_000 }, () => {
       { tab: 0, kind: "put", id: "c" },
       { tab: 1, kind: "upkeep", id: "" },
       { tab: 0, kind: "strict", id: "a" },
+      { tab: 1, kind: "clear", id: "" },
       { tab: 0, kind: "put", id: "c" },
     ];
     for (const keep of ["none", 1, "all"] as const) {
@@ -216,7 +227,7 @@ describe("damage", () => {
       names.map((id) => put({ id, n: 1, pad: "p".repeat(9000) })),
     );
     await world.upkeep(a);
-    const { blocks } = a.database.store.manifest;
+    const blocks = [...a.database.store.manifest.all()];
     expect(blocks.length).toBeGreaterThan(3);
     const hit = blocks[1]!;
     for (const at of [0, 4, 8, 9, 100, hit.sizeBytes - 1]) {
@@ -225,7 +236,7 @@ describe("damage", () => {
       const view = await begin(b, 1, "snapshot", false);
       const seen = await Promise.all(
         names.map((id) =>
-          itemOf(b, view, id).then(
+          itemOf(view, id).then(
             (i) => i?.n,
             (e: unknown) => e,
           ),
@@ -235,9 +246,9 @@ describe("damage", () => {
       expect(lost.length).toBeGreaterThan(0);
       expect(lost.length).toBeLessThan(names.length / 2);
       for (const e of lost) expect(e).toMatchObject({ code: "CORRUPT", details: { what: "block", id: hit.id } });
-      await expect(itemsIn(b, view)).rejects.toMatchObject({ code: "CORRUPT", details: { id: hit.id } });
+      await expect(itemsIn(view)).rejects.toMatchObject({ code: "CORRUPT", details: { id: hit.id } });
       world.medium.damage(databaseName, "blocks", hit.id, at, 3);
-      expect(await itemsIn(b, view)).toHaveLength(names.length);
+      expect(await itemsIn(view)).toHaveLength(names.length);
       world.kill(b);
     }
   });
@@ -251,7 +262,7 @@ describe("damage", () => {
       names.map((id) => put({ id, n: 1, pad: "p".repeat(9000) })),
     );
     await world.upkeep(a);
-    const { blocks } = a.database.store.manifest;
+    const blocks = [...a.database.store.manifest.all()];
     world.medium.damage(databaseName, "blocks", blocks.at(-1)!.id, 50);
     const outcomes = await Promise.allSettled(["k11", "k00", "k11"].map((id) => write(a, [put({ id, n: 2 })])));
     expect(outcomes.map((o) => (o.status === "fulfilled" ? "done" : codeOf(o.reason)))).toEqual([
@@ -267,7 +278,7 @@ describe("damage", () => {
     for (let n = 1; n <= 3; n++) await write(a, [put({ id: "a", n })]);
     await world.upkeep(a);
     for (let n = 4; n <= 6; n++) await write(a, [put({ id: "a", n })]);
-    for (const row of [readManifest, readFence]) {
+    for (const row of [readRoot, readFence]) {
       ok(row.kind === "get");
       const { store, key } = row;
       const value = valueOf((await a.storage.read([row]))[0])!;
@@ -311,7 +322,7 @@ describe("damage at the log's end under an open tab", () => {
     const b = await world.open();
     for (let n = 11; n <= 15; n++) await write(b, [put({ id: "a", n })]);
     await a.database.store.follow();
-    const seen = await itemOf(a, view, "a").then((i) => i?.n, codeOf);
+    const seen = await itemOf(view, "a").then((i) => i?.n, codeOf);
     expect([5, "STORAGE_LOST", "VIEW_RELEASED"]).toContain(seen);
   });
 
@@ -320,7 +331,7 @@ describe("damage at the log's end under an open tab", () => {
     async (isolation) => {
       const { world, a } = await damaged();
       const tx = await begin(a, 1, isolation);
-      const n = (await itemOf(a, tx, "a"))!.n;
+      const n = (await itemOf(tx, "a"))!.n;
       const b = await world.open();
       await write(b, [put({ id: "a", n: 100 })]);
       const outcome = await commit(a, 1, [put({ id: "a", n: n + 1 })]).then(() => "committed", codeOf);
@@ -341,12 +352,12 @@ describe("damage at the log's end under an open tab", () => {
     world.medium.damage(databaseName, "log", 4, 20);
     const b = await world.open();
     const view = await begin(b, 1, "snapshot", false);
-    const before = await itemsIn(b, view);
+    const before = await itemsIn(view);
     expect(before).toEqual([{ id: "a", n: 2 }]);
     await write(b, [put({ id: "a", n: 50 })]);
     await write(b, [put({ id: "a", n: 51 })]);
     await world.upkeep(b);
-    expect(await itemsIn(b, view)).toEqual(before);
+    expect(await itemsIn(view)).toEqual(before);
   });
 
   test("[MV2][VG3][TB7] a pin raised by a tab that knows of no strike holds its views after it", async () => {
@@ -355,11 +366,11 @@ describe("damage at the log's end under an open tab", () => {
     await world.raise(a);
     await a.database.store.follow();
     const view = await begin(a, 1, "snapshot", false);
-    const before = await itemsIn(a, view);
+    const before = await itemsIn(view);
     expect(before).toEqual([{ id: "a", n: 2 }]);
     for (let n = 50; n < 55; n++) await write(b, [put({ id: "a", n })]);
     await world.upkeep(b);
-    expect(await itemsIn(a, view)).toEqual(before);
+    expect(await itemsIn(view)).toEqual(before);
   });
 });
 

@@ -166,6 +166,23 @@ describe("damage", () => {
       expect(page.endings).toEqual([]);
     }));
 
+  test("[MV8][MV11] a damaged block of what was cleared is reported as such; nothing else is hurt", () =>
+    simulate(async (world) => {
+      const page = await openPage(world, "a");
+      await page.write("put", range(0, 1000));
+      const view = page.newHandle();
+      await page.begin(view, "view");
+      await page.clear();
+      await page.put(item(1));
+      await page.checkpoint();
+      const blocks = await keysIn(world, "blocks");
+      world.medium.damage(databaseName, "blocks", blocks[2]!, 200);
+      const gone = { collection: "$cleared", key: undefined };
+      expect((await page.verify()).damage).toMatchObject([{ what: "block", from: gone, to: gone }]);
+      expect(await page.all()).toEqual([item(1)]);
+      expect(await failure(page.all(view))).toMatchObject({ code: "CORRUPT", details: { from: gone, to: gone } });
+    }));
+
   test("[MV8] a damaged end of the log is told when the database opens; the rest works", () =>
     simulate(async (world) => {
       const writer = await openPage(world, "writer");

@@ -61,6 +61,28 @@ describe("deleting a database that hosts have open", () => {
       await expectNewAndEmpty(await openPage(world, "c"));
     }));
 
+  test("[MV12] does not make it anew for a page that had it open before, whether its name is in use again or not", () =>
+    simulate(async (world) => {
+      const a = await openPage(world, "a");
+      await a.put(item(1));
+      const before = await a.tryOpen();
+      const database = before.ok ? before.database : undefined;
+      expect(database).toEqual(expect.any(Number));
+      await a.close();
+      const same = await openPage(world, "same", { database: database! });
+      expect(await same.get("k0001")).toEqual(item(1));
+      await same.close();
+      await deleteDatabase(world);
+      const refused = { ok: false, error: { code: "CLOSED", details: { reason: "deleted" } } };
+      for (const isUsedAgain of [false, true]) {
+        if (isUsedAgain) await (await openPage(world, "other")).put(item(2));
+        const process = world.process(`late ${isUsedAgain}`);
+        expect(await new Page(process, { database: database! }).tryOpen()).toMatchObject(refused);
+        expect(process.locks).toEqual([]);
+        expect(await listed(world)).toEqual(isUsedAgain ? [databaseName] : []);
+      }
+    }));
+
   test("[TB7] without any message: what they do next ends them", () =>
     simulate(async (world) => {
       world.hub.fate = () => [];

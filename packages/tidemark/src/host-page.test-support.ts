@@ -36,6 +36,7 @@ export interface Item {
 export const databaseName = "shop";
 const definition: Definition = {
   version: 1,
+  dropCollections: [],
   collections: {
     items: { key: "id", indexes: { tags: { path: "tags", unique: false, multi: true } } },
   },
@@ -58,6 +59,8 @@ export class Page {
   readonly events: HostEvent[] = [];
   readonly request: OpenRequest;
   #catalog: Catalog | undefined;
+  /** Of handles that read by another one. */
+  readonly #catalogs = new Map<number, Catalog>();
   #handles = 0;
 
   constructor(process: Process, options: PageOptions = {}) {
@@ -115,51 +118,43 @@ export class Page {
     return structuredClone(unwrap(response!) as { value: Answers[Op] }).value;
   }
 
-  get #items(): StoredCollection {
-    return this.#catalog!.collections["items"]!;
+  /** Names tables as a page does: by the schema it knows, and where that is refused, by the one the worker has. */
+  async #spoken<T>(handle: number, step: (catalog: Catalog) => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await step(this.#catalogs.get(handle) ?? this.#catalog!);
+      } catch (e) {
+        if (!isTidemarkError(e, "CONFLICT") || e.details["by"] !== "schema" || attempt >= maxRetries) throw e;
+        const catalog = await this.call<"catalog">({ op: "catalog", handle });
+        if (handle === 0) this.#catalog = catalog;
+        else this.#catalogs.set(handle, catalog);
+      }
+    }
   }
 
-  keyOf(id: string): ByteKey {
-    return byteKey(tablePrefix(this.#items.table) + encodeKey(id, "items.id"));
+  keyOf(id: string, catalog = this.#catalog!): ByteKey {
+    return byteKey(tablePrefix(itemsOf(catalog).table) + encodeKey(id, "items.id"));
   }
 
   get allKeys(): KeyRange {
-    const from = tablePrefix(this.#items.table);
-    return { from, to: prefixEnd(from) };
+    return allKeys(this.#catalog!);
   }
 
-  /** Index entries with from ≤ tag ≤ to. */
-  tagRange(from: string, to: string): KeyRange {
-    const prefix = tablePrefix(this.#items.indexes["tags"]!.table);
-    const at = (tag: string): ByteKey => byteKey(prefix + encodeIndexKey(tag, "items.tags"));
-    return { from: at(from), to: prefixEnd(at(to)) };
-  }
-
-  encode(kind: WriteKind, items: readonly Item[]): Uint8Array<ArrayBuffer> {
+  encode(kind: WriteKind, items: readonly Item[], catalog = this.#catalog!): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     for (const one of items) {
-      const payload = kind === "delete" ? undefined : this.#payload(one);
-      writeWriteHead(out, kind, this.keyOf(one.id), payload?.length ?? 0);
+      const payload = kind === "delete" ? undefined : payloadOf(one, catalog);
+      writeWriteHead(out, kind, this.keyOf(one.id, catalog), payload?.length ?? 0);
       if (payload) out.bytes(payload);
     }
     return out.finish();
   }
 
-  #payload(record: Item): Uint8Array {
-    const { tags } = this.#items.indexes;
-    const out = new ByteWriter();
-    const keys = extractIndexKeys(record, tags!, "items");
-    writeRecordHead(
-      out,
-      keys.map((k) => byteKey(tablePrefix(tags!.table) + k)),
-    );
-    encodeValue(record, out, "items");
-    return out.finish();
-  }
-
   async write(kind: WriteKind, items: readonly Item[], durability: Durability = "relaxed"): Promise<CommitAnswer> {
-    const { epoch } = this.#catalog!;
-    return this.call<"write">({ op: "write", writes: this.encode(kind, items), epoch, durability, tag: "" });
+    return this.#spoken(0, (catalog) => {
+      const { epoch } = catalog;
+      return this.call<"write">({ op: "write", writes: this.encode(kind, items, catalog), epoch, durability, tag: "" });
+    });
   }
 
   put(...items: readonly Item[]): Promise<CommitAnswer> {
@@ -174,13 +169,15 @@ export class Page {
   }
 
   async get(id: string, handle = 0): Promise<Item | undefined> {
-    const values = await this.call<"get">({ op: "get", handle, keys: [this.keyOf(id)] });
+    const values = await this.#spoken(handle, (catalog) =>
+      this.call<"get">({ op: "get", handle, epoch: catalog.epoch, keys: [this.keyOf(id, catalog)] }),
+    );
     return unpackValues(values)[0] as Item | undefined;
   }
 
   /** All items in key order, part by part. */
   async all(handle = 0): Promise<Item[]> {
-    return this.scan({ ...this.allKeys, handle });
+    return this.#spoken(handle, (catalog) => this.scan({ ...allKeys(catalog), handle, epoch: catalog.epoch }));
   }
 
   async scan(query: Partial<ScanRequest> & KeyRange): Promise<Item[]> {
@@ -189,6 +186,7 @@ export class Page {
     let next: ScanRequest | undefined = {
       op: "scan",
       handle: 0,
+      epoch: this.#catalog!.epoch,
       reverse: false,
       records: undefined,
       limit: undefined,
@@ -209,13 +207,18 @@ export class Page {
 
   /** The items with a tag in from…to, each once. */
   byTags(from: string, to: string, query: Partial<ScanRequest> = {}): Promise<Item[]> {
-    const whole = this.tagRange(from, to);
-    return this.scan({ ...whole, whole, records: this.#items.table, ...query });
+    return this.#spoken(query.handle ?? 0, (catalog) => {
+      const whole = tagRange(catalog, from, to);
+      return this.scan({ ...whole, whole, records: itemsOf(catalog).table, epoch: catalog.epoch, ...query });
+    });
   }
 
   countByTags(from: string, to: string, handle = 0): Promise<number> {
-    const whole = this.tagRange(from, to);
-    return this.call<"count">({ op: "count", handle, ...whole, whole, records: this.#items.table });
+    return this.#spoken(handle, (catalog) => {
+      const whole = tagRange(catalog, from, to);
+      const { epoch } = catalog;
+      return this.call<"count">({ op: "count", handle, epoch, ...whole, whole, records: itemsOf(catalog).table });
+    });
   }
 
   newHandle(): number {
@@ -231,11 +234,25 @@ export class Page {
   }
 
   stage(handle: number, kind: WriteKind, items: readonly Item[]): Promise<readonly boolean[]> {
-    return this.call<"stage">({ op: "stage", handle, writes: this.encode(kind, items) });
+    return this.#spoken(handle, (catalog) =>
+      this.call<"stage">({ op: "stage", handle, epoch: catalog.epoch, writes: this.encode(kind, items, catalog) }),
+    );
+  }
+
+  /** Empties the collection within a transaction. */
+  async clearIn(handle: number): Promise<void> {
+    const catalog = await this.#spoken(handle, ({ epoch }) =>
+      this.call<"clear">({ op: "clear", handle, epoch, collection: "items" }),
+    );
+    this.#catalogs.set(handle, catalog);
+  }
+
+  clear(): Promise<number> {
+    return this.transact((handle) => this.clearIn(handle));
   }
 
   commit(handle: number): Promise<CommitAnswer> {
-    return this.call<"commit">({ op: "commit", handle, epoch: this.#catalog!.epoch, durability: "relaxed", tag: "" });
+    return this.call<"commit">({ op: "commit", handle, durability: "relaxed", tag: "" });
   }
 
   /** Runs a body as the client does, again after each conflict. Answers how often it was run. */
@@ -276,6 +293,32 @@ export class Page {
   verify(): Promise<Answers["verify"]> {
     return this.call<"verify">({ op: "verify" });
   }
+}
+
+const itemsOf = (catalog: Catalog): StoredCollection => catalog.collections["items"]!;
+
+function allKeys(catalog: Catalog): KeyRange {
+  const from = tablePrefix(itemsOf(catalog).table);
+  return { from, to: prefixEnd(from) };
+}
+
+/** Index entries with from ≤ tag ≤ to. */
+function tagRange(catalog: Catalog, from: string, to: string): KeyRange {
+  const prefix = tablePrefix(itemsOf(catalog).indexes["tags"]!.table);
+  const at = (tag: string): ByteKey => byteKey(prefix + encodeIndexKey(tag, "items.tags"));
+  return { from: at(from), to: prefixEnd(at(to)) };
+}
+
+function payloadOf(record: Item, catalog: Catalog): Uint8Array {
+  const { tags } = itemsOf(catalog).indexes;
+  const out = new ByteWriter();
+  const keys = extractIndexKeys(record, tags!, "items");
+  writeRecordHead(
+    out,
+    keys.map((k) => byteKey(tablePrefix(tags!.table) + k)),
+  );
+  encodeValue(record, out, "items");
+  return out.finish();
 }
 
 /** Opens the database in a new process. */

@@ -110,7 +110,9 @@ describe("upkeep", () => {
       await simulate(async (world) => {
         const a = await openPage(world, "a", small);
         const b = await openPage(world, "b", small);
-        await putEach(a, range(0, 30));
+        await putEach(a, range(0, 20));
+        await a.checkpoint(); // whatever fold that was under way: the one below is whole
+        await putEach(a, range(20, 30));
         a.process.onCall = (call) => {
           if (at === 1) calls = call.n;
           else if (call.n === n && call.when === when) a.process.freeze();

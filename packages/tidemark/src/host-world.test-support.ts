@@ -219,6 +219,7 @@ export class Process {
     this.#locks = locks;
     this.environment = {
       clock: { now: () => world.time.nowMs, sleep: (ms) => this.sleep(ms) },
+      giveWay: () => this.sleep(1),
       random: world.random,
       locks: this.#lockSeam(),
       channel: (channel, receive) => world.hub.join(this, channel, receive),

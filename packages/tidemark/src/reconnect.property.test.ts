@@ -133,10 +133,10 @@ class Life {
     const { database } = tab;
     const view = await database.begin(handle, { tracked: false, isolation: "snapshot", fresh: false, attempt: 0 });
     try {
-      const before = await itemsIn(tab, view);
+      const before = await itemsIn(view);
       for (let i = 0; i < 5; i++) await this.turns.pause();
-      deepStrictEqual(await itemsIn(tab, view), before);
-      deepStrictEqual(await itemsIn(tab, view, true), before.toReversed());
+      deepStrictEqual(await itemsIn(view), before);
+      deepStrictEqual(await itemsIn(view, true), before.toReversed());
     } catch (e) {
       if (!isTidemarkError(e, "STORAGE_LOST")) throw e;
     } finally {
@@ -184,7 +184,7 @@ const unlessLost = async (work: Promise<unknown>): Promise<void> => {
 async function itemsOf(tab: Tab): Promise<Item[]> {
   const view = await tab.database.begin(-1000, { tracked: false, isolation: "snapshot", fresh: true, attempt: 0 });
   try {
-    return await itemsIn(tab, view);
+    return await itemsIn(view);
   } finally {
     await tab.database.end(-1000);
   }
@@ -192,7 +192,7 @@ async function itemsOf(tab: Tab): Promise<Item[]> {
 
 async function increment(tab: Tab, handle: number, id: string): Promise<unknown> {
   const tx = await tab.database.begin(handle, { tracked: true, isolation: "serializable", fresh: false, attempt: 0 });
-  const n = (await itemOf(tab, tx, "count"))?.n ?? 0;
+  const n = (await itemOf(tx, "count"))?.n ?? 0;
   return commit(tab, handle, [put({ id: "count", n: n + 1 }), put({ id, n: 1, at: 1 })]);
 }
 

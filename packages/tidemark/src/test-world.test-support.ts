@@ -5,7 +5,7 @@
 import { type ByteKey, byteKey, type TableId, type TabId, tabId } from "./base/brand.ts";
 import { ByteWriter } from "./base/bytes.ts";
 import type { Clock, Random } from "./base/clock.ts";
-import type { TidemarkError } from "./base/errors.ts";
+import { isTidemarkError, type TidemarkError } from "./base/errors.ts";
 import { encodeIndexKey, encodeKey } from "./codec/key.ts";
 import { recordValue, tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "./codec/record.ts";
 import type { Definition } from "./codec/schema.ts";
@@ -16,12 +16,16 @@ import { Database } from "./collections/database.ts";
 import { define } from "./collections/define.ts";
 import { scanRecords } from "./collections/scan.ts";
 import { type Checkpointed, checkpoint } from "./gc/checkpoint.ts";
+import { compact } from "./gc/compact.ts";
 import { deadTabs, raiseFloor } from "./gc/floor.ts";
+import { defaultRewrite, type RewriteOptions } from "./gc/rewrite.ts";
+import { reclaim } from "./gc/reclaim.ts";
 import { Tenure } from "./gc/tenure.ts";
 import type { Handle } from "./mvcc/handles.ts";
 import { raisePin } from "./mvcc/pins.ts";
 import type { Range } from "./mvcc/read-set.ts";
 import { create } from "./mvcc/recovery.ts";
+import type { Schema } from "./mvcc/schema.ts";
 import type { Storage } from "./storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
 import { ReopeningStorage } from "./storage/reopening.ts";
@@ -40,6 +44,7 @@ export interface Item {
 export const databaseName = "world";
 const definition: Definition = {
   version: 1,
+  dropCollections: [],
   collections: {
     items: {
       key: "id",
@@ -67,6 +72,8 @@ interface WorldOptions extends MemoryOptions {
   readonly cacheMaxBytes?: number;
   /** Lost connections are opened anew, as by a host. */
   readonly reopens?: boolean;
+  /** Default: blocks and levels so small that a few records fill several. */
+  readonly rewrite?: RewriteOptions;
   /** What lies between a tab and its medium. */
   readonly connect?: (storage: Storage, tab: TabId) => Storage;
 }
@@ -143,12 +150,27 @@ export class World {
     await Promise.all(answering.map((other) => this.raise(other)));
     const dead = await deadTabs(tab.storage, () => Promise.resolve(new Set(this.live)));
     const floor = await raiseFloor(tab.tenure, dead);
-    const done = floor === undefined ? undefined : await checkpoint(tab.database.store, tab.tenure, floor);
+    const { store } = tab.database;
+    const { rewrite = smallLevels } = this.#options;
+    const done = floor === undefined ? undefined : await checkpoint(store, tab.tenure, floor, rewrite);
+    const steps = done ? stepsPerUpkeep : 0;
+    for (let step = 0; step < steps; step++) {
+      while ((await reclaim(store, tab.tenure, floor!, rewrite)) !== undefined);
+      await compact(store, tab.tenure, floor!, rewrite);
+    }
     if (!done) await tab.database.store.reload();
     if (tab.tenure.isDeposed) tab.tenure = undefined;
     return done;
   }
 }
+
+const smallLevels: RewriteOptions = {
+  ...defaultRewrite,
+  targetBytes: 300,
+  maxStoreBytes: 700,
+  levels: { minLevelBytes: 500, maxStepBytes: 900 },
+};
+const stepsPerUpkeep = 2;
 
 interface Tables {
   readonly items: TableId;
@@ -156,8 +178,9 @@ interface Tables {
   readonly slug: TableId;
 }
 
-function tablesOf({ database }: Tab): Tables {
-  const { table, indexes } = database.catalog.collections["items"]!;
+/** By the schema of a view or transaction, or the one in force in a tab. */
+function tablesOf({ schema }: { readonly schema: Schema }): Tables {
+  const { table, indexes } = schema.catalog.collections["items"]!;
   return { items: table, at: indexes["at"]!.table, slug: indexes["slug"]!.table };
 }
 
@@ -203,32 +226,49 @@ function payloadOf(tables: Tables, item: Item): Uint8Array {
 
 const itemIn = (payload: Uint8Array): Item => decodeValue(recordValue(payload)) as Item;
 
-/** Commits changes that depend on nothing read. */
-export const write = (
+/** Commits changes that depend on nothing read; again where the schema changed meanwhile, as a page does. */
+export async function write(
   tab: Tab,
   changes: readonly Change[],
   durability: "relaxed" | "strict" = "relaxed",
-): ReturnType<Database["write"]> =>
-  tab.database.write(encodeChanges(tablesOf(tab), changes), tab.database.epoch, durability, "");
+): ReturnType<Database["write"]> {
+  for (;;) {
+    const { schema } = tab.database;
+    try {
+      return await tab.database.write(encodeChanges(tablesOf({ schema }), changes), schema.epoch, durability, "");
+    } catch (e) {
+      if (!isTidemarkError(e, "CONFLICT")) throw e;
+    }
+  }
+}
 
 const everything = { limit: undefined, whole: undefined, maxBytes: Infinity };
 
 /** All items a view sees, in key order. */
-export async function itemsIn(tab: Tab, view: Handle, reverse = false): Promise<Item[]> {
-  const query = { ...tableRange(tablesOf(tab).items), records: undefined, reverse, ...everything };
+export async function itemsIn(view: Handle, reverse = false): Promise<Item[]> {
+  const query = { ...tableRange(tablesOf(view).items), records: undefined, reverse, ...everything };
   return unpackValues((await scanRecords(view, query)).values) as Item[];
 }
 
 /** The items with from ≤ at < to that a view finds by index, in index order. */
-export async function itemsAt(tab: Tab, view: Handle, from: number, to: number, reverse = false): Promise<Item[]> {
-  const tables = tablesOf(tab);
+export async function itemsAt(view: Handle, from: number, to: number, reverse = false): Promise<Item[]> {
+  const tables = tablesOf(view);
   const query = { ...atRange(tables, from, to), records: tables.items, reverse, ...everything };
   return unpackValues((await scanRecords(view, query)).values) as Item[];
 }
 
-export async function itemOf(tab: Tab, view: Handle, id: string): Promise<Item | undefined> {
-  const [payload] = await view.getMany([keyOf(tablesOf(tab), id)]);
+export async function itemOf(view: Handle, id: string): Promise<Item | undefined> {
+  const [payload] = await view.getMany([keyOf(tablesOf(view), id)]);
   return payload && itemIn(payload);
+}
+
+export async function stage(tab: Tab, tx: Handle, changes: readonly Change[]): Promise<void> {
+  await tab.database.stage(tx, tx.schema.epoch, encodeChanges(tablesOf(tx), changes));
+}
+
+/** Empties the collection in a transaction. */
+export async function clear(tab: Tab, tx: Handle): Promise<void> {
+  await tab.database.clear(tx, tx.schema.epoch, "items");
 }
 
 /** Stages and commits a transaction, and ends it. */
@@ -241,8 +281,8 @@ export async function commit(
   const { database } = tab;
   try {
     const tx = await database.handle(handle);
-    await database.stage(tx, encodeChanges(tablesOf(tab), changes));
-    return await database.commit(tx, database.epoch, durability, "");
+    if (changes.length > 0) await stage(tab, tx, changes);
+    return await database.commit(tx, durability, "");
   } finally {
     await database.end(handle);
   }

@@ -4,8 +4,10 @@ import { Host } from "./host/host.ts";
 import { transferable } from "./host/transfer.ts";
 
 const host = new Host(browserEnvironment);
+const { locks } = browserEnvironment("indexeddb");
 
 expose({
+  holdForLife: async (lock: string) => locks.areShared && (await locks.request(lock)) !== undefined,
   hello: host.hello.bind(host),
   open: host.open.bind(host),
   close: host.close.bind(host),

@@ -3,10 +3,12 @@ import { TidemarkError } from "../base/errors.ts";
 import { encodeKey } from "../codec/key.ts";
 import { readPath } from "../codec/path.ts";
 import { tablePrefix, type WriteKind } from "../codec/record.ts";
+import type { Catalog } from "../codec/schema.ts";
 import { unpackValues } from "../codec/values.ts";
 import type { Connection } from "./connection.ts";
 import { Query, unknownIndex } from "./query.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
+import { collectionIn } from "./schema.ts";
 import { abortable, type Source, type WritableSource } from "./source.ts";
 import type { AnyDeclaration, IndexKeyFor, IndexName, KeyOf, Patch, ReadOptions, RecordOf } from "./types.ts";
 
@@ -29,16 +31,19 @@ export class ReadableCollection<D extends AnyDeclaration> {
   /** Positions match; `undefined` where there is none. */
   async getMany(keys: readonly KeyOf<D>[], { signal }: ReadOptions = {}): Promise<(RecordOf<D> | undefined)[]> {
     const encoded = this.encodeKeys(keys);
-    const { handle } = this.#source;
-    return abortable(signal, () => this.#source.enter((connection) => this.fetch(connection, handle, encoded)));
+    const source = this.#source;
+    return abortable(signal, () => source.enter((connection) => this.fetch(connection, source, encoded)));
   }
 
   async has(key: KeyOf<D>, { signal }: ReadOptions = {}): Promise<boolean> {
     const encoded = this.encodeKeys([key]);
-    const { handle } = this.#source;
+    const source = this.#source;
+    const { handle } = source;
     const found = await abortable(signal, () =>
-      this.#source.enter((connection) =>
-        connection.call<"has">({ op: "has", handle, keys: this.#withinTable(encoded) }),
+      source.enter((connection) =>
+        source.underSchema(connection, async (schema) =>
+          connection.call<"has">({ op: "has", handle, epoch: schema.epoch, keys: this.#withinTable(encoded, schema) }),
+        ),
       ),
     );
     return found[0]!;
@@ -66,26 +71,32 @@ export class ReadableCollection<D extends AnyDeclaration> {
 
   protected async fetch(
     connection: Connection,
-    handle: number,
+    source: Source,
     encoded: readonly ByteKey[],
   ): Promise<(RecordOf<D> | undefined)[]> {
-    const values = await connection.call<"get">({ op: "get", handle, keys: this.#withinTable(encoded) });
+    const { handle } = source;
+    const values = await source.underSchema(connection, async (schema) =>
+      connection.call<"get">({ op: "get", handle, epoch: schema.epoch, keys: this.#withinTable(encoded, schema) }),
+    );
     return unpackValues(values) as (RecordOf<D> | undefined)[];
   }
 
-  #withinTable(encoded: readonly ByteKey[]): ByteKey[] {
-    const prefix = tablePrefix(this.#source.session.stored(this.name).table);
+  #withinTable(encoded: readonly ByteKey[], schema: Catalog): ByteKey[] {
+    const prefix = tablePrefix(collectionIn(schema, this.name).table);
     return encoded.map((k) => byteKey(prefix + k));
   }
 }
 
 /** How writes get to the engine: committed at once, or staged in a transaction. */
 export interface Sink {
-  /** Per write whether its key was there. `encode` may run again, under a newer stored schema. @throws CONSTRAINT */
-  write(connection: Connection, encode: () => Uint8Array<ArrayBuffer>): Promise<readonly boolean[]>;
+  /** Per write whether its key was there. `encode` may run again, under another stored schema. @throws CONSTRAINT */
+  write(connection: Connection, encode: (schema: Catalog) => Uint8Array<ArrayBuffer>): Promise<readonly boolean[]>;
   clear(collection: string, connection: Connection): Promise<void>;
-  /** Runs a read, through the handle it is given, and the write that depends on it as one. */
-  atomically<T>(connection: Connection, body: (handle: number, sink: Sink) => Promise<T>): Promise<T>;
+  /** Runs a read, from the source and by the connection it is given, and the write that depends on it as one. */
+  atomically<T>(
+    connection: Connection,
+    body: (connection: Connection, source: Source, sink: Sink) => Promise<T>,
+  ): Promise<T>;
 }
 
 /** Reading and writing one collection. */
@@ -142,14 +153,13 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   async deleteMany(keys: readonly KeyOf<D>[]): Promise<number> {
     if (keys.length === 0) return 0;
     const encoded = this.encodeKeys(keys);
-    const { session } = this.#source;
     const existed = await this.#source.enter((connection) =>
-      this.#sink.write(connection, () => encodeDeletes(encoded, session.stored(this.name))),
+      this.#sink.write(connection, (schema) => encodeDeletes(encoded, collectionIn(schema, this.name))),
     );
     return existed.filter(Boolean).length;
   }
 
-  /** Deletes every record. */
+  /** Deletes every record, however many there are, by one small write. */
   clear(): Promise<void> {
     return this.#source.hold((connection) => this.#sink.clear(this.name, connection));
   }
@@ -168,8 +178,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
 
   async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
     if (batch.hasBlobs) await batch.readBlobs();
-    const { session } = this.#source;
-    await sink.write(connection, () => batch.writes(session.stored(this.name)));
+    await sink.write(connection, (schema) => batch.writes(collectionIn(schema, this.name)));
   }
 
   /** Writes what `make` makes of the present record, if anything. */
@@ -178,9 +187,9 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     make: (current: RecordOf<D> | undefined) => { readonly record: unknown } | undefined,
   ): Promise<RecordOf<D> | undefined> {
     const encoded = this.encodeKeys([key]);
-    return this.#source.hold((connection) =>
-      this.#sink.atomically(connection, async (handle, sink) => {
-        const [current] = await this.fetch(connection, handle, encoded);
+    return this.#source.hold((now) =>
+      this.#sink.atomically(now, async (connection, source, sink) => {
+        const [current] = await this.fetch(connection, source, encoded);
         const made = make(current);
         if (!made) return undefined;
         this.#refuseChange(encoded[0]!, made.record);

@@ -1,5 +1,6 @@
 import { TidemarkError } from "../base/errors.ts";
 import type { Answers, Failure, HostSurface, Request, Response } from "../protocol/messages.ts";
+import { fateOf, namesHandle, owed } from "./worker-death.ts";
 
 type Op = Request["op"];
 type RequestOf<O extends Op> = Extract<Request, { op: O }>;
@@ -7,37 +8,53 @@ type RequestOf<O extends Op> = Extract<Request, { op: O }>;
 interface Waiting {
   readonly request: Request;
   readonly settled: Promise<unknown>;
+  /** To so many workers. */
+  sent: number;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "clear", "metrics", "verify"]);
+const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "metrics", "verify"]);
 
 /** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
 const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);
 
-/** Requests to the worker, in call order. Those made in the same tick travel as one message and are answered by one. */
+/**
+ * Requests to one worker, in call order; before it is there, they wait. Those made in the same tick travel as one
+ * message and are answered by one.
+ */
 export class Connection {
-  readonly #surface: HostSurface;
+  #surface: HostSurface | undefined;
   #queue: Waiting[] = [];
   readonly #open = new Set<Waiting>();
   #failure: TidemarkError | undefined;
+  /** Set when the worker died: why, and the connection to the next one. */
+  #lost: { readonly death: TidemarkError; readonly next: Connection } | undefined;
 
-  constructor(surface: HostSurface) {
+  /** The worker is there. */
+  connect(surface: HostSurface): void {
     this.#surface = surface;
+    this.#flush();
+  }
+
+  /** Whether its worker died, and every view and transaction opened through it. */
+  get isLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** To the present worker or, while there is none, to the next one: this, or what came after it. */
+  get present(): Connection {
+    return this.#lost?.next.present ?? this;
   }
 
   call<O extends Op>(request: RequestOf<O>): Promise<Answers[O]> {
     if (this.#failure) return Promise.reject(this.#failure);
-    const { promise, resolve, reject } = withResolvers();
-    const waiting: Waiting = { request, settled: promise, resolve, reject };
-    this.#open.add(waiting);
-    if (isAlone(request)) {
-      this.#flush();
-      void this.#submit([waiting]);
-    } else if (this.#queue.push(waiting) === 1) {
-      queueMicrotask(() => this.#flush());
+    if (this.#lost) {
+      const { death, next } = this.#lost;
+      return namesHandle(request) ? Promise.reject(owed("none", death)) : next.call(request);
     }
+    const { promise, resolve, reject } = withResolvers();
+    this.#enqueue({ request, settled: promise, sent: 0, resolve, reject });
     return promise as Promise<Answers[O]>;
   }
 
@@ -54,14 +71,38 @@ export class Connection {
     this.#open.clear();
   }
 
-  #flush(): void {
-    if (this.#queue.length > 0) void this.#submit(this.#queue.splice(0));
+  /** The worker died: the connection to the next one, where goes on what can; the rest ends. */
+  succeed(death: TidemarkError): Connection {
+    const next = new Connection();
+    this.#lost = { death, next };
+    this.#queue = [];
+    for (const w of this.#open) {
+      const fate = fateOf(w.request, w.sent);
+      if (fate === "goes on") next.#enqueue(w);
+      else w.reject(owed(fate, death));
+    }
+    this.#open.clear();
+    return next;
   }
 
-  async #submit(waiting: readonly Waiting[]): Promise<void> {
+  #enqueue(waiting: Waiting): void {
+    this.#open.add(waiting);
+    this.#queue.push(waiting);
+    if (isAlone(waiting.request)) this.#flush();
+    else if (this.#queue.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const surface = this.#surface;
+    if (!surface) return;
+    for (const message of messagesOf(this.#queue.splice(0))) void this.#submit(surface, message);
+  }
+
+  async #submit(surface: HostSurface, waiting: readonly Waiting[]): Promise<void> {
     let responses: readonly Response[];
+    for (const w of waiting) w.sent++;
     try {
-      responses = await this.#surface.submit(waiting.map((w) => w.request));
+      responses = await surface.submit(waiting.map((w) => w.request));
     } catch (e) {
       for (const w of waiting) this.#settle(w, () => w.reject(e));
       return;
@@ -76,6 +117,20 @@ export class Connection {
     this.#open.delete(waiting);
     settle();
   }
+}
+
+/** One message for all, but for what travels alone. */
+function messagesOf(queue: readonly Waiting[]): readonly Waiting[][] {
+  const messages: Waiting[][] = [];
+  let together: Waiting[] | undefined;
+  for (const waiting of queue) {
+    if (isAlone(waiting.request)) {
+      messages.push([waiting]);
+      together = undefined;
+    } else if (together) together.push(waiting);
+    else messages.push((together = [waiting]));
+  }
+  return messages;
 }
 
 export const errorOf = (f: Failure): TidemarkError => new TidemarkError(f.code, f.message, f.details);

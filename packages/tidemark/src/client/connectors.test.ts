@@ -1,6 +1,6 @@
-import { describe, expect, test } from "vitest";
 import { expose } from "comlink";
-import { linkToWorker, makeWorker } from "./connectors.ts";
+import { describe, expect, test, vi } from "vitest";
+import { type HostLink, linkToWorker, makeWorker } from "./connectors.ts";
 
 const url = (): string => "https://example.test/worker.js";
 
@@ -49,6 +49,82 @@ describe("a link to a worker", () => {
     worker.dispatchEvent(new Event("error"));
     await expect(link.surface.close()).rejects.toMatchObject({ code: "ENVIRONMENT", details: { url: url() } });
     link.dispose();
+  });
+
+  describe("[MV12] to a worker that holds a lock for life", () => {
+    interface Life {
+      readonly link: HostLink;
+      /** How the link ended; `undefined` if it did not. */
+      readonly ending: () => unknown;
+      /** What the browser does with the lock of a worker that dies. */
+      readonly free: () => void;
+    }
+    const silentMs = 250;
+    const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+    const waitedFor = async (): Promise<unknown[]> => (await navigator.locks.query()).pending!;
+
+    async function linked(holdForLife: ((lock: string) => Promise<boolean>) | undefined): Promise<Life> {
+      let free: () => void = () => undefined;
+      const life = new Promise<void>((resolve) => (free = resolve));
+      const holding = (lock: string): Promise<boolean> =>
+        new Promise((resolve) => {
+          void navigator.locks.request(lock, () => {
+            resolve(true);
+            return life;
+          });
+        });
+      const host = {
+        hello: async () => 1,
+        holdForLife: holdForLife ?? holding,
+        listDatabases: () => new Promise(() => undefined),
+      };
+      const worker = fakeWorker((port) => expose(host, port));
+      const link = linkToWorker(worker, url, silentMs);
+      let ended: unknown;
+      void link.ended.then((e) => (ended = e));
+      if (!holdForLife) await vi.waitFor(async () => expect(await waitedFor()).toHaveLength(1));
+      return { link, ending: () => ended, free };
+    }
+
+    test("ends when that becomes free, and with it what was asked", async () => {
+      const { link, ending, free } = await linked(undefined);
+      const asked = link.surface.listDatabases("memory");
+      expect(ending()).toBeUndefined();
+      free();
+      await expect(asked).rejects.toMatchObject({ code: "STORAGE_LOST", details: { lost: "worker" } });
+      expect(ending()).toMatchObject({ code: "STORAGE_LOST" });
+      link.dispose();
+    });
+
+    test("does not take its own disposal for a death", async () => {
+      const { link, ending, free } = await linked(undefined);
+      link.dispose();
+      free();
+      await vi.waitFor(async () => expect(await waitedFor()).toEqual([]));
+      await sleep(10);
+      expect(ending()).toBeUndefined();
+    });
+
+    test("stays where there are no such locks in the worker, or not in the page", async () => {
+      const { link, ending } = await linked(async () => false);
+      vi.stubGlobal("navigator", {});
+      const without = await linked(async () => true);
+      await sleep(silentMs + 20);
+      expect([ending(), without.ending()]).toEqual([undefined, undefined]);
+      link.dispose();
+      without.link.dispose();
+      vi.unstubAllGlobals();
+    });
+
+    test("counts an error of a worker that was there as its death", async () => {
+      const host = { hello: async () => 1, listDatabases: async () => ({ ok: true, databases: [] }) };
+      const worker = fakeWorker((port) => expose(host, port));
+      const link = linkToWorker(worker, url);
+      await link.surface.listDatabases("memory"); // it has spoken
+      worker.dispatchEvent(Object.assign(new Event("error"), { message: "boom" }));
+      expect(await link.ended).toMatchObject({ code: "STORAGE_LOST", message: expect.stringContaining("boom") });
+      link.dispose();
+    });
   });
 
   test("needs a worker", () => {

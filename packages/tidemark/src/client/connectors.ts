@@ -7,11 +7,17 @@ import {
   type Opened,
   protocolVersion,
   type Request,
+  type WorkerSurface,
 } from "../protocol/messages.ts";
+import { workerDied } from "./worker-death.ts";
 
-/** A way to a host: `ended` tells when it broke off by itself. */
+/** A way to a host. */
 export interface HostLink {
   readonly surface: HostSurface;
+  /**
+   * Tells when it broke off by itself: a worker loss (see worker-death.ts) where the worker had been there, else why
+   * there is none. Calls under way end with it, except those of `submit`, whose requests each end in their own way.
+   */
   readonly ended: Promise<TidemarkError>;
   dispose(): void;
 }
@@ -21,25 +27,38 @@ const silentMs = 15_000;
 
 /**
  * To a host in a worker, through comlink. Calls fail with ENVIRONMENT when its script does not load, is not Tidemark's
- * or comes from another build.
+ * or comes from another build. A worker that dies (a crash, out of memory) says nothing in general, so it holds a lock
+ * for life, and the page waits for that lock.
  */
 export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentMs: number = silentMs): HostLink {
-  const remote: Remote<HostSurface> = wrap<HostSurface>(worker);
+  const remote: Remote<WorkerSurface> = wrap<WorkerSurface>(worker);
   // Each access of a comlink property makes a new proxy; calls are frequent, so keep this one.
   const submit = remote.submit;
+  const disposed = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const ended = new Promise<TidemarkError>((resolve) => {
+    let isThere = false;
     const end = (why: string): void => resolve(environment(`The database worker ${scriptUrl()} ${why}`, scriptUrl()));
     worker.addEventListener("error", (e) => {
       e.preventDefault();
-      end(`did not load or crashed${e.message ? `: ${e.message}` : ""}`);
+      const said = e.message ? `: ${e.message}` : "";
+      if (isThere) resolve(workerDied(`it crashed${said}`));
+      else end(`did not load or crashed${said}`);
     });
     timer = setTimeout(() => end(`did not answer within ${maxSilentMs} ms`), maxSilentMs);
-    const greeted = (version: unknown): void => {
+    const lock = `tidemark-worker/${randomId()}`;
+    const meet = async (): Promise<void> => {
+      // Asked for before anything else, so that the worker has it before it begins to work.
+      const [version, isHeld] = await Promise.all([
+        remote.hello().catch((): unknown => undefined),
+        remote.holdForLife(lock).catch(() => false),
+      ]);
       clearTimeout(timer);
-      if (version !== protocolVersion) end("comes from another build of Tidemark than the page; reload the page");
+      isThere = version === protocolVersion;
+      if (!isThere) return end("comes from another build of Tidemark than the page; reload the page");
+      if (isHeld && (await becomesFree(lock, disposed.signal))) resolve(workerDied("it crashed or ran out of memory"));
     };
-    remote.hello().then(greeted, greeted);
+    void meet();
   });
   const broken = ended.then((e): never => {
     throw e;
@@ -62,9 +81,22 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
   };
   const dispose = (): void => {
     clearTimeout(timer);
+    disposed.abort();
     worker.terminate();
   };
   return { surface, ended, dispose };
+}
+
+const randomId = (): string => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+/** Whether the lock became free before we lost interest. A page that is frozen or put aside hears of it later. */
+async function becomesFree(lock: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await navigator.locks.request(lock, { signal }, () => undefined);
+    return !signal.aborted;
+  } catch {
+    return false;
+  }
 }
 
 /** The worker that `make` makes. @throws ENVIRONMENT when it makes none. */

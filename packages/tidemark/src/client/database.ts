@@ -16,6 +16,7 @@ import {
 } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
 import { View } from "./view.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 export interface DatabaseOptions<C extends Declarations> {
   /** Names the database within the origin. */
@@ -23,6 +24,8 @@ export interface DatabaseOptions<C extends Declarations> {
   /** Data version; default 1. Opening with a lower one than stored is SCHEMA_OUTDATED. */
   readonly version?: number;
   readonly collections: C;
+  /** Collections of earlier programs to remove with all they hold. What is not declared stays until it is named here. */
+  readonly dropCollections?: readonly string[];
   /** Default "indexeddb". "memory" ends with the realm. */
   readonly storage?: OpenRequest["storage"];
   /** `false` runs the engine here instead of in a worker; a function makes the worker where the bundler needs help. */
@@ -40,6 +43,7 @@ const known: ReadonlySet<string> = new Set([
   "name",
   "version",
   "collections",
+  "dropCollections",
   "storage",
   "worker",
   "durability",
@@ -62,7 +66,7 @@ export class Database<C extends Declarations> {
     this.#collections = options.collections;
     this.#session = new Session({
       name: options.name,
-      definition: definitionOf(options.version ?? 1, options.collections),
+      definition: definitionOf(options.version ?? 1, options.collections, options.dropCollections),
       storage: options.storage ?? "indexeddb",
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
@@ -100,28 +104,41 @@ export class Database<C extends Declarations> {
   async transaction<R>(body: (tx: Transaction<C>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
     checkTransactionOptions(options);
     const asCalled = { ...options };
-    return this.#session.enter((connection) =>
-      runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
-        body(new Transaction(this.#collections, source, sink, attempt)),
+    return this.#session.enter(() =>
+      this.#session.opening((connection) =>
+        runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
+          body(new Transaction(this.#collections, source, sink, attempt)),
+        ),
       ),
     );
   }
 
   /** Runs `body` on one consistent state. */
   read<R>(body: (view: View<C>) => Promise<R>): Promise<R> {
-    return this.#session.enter(async (connection) => {
-      const view = this.#view(connection, false);
-      try {
-        return await body(view);
-      } finally {
-        view.release();
-      }
-    });
+    return this.#session.enter(() =>
+      this.#session.opening(async (connection) => {
+        const view = this.#view(connection, false);
+        try {
+          return await body(view);
+        } finally {
+          view.release();
+        }
+      }),
+    );
   }
 
   /** A read view to keep and release oneself. `fresh` looks for commits of other tabs first. */
   readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
-    return this.#session.enter((connection) => this.#view(connection, fresh).opened());
+    return this.#session.enter(() =>
+      this.#session.opening(async (connection) => {
+        try {
+          return await this.#view(connection, fresh).opened();
+        } catch (e) {
+          if (!isHarmlessLoss(e)) throw e;
+          return this.#view(connection.present, fresh).opened(); // on the next worker
+        }
+      }),
+    );
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
@@ -154,13 +171,19 @@ function committingSink(session: Session): Sink {
   const { durability } = session.options;
   return {
     write: (connection, encode) =>
-      session.underSchema(connection, async (epoch) => {
-        const done = await connection.call<"write">({ op: "write", writes: encode(), epoch, durability, tag: "" });
-        return done.existed;
+      session.underSchema(connection, async (schema) => {
+        const { epoch } = schema;
+        const writes = encode(schema);
+        return (await connection.call<"write">({ op: "write", writes, epoch, durability, tag: "" })).existed;
       }),
-    clear: (collection, connection) =>
-      runTransaction(session, connection, {}, (_, sink) => sink.clear(collection, connection)),
-    atomically: (connection, body) => runTransaction(session, connection, {}, ({ handle }, sink) => body(handle, sink)),
+    clear: (collection) =>
+      session.opening((now) =>
+        runTransaction(session, now, {}, ({ connection }, sink) => sink.clear(collection, connection)),
+      ),
+    atomically: (_, body) =>
+      session.opening((now) =>
+        runTransaction(session, now, {}, (source, sink) => body(source.connection, source, sink)),
+      ),
   };
 }
 

@@ -30,12 +30,26 @@ export function collection<T extends object>(): <
 }
 
 /** @throws OPTIONS_INVALID naming the option. */
-export function definitionOf(version: number, collections: Declarations): Definition {
+export function definitionOf(
+  version: number,
+  collections: Declarations,
+  dropCollections: readonly string[] = [],
+): Definition {
   if (!Number.isSafeInteger(version) || version < 1) throw invalid("version", version, "a whole number from 1 up");
   if (typeof collections !== "object" || collections === null) throw invalid("collections", collections, "an object");
   const checked: Record<string, CollectionDefinition> = {};
   for (const [name, declared] of Object.entries(collections)) checked[name] = checkCollection(name, declared);
-  return { version, collections: checked };
+  return { version, collections: checked, dropCollections: checkDropped(dropCollections, checked) };
+}
+
+function checkDropped(names: readonly unknown[], declared: Definition["collections"]): readonly string[] {
+  const option = "dropCollections";
+  if (!Array.isArray(names)) throw invalid(option, names, "a list of names");
+  return names.map((name: unknown) => {
+    if (typeof name !== "string") throw invalid(option, name, "a list of names");
+    if (Object.hasOwn(declared, name)) throw invalid(option, name, "names of collections that are not declared too");
+    return name;
+  });
 }
 
 function checkCollection(name: string, declared: unknown): CollectionDefinition {

@@ -125,13 +125,17 @@ class Running<T, C extends Declarations> {
 
   async #runWhileStale(): Promise<void> {
     this.#isBusy = true;
+    let hasLostWorker = false;
     while (this.#isStale && !this.#isStopped) {
       this.#isStale = false;
       try {
         const value = await this.#run();
         if (!this.#isStopped) this.#output.next(value);
+        hasLostWorker = false;
       } catch (e) {
-        this.#fail(e);
+        // Its worker died, and that it did makes us stale; if it dies of this query, then not a third time.
+        if (hasLostWorker || !this.#view?.isLost) this.#fail(e);
+        hasLostWorker = true;
       }
     }
     // In one step with the loop's last look: what is touched from here on starts a new one.

@@ -1,19 +1,21 @@
-import { type ByteKey, byteKey } from "../base/brand.ts";
+import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeIndexKey, encodeKey, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
 import { tablePrefix } from "../codec/record.ts";
-import type { StoredCollection, StoredIndex } from "../codec/schema.ts";
-import { unpackValues } from "../codec/values.ts";
+import type { Catalog } from "../codec/schema.ts";
+import { countOf, unpackValues } from "../codec/values.ts";
 import type { KeyRange, ScanAnswer, ScanRequest } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
+import { collectionIn } from "./schema.ts";
 import { abortable, type Source } from "./source.ts";
 import type { ReadOptions } from "./types.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 /** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
-const answerBytes = 1024 * 1024;
+const answerBytes = 256 * 1024;
 
-/** What a query ranges over, resolved when it runs, since table numbers are known only once the database is open. */
+/** What a query ranges over, resolved when it runs, since table numbers are known only then. */
 export interface QueryTarget {
   readonly source: Source;
   readonly collection: string;
@@ -89,7 +91,8 @@ export class Query<T, K> {
   }
 
   toArray({ signal }: ReadOptions = {}): Promise<T[]> {
-    return abortable(signal, () => this.#target.source.enter((connection) => this.#read(connection, signal)));
+    const { source } = this.#target;
+    return abortable(signal, () => source.enter((connection) => this.#read(connection, signal)));
   }
 
   async first(options: ReadOptions = {}): Promise<T | undefined> {
@@ -104,43 +107,51 @@ export class Query<T, K> {
   /** How many records; counted in the index, without reading them. */
   async count({ signal }: ReadOptions = {}): Promise<number> {
     const { source } = this.#target;
+    const { handle } = source;
     const n = await abortable(signal, () =>
       source.enter((connection) =>
-        connection.call<"count">({ op: "count", handle: source.handle, ...this.#range(), ...this.#records() }),
+        source.underSchema(connection, async (schema) => {
+          const { range, records, whole } = this.#extent(schema);
+          return connection.call<"count">({ op: "count", handle, epoch: schema.epoch, ...range, records, whole });
+        }),
       ),
     );
     return Math.min(n, this.#shape.limit ?? Infinity);
   }
 
-  async #read(connection: Connection, signal: AbortSignal | undefined): Promise<T[]> {
+  async #read(connection: Connection, signal: AbortSignal | undefined, isSecondTry = false): Promise<T[]> {
     const { source } = this.#target;
-    const { reverse, limit } = this.#shape;
-    const records = this.#records();
-    const all: T[] = [];
-    let { handle } = source;
-    let range: KeyRange | undefined = this.#range();
+    const { limit } = this.#shape;
+    if (limit === 0) return [];
+    signal?.throwIfAborted();
+    const { request, first } = await source.underSchema(connection, async (schema) => {
+      const asked = this.#request(schema);
+      return { request: asked, first: await connection.call<"scan">(asked) };
+    });
+    let answer: ScanAnswer = first;
+    const { handle } = answer;
+    const answering = connection.present; // the worker asked first may have died, and another one answered
     try {
-      while (range && all.length < (limit ?? Infinity)) {
-        signal?.throwIfAborted();
-        const left: number | undefined = limit === undefined ? undefined : limit - all.length;
-        const answer: ScanAnswer = await connection.call<"scan">({
-          op: "scan",
-          handle,
-          ...range,
-          ...records,
-          reverse,
-          limit: left,
-          maxBytes: answerBytes,
-        });
-        range = answer.rest;
-        handle = answer.handle;
+      const all: T[] = [];
+      for (;;) {
+        const left = limit === undefined ? undefined : limit - all.length - countOf(answer.values);
+        const next = answer.rest && answering.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
+        next?.catch(noop); // awaited below
+        // The next part is on its way while this one is unpacked.
+        if (next) await undefined;
         for (const value of unpackValues(answer.values)) all.push(value as T);
+        if (!next) return all;
+        signal?.throwIfAborted();
+        answer = await next;
       }
+    } catch (e) {
+      // The view kept for us went with its worker, which died between two parts.
+      if (isSecondTry || handle === source.handle || !isHarmlessLoss(e)) throw e;
+      return this.#read(connection.present, signal, true);
     } finally {
       // Read at the head in several parts: the worker kept a view open for us.
-      if (handle !== source.handle) connection.call<"end">({ op: "end", handle }).catch(() => undefined);
+      if (handle !== source.handle) answering.call<"end">({ op: "end", handle }).catch(() => undefined);
     }
-    return all;
   }
 
   #within(bounds: KeyRange): Query<T, K> {
@@ -172,28 +183,29 @@ export class Query<T, K> {
     return index === undefined ? collection : `${collection}.${index}`;
   }
 
-  #stored(): StoredCollection {
-    return this.#target.source.session.stored(this.#target.collection);
-  }
-
-  #storedIndex(): StoredIndex | undefined {
+  /** Where it ranges, and how entries of an index lead to records: the same for all parts of a scan. */
+  #extent(schema: Catalog): Pick<ScanRequest, "records" | "whole"> & { readonly range: KeyRange } {
     const { collection, index } = this.#target;
-    if (index === undefined) return undefined;
-    const { indexes } = this.#stored();
-    if (Object.hasOwn(indexes, index)) return indexes[index];
-    throw unknownIndex(collection, index);
+    const stored = collectionIn(schema, collection);
+    if (index === undefined) return { range: this.#rangeIn(stored.table), records: undefined, whole: undefined };
+    if (!Object.hasOwn(stored.indexes, index)) throw unknownIndex(collection, index);
+    const { table, multi } = stored.indexes[index]!;
+    const range = this.#rangeIn(table);
+    return { range, records: stored.table, whole: multi ? range : undefined };
   }
 
-  #range(): KeyRange {
+  #request(schema: Catalog): ScanRequest {
+    const { handle } = this.#target.source;
+    const { reverse, limit } = this.#shape;
+    const { range, records, whole } = this.#extent(schema);
+    const { epoch } = schema;
+    return { op: "scan", handle, epoch, ...range, records, whole, reverse, limit, maxBytes: answerBytes };
+  }
+
+  #rangeIn(table: TableId): KeyRange {
     const { from, to } = this.#shape.bounds;
-    const prefix = tablePrefix((this.#storedIndex() ?? this.#stored()).table);
+    const prefix = tablePrefix(table);
     return { from: byteKey(prefix + from), to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to) };
-  }
-
-  /** How entries of an index lead to records; the same for all parts of a scan. */
-  #records(): Pick<ScanRequest, "records" | "whole"> {
-    const index = this.#storedIndex();
-    return { records: index && this.#stored().table, whole: index?.multi === true ? this.#range() : undefined };
   }
 }
 
@@ -203,3 +215,5 @@ export function unknownIndex(collection: string, index: string): TidemarkError {
 
 /** The least byte string above all that begin with `key`. Encoded keys never end in 0xff alone, so there is one. */
 const pastAll = (key: ByteKey): ByteKey => prefixEnd(key)!;
+
+const noop = (): void => undefined;

@@ -1,94 +1,18 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { tableId } from "../base/brand.ts";
-import { type ErrorCode, TidemarkError } from "../base/errors.ts";
 import { readWrites, recordValue } from "../codec/record.ts";
 import { decodeValue } from "../codec/value.ts";
-import type { Catalog } from "../codec/schema.ts";
 import { packValues } from "../codec/values.ts";
-import type { Failure, HostEvent, HostSurface, Opened, Request, Response } from "../protocol/messages.ts";
-import { Database } from "./database.ts";
-import { collection } from "./declare.ts";
-
-const rows = collection<{ id: string; v?: number }>()({ key: "id" });
-const catalogOf = (epoch: number): Catalog => ({
-  epoch,
-  version: 1,
-  nextTable: 9,
-  collections: { rows: { table: tableId(epoch), key: "id", indexes: {} } },
-});
-const failure = (code: ErrorCode, details = {}): TidemarkError => new TidemarkError(code, "", details);
-const schemaChanged = failure("CONFLICT", { by: "schema" });
-const dead = new TidemarkError("ENVIRONMENT", "The worker died");
-
-/** A host that answers as told: by default every request succeeds with nothing. */
-class FakeHost implements HostSurface {
-  readonly requests: Request[] = [];
-  readonly messages: (readonly Request[])[] = [];
-  answer: (request: Request) => unknown = plainAnswer;
-  opened: Promise<Opened> = Promise.resolve({ ok: true, catalog: catalogOf(1) });
-  closing: Promise<Opened> = Promise.resolve({ ok: true, catalog: undefined });
-  disposed = 0;
-  tell: (event: HostEvent) => void = () => undefined;
-  die: (error: TidemarkError) => void = () => undefined;
-
-  hello(): Promise<number> {
-    return Promise.resolve(1);
-  }
-  open(_: unknown, events: (event: HostEvent) => void): Promise<Opened> {
-    this.tell = events;
-    return this.opened;
-  }
-  async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    this.messages.push(requests);
-    this.requests.push(...requests);
-    return Promise.all(requests.map((r) => this.#respond(r)));
-  }
-  async #respond(request: Request): Promise<Response> {
-    try {
-      return { ok: true, value: await this.answer(request) };
-    } catch (e) {
-      return { ok: false, error: e as Failure };
-    }
-  }
-  close(): Promise<Opened> {
-    return this.closing;
-  }
-  deleteDatabase(): Promise<never> {
-    return Promise.reject(new Error("not asked for here"));
-  }
-  listDatabases(): Promise<never> {
-    return Promise.reject(new Error("not asked for here"));
-  }
-  get ops(): string[] {
-    return this.requests.map((r) => r.op);
-  }
-}
-
-function plainAnswer(r: Request): unknown {
-  switch (r.op) {
-    case "write":
-    case "commit":
-      return { seq: 1, existed: [true] };
-    case "stage":
-      return [true];
-    case "get":
-      return packValues(r.keys.map(() => undefined));
-    case "catalog":
-      return catalogOf(2);
-    case "begin":
-      return { seq: 1 };
-    default:
-      return undefined;
-  }
-}
-
-function make(host: FakeHost): Database<{ rows: typeof rows }> {
-  const ended = new Promise<TidemarkError>((resolve) => (host.die = resolve));
-  const link = { surface: host, ended, dispose: () => void host.disposed++ };
-  return new Database({ name: "x", collections: { rows } }, () => Promise.resolve(link));
-}
-const never = new Promise<never>(() => undefined);
-const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));
+import type { Request } from "../protocol/messages.ts";
+import {
+  catalogOf,
+  databaseOn,
+  failure,
+  FakeHost,
+  never,
+  plainAnswer,
+  schemaChanged,
+  settle,
+} from "./fake-host.test-support.ts";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -97,7 +21,7 @@ afterEach(() => {
 describe("requests", () => {
   test("that travel alone do not overtake those before them", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     void db.collection("rows").put({ id: "a" });
     void db.checkpoint();
@@ -108,7 +32,7 @@ describe("requests", () => {
 
   test("made in one tick travel as one message", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     const c = db.collection("rows");
     await Promise.all([c.put({ id: "a" }), c.get("a"), c.delete("a")]);
@@ -116,10 +40,10 @@ describe("requests", () => {
   });
 });
 
-describe("when the worker dies", () => {
-  test("everything under way and every later call ends with its error", async () => {
+describe("the end of a handle", () => {
+  test("ends everything under way and every later call", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     const c = db.collection("rows");
     await db.open();
     const view = await db.readView();
@@ -134,33 +58,22 @@ describe("when the worker dies", () => {
     const events: unknown[] = [];
     db.on("closed", (e) => events.push(e));
     await settle();
-    host.die(dead);
-    for (const call of [under, held, waiting]) await expect(call).rejects.toBe(dead);
+    host.tell({ type: "closed", reason: "deleted" });
+    const deleted = { code: "CLOSED", details: { reason: "deleted" } };
+    for (const call of [under, held, waiting]) await expect(call).rejects.toMatchObject(deleted);
     go();
-    await expect(transaction).rejects.toBe(dead);
-    await expect(view.collection("rows").get("a")).rejects.toBe(dead);
-    await expect(view.collection("rows").all()).rejects.toBe(dead);
-    await expect(c.get("a")).rejects.toBe(dead);
-    await expect(db.transaction(async () => 1)).rejects.toBe(dead);
-    expect(events).toEqual([{ reason: dead.message }]);
+    await expect(transaction).rejects.toMatchObject(deleted);
+    await expect(view.collection("rows").get("a")).rejects.toMatchObject(deleted);
+    await expect(view.collection("rows").all()).rejects.toMatchObject(deleted);
+    await expect(c.get("a")).rejects.toMatchObject(deleted);
+    await expect(db.transaction(async () => 1)).rejects.toMatchObject(deleted);
+    expect(events).toEqual([{ reason: "deleted" }]);
     await db.close();
-  });
-
-  test("closing ends all the same", async () => {
-    const host = new FakeHost();
-    const db = make(host);
-    await db.open();
-    host.closing = never;
-    const closed = db.close();
-    await settle();
-    host.die(dead);
-    await closed;
-    expect(host.disposed).toBeGreaterThan(0);
   });
 
   test("a close that fails lets go of the worker, and says why", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     host.closing = Promise.resolve({ ok: false, error: { code: "STORAGE_LOST", message: "gone", details: {} } });
     await expect(db.close()).rejects.toMatchObject({ code: "STORAGE_LOST" });
@@ -171,7 +84,7 @@ describe("when the worker dies", () => {
     const reported: unknown[] = [];
     vi.stubGlobal("reportError", (e: unknown) => reported.push(e));
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     const seen: string[] = [];
     db.on("closed", () => {
@@ -189,11 +102,10 @@ describe("opening", () => {
   test("that fails fails what waits for it, and may be tried again", async () => {
     const host = new FakeHost();
     host.opened = Promise.resolve({ ok: false, error: { code: "BUSY", message: "", details: {} } });
-    const db = make(host);
+    const db = databaseOn(host, new FakeHost());
     const c = db.collection("rows");
     const calls = [c.put({ id: "a" }), c.update("a", {}), db.transaction(async () => 1), db.open()];
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: "BUSY" });
-    host.opened = Promise.resolve({ ok: true, catalog: catalogOf(1) });
     expect(await c.put({ id: "a" })).toBe("a");
   });
 });
@@ -204,7 +116,7 @@ describe("the stored schema", () => {
 
   test("changes under writes: they are encoded again from what was given, and stay in order", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     const c = db.collection("rows");
     const refuse = (r: Request): unknown => {
@@ -232,7 +144,7 @@ describe("the stored schema", () => {
 
   test("is only ever replaced by a newer one", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     host.opened = settle().then(() => {
       host.tell({ type: "catalog", catalog: catalogOf(3) }); // overtakes the answer
       return { ok: true, catalog: catalogOf(1) };
@@ -243,19 +155,114 @@ describe("the stored schema", () => {
     expect(host.requests.at(-1)).toMatchObject({ op: "write", epoch: 3 });
   });
 
-  test("that a transaction commits by is the one its body began with", async () => {
+  test("that a transaction speaks is the one its body began with", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
-    await db.transaction(async () => host.tell({ type: "catalog", catalog: catalogOf(2) }));
-    expect(host.requests.find((r) => r.op === "commit")).toMatchObject({ epoch: 1 });
+    await db.transaction(async (tx) => {
+      host.tell({ type: "catalog", catalog: catalogOf(2) });
+      await tx.collection("rows").put({ id: "a" });
+    });
+    expect(host.requests.find((r) => r.op === "stage")).toMatchObject({ epoch: 1 });
+  });
+
+  test("heard of while a call is under way is not spoken before that call's fate is known", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    let judge: () => void = () => undefined;
+    const judged = new Promise<void>((resolve) => (judge = resolve));
+    host.answer = async (r) => {
+      if (r.op !== "write") return plainAnswer(r);
+      await judged;
+      if (r.epoch === 1) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    const first = c.put({ id: "a", v: 1 });
+    await settle();
+    host.tell({ type: "catalog", catalog: catalogOf(2) });
+    const second = c.put({ id: "a", v: 2 });
+    await settle();
+    judge();
+    await Promise.all([first, second]);
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
+  });
+
+  test("changes under writes of two messages: made again in order, whichever message is answered first", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    let go: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (go = resolve));
+    host.answer = (r) => {
+      if (r.op === "count") return slow.then(() => 0);
+      if (r.op === "write" && r.epoch === 1) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    const first = c.put({ id: "a", v: 1 });
+    const counted = c.count();
+    await settle();
+    const second = c.put({ id: "a", v: 2 });
+    await settle();
+    go();
+    await Promise.all([first, second, counted]);
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
+  });
+
+  test("that changes again and again ends in CONFLICT", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    host.answer = (r) => {
+      if (r.op === "write") throw schemaChanged;
+      return plainAnswer(r);
+    };
+    const c = db.collection("rows");
+    await expect(c.put({ id: "a" })).rejects.toMatchObject({ code: "CONFLICT", details: { by: "schema" } });
+    host.answer = plainAnswer;
+    expect(await c.put({ id: "a" })).toBe("a");
+  });
+
+  test("that was struck gives way to the older one", async () => {
+    const host = new FakeHost();
+    host.opened = Promise.resolve({ ok: true, catalog: catalogOf(3) });
+    const db = databaseOn(host);
+    await db.open();
+    host.answer = (r) => {
+      if (r.op === "write" && r.epoch !== 2) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    expect(await db.collection("rows").put({ id: "a" })).toBe("a");
+  });
+
+  test("of a view is the view's, whatever the page hears", async () => {
+    const host = new FakeHost();
+    const db = databaseOn(host);
+    await db.open();
+    const view = await db.readView();
+    host.tell({ type: "catalog", catalog: catalogOf(2) });
+    await view.collection("rows").get("a");
+    expect(host.requests.at(-1)).toMatchObject({ op: "get", epoch: 1 });
+    host.answer = (r) => {
+      if (r.op === "get" && r.epoch !== 2) throw schemaChanged;
+      return plainAnswer(r);
+    };
+    await view.collection("rows").get("a");
+    expect(host.requests.slice(-2)).toMatchObject([
+      { op: "catalog", handle: view.handle },
+      { op: "get", epoch: 2 },
+    ]);
   });
 });
 
 describe("a transaction", () => {
   test("whose retry cannot begin is ended", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     host.answer = (r) => {
       if (r.op === "commit") throw failure("CONFLICT");
@@ -280,7 +287,7 @@ describe("a scan of the head in several parts", () => {
 
   test("ends the view that the worker kept, when it fails too", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     let scans = 0;
     host.answer = (r) => {
@@ -303,7 +310,7 @@ describe("a scan of the head in several parts", () => {
 describe("ordering against blobs", () => {
   test("what waits in line ends when the database does", async () => {
     const host = new FakeHost();
-    const db = make(host);
+    const db = databaseOn(host);
     await db.open();
     const stuck = new Blob(["x"]);
     vi.spyOn(Blob.prototype, "arrayBuffer").mockReturnValue(never);
@@ -313,8 +320,8 @@ describe("ordering against blobs", () => {
       .catch(() => undefined);
     const waiting = db.collection("rows").get("a");
     await settle();
-    host.die(dead);
-    await expect(waiting).rejects.toBe(dead);
+    host.tell({ type: "closed", reason: "deleted" });
+    await expect(waiting).rejects.toMatchObject({ code: "CLOSED" });
     vi.restoreAllMocks();
   });
 });

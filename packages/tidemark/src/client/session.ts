@@ -1,11 +1,13 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
+import type { TidemarkError } from "../base/errors.ts";
+import type { Catalog, Definition } from "../codec/schema.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
-import { Connection, errorOf } from "./connection.ts";
+import { type Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
+import { closedError, HostKeeper } from "./host-keeper.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
+import { SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Step } from "./source.ts";
 
 export interface SessionOptions {
@@ -19,20 +21,11 @@ export interface SessionOptions {
 }
 
 export interface DatabaseEvents {
-  /** The database ended under this handle: deleted, or its worker died. */
+  /** The database ended under this handle: deleted, or its workers died one after another ("crashed"). */
   closed: { readonly reason: string };
-  /** Something failed in the background; the database goes on. */
+  /** Something failed in the background, or the worker died and is started again; the database goes on. */
   error: TidemarkError;
 }
-
-interface Open {
-  readonly connection: Connection;
-  readonly link: HostLink;
-  /** Resolves when the database ended under us. */
-  readonly ended: Promise<TidemarkError>;
-}
-
-const maxSchemaRetries = 10;
 
 export class Session {
   readonly options: SessionOptions;
@@ -40,10 +33,11 @@ export class Session {
   /** Calls that `close` waits for. */
   readonly #underWay = new Set<Promise<unknown>>();
   #opening: Promise<void> | undefined;
-  #open: Open | undefined;
+  readonly #keeper: HostKeeper;
+  #isOpen = false;
   /** Why the last opening failed. */
   #failure: unknown;
-  #catalog: Catalog | undefined;
+  readonly #calls = new SchemaCalls(this.#line, 0);
   /** Set once no further call is taken. */
   #refusal: TidemarkError | undefined;
   #closing: Promise<void> | undefined;
@@ -56,6 +50,15 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.options = options;
+    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = options;
+    this.#keeper = new HostKeeper({
+      request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes },
+      link: () => options.link(),
+      opened: (catalog) => this.#calls.hear(catalog),
+      receive: (event) => this.#receive(event),
+      died: (error) => this.#died(error),
+      ended: (error) => this.#end(error),
+    });
   }
 
   /** Runs `step` when it is its turn among the calls on this database handle, opening the database if need be. */
@@ -76,45 +79,22 @@ export class Session {
     return this.#opening;
   }
 
+  /** Runs `step`, a call on the head that had its turn, by the stored schema. */
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
+  }
+
   /**
-   * Runs `step`, which takes keys from records, under the stored schema; again each time that this changed meanwhile.
-   * What is called later than a step that has to run again waits for it.
+   * Runs `step`, which had its turn and opens a view: it sees all calls before it, also those to be made again. Should
+   * the worker die while it waits for them, it begins on the next one.
    */
-  async underSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
-    try {
-      return await step(this.catalog.epoch);
-    } catch (e) {
-      if (!isSchemaChange(e)) throw e;
-      return this.#line.holdNow(() => this.#underNextSchema(connection, step));
-    }
+  opening<T>(step: Step<T>): Promise<T> {
+    return this.#calls.afterCalls(() => step(this.#connected()));
   }
 
-  async #underNextSchema<T>(connection: Connection, step: (epoch: number) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      await this.refreshCatalog(connection);
-      try {
-        return await step(this.catalog.epoch);
-      } catch (e) {
-        if (!isSchemaChange(e) || attempt >= maxSchemaRetries) throw e;
-      }
-    }
-  }
-
-  /** Fetches the stored schema after something was refused because it changed. */
-  async refreshCatalog(connection: Connection): Promise<void> {
-    this.#adopt(await connection.call({ op: "catalog" }));
-  }
-
+  /** The stored schema, as far as the page knows. */
   get catalog(): Catalog {
-    if (!this.#catalog) throw new TidemarkError("INTERNAL", "The database is not open yet");
-    return this.#catalog;
-  }
-
-  /** @throws UNKNOWN_NAME */
-  stored(name: string): StoredCollection {
-    const { collections } = this.catalog;
-    if (Object.hasOwn(collections, name)) return collections[name]!;
-    throw new TidemarkError("UNKNOWN_NAME", `There is no collection '${name}'`, { collection: name });
+    return this.#calls.catalog;
   }
 
   newHandle(): number {
@@ -136,7 +116,7 @@ export class Session {
 
   #admit<T>(call: () => Promise<T>): Promise<T> {
     if (this.#refusal) return Promise.reject(this.#refusal);
-    if (!this.#open) this.open().catch(() => undefined); // the call itself tells why it failed
+    if (!this.#isOpen) this.open().catch(() => undefined); // the call itself tells why it failed
     const done = call();
     const forget = (): void => void this.#underWay.delete(settled);
     const settled: Promise<void> = done.then(forget, forget);
@@ -145,48 +125,19 @@ export class Session {
   }
 
   #connected(): Connection {
-    if (this.#open) return this.#open.connection;
+    if (this.#isOpen) return this.#keeper.connection;
     throw this.#failure;
   }
 
   async #connect(): Promise<void> {
     try {
-      await this.#openLink(await this.options.link());
+      await this.#keeper.open();
+      this.#isOpen = true;
     } catch (e) {
       this.#failure = e;
       this.#opening = undefined;
       throw e;
     }
-  }
-
-  async #openLink(link: HostLink): Promise<void> {
-    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = this.options;
-    const request = { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes };
-    const connection = new Connection(link.surface);
-    let end: (error: TidemarkError) => void = noop;
-    const ended = new Promise<TidemarkError>((resolve) => (end = resolve));
-    let early: TidemarkError | undefined;
-    const over = (error: TidemarkError): void => {
-      early ??= error;
-      end(error);
-      connection.fail(error);
-      link.dispose();
-      if (this.#open) this.#end(error);
-    };
-    try {
-      const opened = await link.surface.open(request, (event) => {
-        if (event.type === "closed") over(closedError(event.reason));
-        else this.#receive(event);
-      });
-      if (!opened.ok) throw errorOf(opened.error);
-      if (early) throw early;
-      if (opened.catalog) this.#adopt(opened.catalog);
-    } catch (e) {
-      link.dispose();
-      throw e;
-    }
-    this.#open = { connection, link, ended };
-    void link.ended.then(over);
   }
 
   async #close(): Promise<void> {
@@ -196,22 +147,7 @@ export class Session {
     this.#endLiveQueries(error);
     await this.#opening?.catch(noop);
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    if (!this.#open) return;
-    const { connection, link, ended } = this.#open;
-    try {
-      await connection.idle();
-      const closed = await Promise.race([ended, link.surface.close()]);
-      // Where it ended by itself meanwhile, the calls it did not answer have failed; it is closed all the same.
-      if ("ok" in closed && !closed.ok) throw errorOf(closed.error);
-    } finally {
-      connection.fail(error);
-      link.dispose();
-    }
-  }
-
-  /** Accepts only a newer schema: messages about it may overtake one another. */
-  #adopt(catalog: Catalog): void {
-    if (!this.#catalog || catalog.epoch > this.#catalog.epoch) this.#catalog = catalog;
+    await this.#keeper.close(error);
   }
 
   #receive(event: Exclude<HostEvent, { type: "closed" }>): void {
@@ -220,13 +156,19 @@ export class Session {
         for (const handle of event.handles) this.watchers.get(handle)?.();
         return;
       case "catalog":
-        this.#adopt(event.catalog);
+        this.#calls.hear(event.catalog);
         return;
       case "error":
         this.#emit("error", errorOf(event.error));
         return;
       default:
     }
+  }
+
+  /** The worker died: what live queries watched went with it. */
+  #died(error: TidemarkError): void {
+    this.#emit("error", error);
+    for (const refresh of Array.from(this.watchers.values())) refresh();
   }
 
   /** The database ended under us. */
@@ -251,10 +193,3 @@ export class Session {
 }
 
 const noop = (): void => undefined;
-
-export function isSchemaChange(e: unknown): boolean {
-  return isTidemarkError(e, "CONFLICT") && e.details["by"] === "schema";
-}
-
-const closedError = (reason: string): TidemarkError =>
-  new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });

@@ -1,16 +1,18 @@
 /** Where reads go: the head, a read view, or a transaction. */
 import type { Connection } from "./connection.ts";
+import type { SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 
 /** A step of a call: its first requests are made before it returns. */
 export type Step<T> = (connection: Connection) => Promise<T>;
 
 export interface Source {
-  readonly session: Session;
   /** 0: the head. */
   readonly handle: number;
   /** Runs `step` when it is its turn among the calls made here. Rejects where this can no longer be used. */
   enter<T>(step: Step<T>): Promise<T>;
+  /** Runs `step`, once entered, by the schema of what is read here; again where that turns out to be another one. */
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T>;
 }
 
 export interface WritableSource extends Source {
@@ -20,19 +22,23 @@ export interface WritableSource extends Source {
 
 /** The newest state, call by call. Its calls are in line with all others of the database handle. */
 export class HeadSource implements WritableSource {
-  readonly session: Session;
   readonly handle = 0;
+  readonly #session: Session;
 
   constructor(session: Session) {
-    this.session = session;
+    this.#session = session;
   }
 
   enter<T>(step: Step<T>): Promise<T> {
-    return this.session.enter(step);
+    return this.#session.enter(step);
   }
 
   hold<T>(work: Step<T>): Promise<T> {
-    return this.session.hold(work);
+    return this.#session.hold(work);
+  }
+
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#session.underSchema(connection, step);
   }
 }
 

@@ -1,12 +1,15 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { Catalog } from "../codec/schema.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
 import { Line } from "./line.ts";
-import { isSchemaChange, type Session } from "./session.ts";
+import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
+import type { Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
 import type { Declarations } from "./types.ts";
+import { isHarmlessLoss, isWorkerLoss } from "./worker-death.ts";
 
 export interface TransactionOptions {
   /** Default serializable: everything read, ranges included, is validated. `snapshot` validates writes only. */
@@ -50,16 +53,17 @@ export function declared<C extends Declarations, N extends keyof C & string>(col
 
 /** Where a transaction's calls go. They are in line among themselves, not with those on the database handle. */
 export class TransactionSource implements WritableSource {
-  readonly session: Session;
   readonly handle: number;
   readonly #connection: Connection;
   readonly #line = new Line();
+  readonly #calls: SchemaCalls;
   #isFinished = false;
+  hasWritten = false;
 
-  constructor(session: Session, connection: Connection, handle: number) {
-    this.session = session;
+  constructor(connection: Connection, handle: number, catalog: Catalog) {
     this.#connection = connection;
     this.handle = handle;
+    this.#calls = new SchemaCalls(this.#line, handle, catalog);
   }
 
   enter<T>(step: Step<T>): Promise<T> {
@@ -68,6 +72,15 @@ export class TransactionSource implements WritableSource {
 
   hold<T>(work: Step<T>): Promise<T> {
     return this.#line.hold(async () => work(this.connection));
+  }
+
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
+  }
+
+  /** The transaction has a schema of its own from here on. */
+  hear(catalog: Catalog): void {
+    this.#calls.hear(catalog);
   }
 
   /** @throws TRANSACTION_INVALID when it has ended. */
@@ -85,21 +98,20 @@ export class TransactionSource implements WritableSource {
   }
 }
 
-/** Runs `body` in a transaction, again after each conflict. */
+/** Runs `body` in a transaction, again after each conflict, and once more where its worker died. */
 export async function runTransaction<R>(
   session: Session,
-  connection: Connection,
+  first: Connection,
   options: TransactionOptions,
   body: (source: TransactionSource, sink: Sink, attempt: number) => Promise<R>,
 ): Promise<R> {
   const { isolation = "serializable", durability = session.options.durability, tag = "", signal } = options;
+  let hasLostWorker = false;
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
+    const connection = attempt === 0 ? first : first.present;
     const handle = session.newHandle();
-    const source = new TransactionSource(session, connection, handle);
-    // The schema that holds when the body begins: should it change meanwhile, the commit is refused and the body
-    // runs again, for it may have taken keys from records by both.
-    const { epoch } = session.catalog;
+    const source = new TransactionSource(connection, handle, session.catalog);
     let committing = false;
     try {
       const begun = connection.call<"begin">({
@@ -118,12 +130,16 @@ export async function runTransaction<R>(
       signal?.throwIfAborted();
       source.finish();
       committing = true;
-      await connection.call<"commit">({ op: "commit", handle, epoch, durability, tag });
+      await connection.call<"commit">({ op: "commit", handle, durability, tag });
       return result;
     } catch (e) {
+      // Nothing can have been committed: it is tried again, but if the worker died of it, then not a third time.
+      if (!hasLostWorker && (isHarmlessLoss(e) || (committing && !source.hasWritten && isWorkerLoss(e)))) {
+        hasLostWorker = true;
+        continue;
+      }
       if (!isTidemarkError(e, "CONFLICT") || !committing) throw e;
       if (attempt >= maxRetries) throw exhausted(e, attempt);
-      if (isSchemaChange(e)) await session.refreshCatalog(connection);
     } finally {
       source.finish();
       connection.call<"end">({ op: "end", handle }).catch(() => undefined);
@@ -144,23 +160,27 @@ function exhausted(e: TidemarkError, attempts: number): TidemarkError {
 function stagingSink(source: TransactionSource, { mode }: TransactionOptions): Sink {
   /** Where writes go, now. @throws TRANSACTION_INVALID */
   const writable = (): Connection => {
-    if (mode !== "readonly") return source.connection;
+    if (mode !== "readonly") {
+      source.hasWritten = true;
+      return source.connection;
+    }
     throw new TidemarkError("TRANSACTION_INVALID", "This transaction was opened with mode 'readonly'", {
       why: "readonly",
     });
   };
-  const { handle, session } = source;
+  const { handle } = source;
   const sink: Sink = {
-    write: async (_, encode) => writable().call<"stage">({ op: "stage", handle, writes: encode() }),
-    clear: async (collection) => {
-      const connection = writable();
-      const { table } = session.stored(collection);
-      await connection.call<"clear">({ op: "clear", handle, table });
-    },
-    atomically: async (_, body) => {
-      writable();
-      return body(handle, sink);
-    },
+    write: (connection, encode) =>
+      source.underSchema(connection, async (schema) =>
+        writable().call<"stage">({ op: "stage", handle, epoch: schema.epoch, writes: encode(schema) }),
+      ),
+    clear: (collection, connection) =>
+      source.underSchema(connection, async (schema) => {
+        collectionIn(schema, collection);
+        const { epoch } = schema;
+        source.hear(await writable().call<"clear">({ op: "clear", handle, epoch, collection }));
+      }),
+    atomically: async (_, body) => body(writable(), source, sink),
   };
   return sink;
 }

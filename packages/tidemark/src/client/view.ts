@@ -1,11 +1,15 @@
 import { TidemarkError } from "../base/errors.ts";
+import type { Catalog } from "../codec/schema.ts";
 import type { HandleKind } from "../protocol/messages.ts";
 import { ReadableCollection } from "./collection.ts";
 import type { Connection } from "./connection.ts";
+import { Line } from "./line.ts";
+import { SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Source, Step } from "./source.ts";
 import { declared } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
+import { isHarmlessLoss } from "./worker-death.ts";
 
 /** A read view: everything read through it is as of one seq, whatever commits meanwhile. */
 export class View<C extends Declarations> {
@@ -26,7 +30,7 @@ export class View<C extends Declarations> {
   ) {
     this.#collections = collections;
     this.#connection = connection;
-    this.#source = new ViewSource(session, connection, handle);
+    this.#source = new ViewSource(connection, handle, session.catalog);
     this.#begun = connection.call<"begin">({ op: "begin", handle, kind, isolation: "snapshot", fresh, attempt: 0 });
     this.#begun.catch(() => undefined);
   }
@@ -50,6 +54,11 @@ export class View<C extends Declarations> {
   /** Number of its handle in the worker. */
   get handle(): number {
     return this.#source.handle;
+  }
+
+  /** Whether it went with its worker. */
+  get isLost(): boolean {
+    return this.#connection.isLost;
   }
 
   /** Resolves when the worker watches what was read so far, to tell when a commit touches it. */
@@ -77,21 +86,37 @@ export class View<C extends Declarations> {
 }
 
 class ViewSource implements Source {
-  readonly session: Session;
   readonly handle: number;
   readonly #connection: Connection;
+  readonly #calls: SchemaCalls;
   isFinished = false;
 
-  constructor(session: Session, connection: Connection, handle: number) {
-    this.session = session;
+  constructor(connection: Connection, handle: number, catalog: Catalog) {
     this.#connection = connection;
     this.handle = handle;
+    this.#calls = new SchemaCalls(new Line(), handle, catalog);
   }
 
   /** What a view reads stays as it is, so its calls need no order among others. */
   async enter<T>(step: Step<T>): Promise<T> {
-    if (!this.isFinished) return step(this.#connection);
-    throw new TidemarkError("VIEW_RELEASED", "This read view has been released; open a new one to read again");
+    if (this.isFinished) {
+      throw new TidemarkError("VIEW_RELEASED", "This read view has been released; open a new one to read again");
+    }
+    try {
+      return await step(this.#connection);
+    } catch (e) {
+      if (!isHarmlessLoss(e)) throw e;
+      throw new TidemarkError(
+        "VIEW_RELEASED",
+        "This read view went with the database worker, which died; open a new one to read again",
+        { lost: "worker" },
+        e,
+      );
+    }
+  }
+
+  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    return this.#calls.run(connection, step);
   }
 
   finish(): void {

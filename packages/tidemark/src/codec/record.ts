@@ -50,9 +50,21 @@ export function indexEntriesOf(key: ByteKey, payload: Uint8Array): readonly Byte
 }
 const none: readonly ByteKey[] = [];
 
-/** The encoded value within a payload: a view. */
+/** The encoded value within a payload: a view. Every record that is read passes here, so nothing is allocated for it. */
 export function recordValue(payload: Uint8Array): Uint8Array {
-  if (payload[0] === 0) return payload.subarray(1);
+  let at = 1;
+  let n = payload[0]!;
+  if (n >= 0x80) return valueBehindMany(payload);
+  for (; n > 0; n--) {
+    const length = payload[at]!;
+    if (!(length < 0x80)) return valueBehindMany(payload); // also where it ends too early
+    at += 1 + length;
+  }
+  return payload.subarray(at);
+}
+
+/** Where there are many index keys, or long ones. */
+function valueBehindMany(payload: Uint8Array): Uint8Array {
   const r = new ByteReader(payload, "record");
   for (let n = r.varint(); n > 0; n--) r.take(r.varint());
   return payload.subarray(r.at);

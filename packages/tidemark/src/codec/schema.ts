@@ -17,6 +17,8 @@ export interface CollectionDefinition {
 export interface Definition {
   readonly version: number;
   readonly collections: Readonly<Record<string, CollectionDefinition>>;
+  /** Names of collections to remove with all they hold, where they are there. */
+  readonly dropCollections: readonly string[];
 }
 
 export interface StoredIndex extends IndexDefinition {
@@ -31,7 +33,7 @@ export interface StoredCollection {
 
 /** What is stored: every collection and index declared so far, with the tables that hold them. */
 export interface Catalog {
-  /** Rises with every change; keys extracted under another epoch are refused. */
+  /** Rises with every change; whoever names tables under another epoch is refused. */
   readonly epoch: number;
   readonly version: number;
   /** The next table number to give out; numbers are never used twice. */

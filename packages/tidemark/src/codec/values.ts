@@ -64,6 +64,9 @@ function oneByOne(values: readonly (Uint8Array | undefined)[]): Values {
   return { form: "mixed", bytes: out.finish(), lengths };
 }
 
+/** How many values there are, without unpacking them. */
+export const countOf = (packed: Values): number => (packed.form === "json" ? packed.count : packed.lengths.length);
+
 /** The values, `undefined` where there was none. */
 export function unpackValues(packed: Values): unknown[] {
   return packed.form === "json" ? fromJson(packed) : fromParts(packed);

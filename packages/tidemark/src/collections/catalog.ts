@@ -1,14 +1,12 @@
 /**
- * The catalog: which collections and indexes there are, and in which tables. It is one record of system table 0, so it
- * is versioned, logged and atomic with everything else, and changing it never needs IndexedDB's `versionchange`.
- * Declarations merge additively: what a page does not declare stays.
+ * How the catalog changes: by what pages declare, and by clearing. Changing it never needs IndexedDB's `versionchange`.
+ * Declarations merge additively: what a page does not declare stays, unless it says that it is to be dropped.
  */
-import { type ByteKey, byteKey, type TableId, tableId } from "../base/brand.ts";
-import { ByteWriter } from "../base/bytes.ts";
-import { TidemarkError } from "../base/errors.ts";
-import { encodeKey, prefixEnd } from "../codec/key.ts";
+import { type TableId, tableId } from "../base/brand.ts";
+import { assert, TidemarkError } from "../base/errors.ts";
+import { prefixEnd } from "../codec/key.ts";
 import type { KeyPath } from "../codec/path.ts";
-import { recordValue, tablePrefix, writeRecordHead } from "../codec/record.ts";
+import { tablePrefix } from "../codec/record.ts";
 import type {
   Catalog,
   CollectionDefinition,
@@ -17,22 +15,9 @@ import type {
   StoredCollection,
   StoredIndex,
 } from "../codec/schema.ts";
-import { decodeValue, encodeValue } from "../codec/value.ts";
+import type { Handle } from "../mvcc/handles.ts";
 import type { Range } from "../mvcc/read-set.ts";
-
-export const catalogKey: ByteKey = byteKey(tablePrefix(tableId(0)) + encodeKey("catalog", "catalog"));
-
-export const emptyCatalog: Catalog = { epoch: 0, version: 0, nextTable: 1, collections: {} };
-
-export function encodeCatalog(catalog: Catalog): Uint8Array<ArrayBuffer> {
-  const out = new ByteWriter();
-  writeRecordHead(out, []);
-  encodeValue(catalog, out, "catalog");
-  return out.finish();
-}
-
-export const decodeCatalog = (payload: Uint8Array | undefined): Catalog =>
-  payload ? (decodeValue(recordValue(payload)) as Catalog) : emptyCatalog;
+import { catalogKey, encodeCatalog } from "../mvcc/schema.ts";
 
 /** An index that has to be filled from the records there are. */
 export interface IndexToBuild {
@@ -41,12 +26,13 @@ export interface IndexToBuild {
 }
 
 /**
- * The catalog after `declared` is merged into `stored`; `undefined` where nothing changes.
+ * The catalog after `declared` is merged into `stored`, as `epoch`; `undefined` where nothing changes.
  * @throws SCHEMA_OUTDATED for an older data version; OPTIONS_INVALID where a collection's key path differs.
  */
 export function mergeDeclaration(
   stored: Catalog,
   declared: Definition,
+  epoch: number,
 ): { readonly catalog: Catalog; readonly build: readonly IndexToBuild[] } | undefined {
   if (declared.version < stored.version) {
     throw new TidemarkError(
@@ -59,14 +45,32 @@ export function mergeDeclaration(
   const give = (): TableId => tableId(nextTable++);
   const build: IndexToBuild[] = [];
   const collections: Record<string, StoredCollection> = { ...stored.collections };
+  const dropped = declared.dropCollections.filter((name) => Object.hasOwn(collections, name));
+  for (const name of dropped) delete collections[name];
   for (const [name, wanted] of Object.entries(declared.collections)) {
     const present = Object.hasOwn(stored.collections, name) ? stored.collections[name] : undefined;
     const merged = mergeCollection(name, present, wanted, give, build);
     if (merged !== present) collections[name] = merged;
   }
-  const unchanged = nextTable === stored.nextTable && declared.version === stored.version && stored.epoch > 0;
-  if (unchanged) return undefined;
-  return { catalog: { epoch: stored.epoch + 1, version: declared.version, nextTable, collections }, build };
+  const isSame = nextTable === stored.nextTable && dropped.length === 0 && declared.version === stored.version;
+  if (isSame && stored.epoch > 0) return undefined;
+  return { catalog: { epoch, version: declared.version, nextTable, collections }, build };
+}
+
+/** The catalog after a clearing of collection `name`: it and its indexes begin anew, in tables nobody ever wrote to. */
+export function cleared(stored: Catalog, name: string, epoch: number): Catalog {
+  const present = stored.collections[name];
+  assert(present !== undefined, "only a collection of the catalog is cleared");
+  let { nextTable } = stored;
+  const table = tableId(nextTable++);
+  const indexes: Record<string, StoredIndex> = {};
+  for (const [index, old] of Object.entries(present.indexes)) indexes[index] = { ...old, table: tableId(nextTable++) };
+  return {
+    ...stored,
+    epoch,
+    nextTable,
+    collections: { ...stored.collections, [name]: { ...present, table, indexes } },
+  };
 }
 
 function mergeCollection(
@@ -98,6 +102,11 @@ function mergeCollection(
 const samePath = (a: KeyPath, b: KeyPath): boolean => JSON.stringify(a) === JSON.stringify(b);
 const sameIndex = (a: IndexDefinition, b: IndexDefinition): boolean =>
   samePath(a.path, b.path) && a.unique === b.unique && a.multi === b.multi;
+
+/** Stages a catalog: it is what this transaction leaves. */
+export function stageCatalog(handle: Handle, catalog: Catalog): void {
+  handle.stage({ kind: "put", key: catalogKey, payload: encodeCatalog(catalog) }, { added: [], removed: [] });
+}
 
 /** All keys of a table. */
 export const tableRange = (table: TableId): Range => {

@@ -2,25 +2,35 @@
  * One tab's engine behind the protocol: views, transactions, queries and writes on named collections. Everything is
  * addressed by full keys; values stay bytes.
  */
-import { type ByteKey, byteKey, type Seq, type TableId, type TabId } from "../base/brand.ts";
+import type { ByteKey, Seq, TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { TidemarkError } from "../base/errors.ts";
-import { decodeKey, keyEnd } from "../codec/key.ts";
-import { indexEntriesOf, readWrites, recordValue, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
+import { indexEntriesOf, readWrites, recordValue, type Write } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
-import type { CommitDone, Isolation } from "../mvcc/group.ts";
-import { Committer, type SchemaRules } from "../mvcc/committer.ts";
-import { type Handle, Handles } from "../mvcc/handles.ts";
+import { Committer } from "../mvcc/committer.ts";
+import { type CommitDone, conflict, type Isolation } from "../mvcc/group.ts";
+import { type Handle, type HandleOptions, Handles } from "../mvcc/handles.ts";
 import type { Range } from "../mvcc/read-set.ts";
 import { Reader, type ReadState } from "../mvcc/reader.ts";
 import { type RetryPeers, RetryTurns } from "../mvcc/retry-turns.ts";
+import {
+  catalogAt,
+  catalogKey,
+  decodeCatalog,
+  type Described,
+  emptyCatalog,
+  nextEpoch,
+  Schema,
+} from "../mvcc/schema.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
-import { catalogKey, decodeCatalog, emptyCatalog, tableRange } from "./catalog.ts";
+import { cleared, stageCatalog } from "./catalog.ts";
 import { CallOrder } from "./call-order.ts";
+import { Outside } from "./outside.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
+import { Submissions } from "./submissions.ts";
 import { Watches } from "./watches.ts";
 import { lastOfEach } from "./writes.ts";
 
@@ -56,10 +66,11 @@ export interface Scanned extends ScannedRecords {
   readonly handle: number;
 }
 
-export class Database implements SchemaRules {
+export class Database {
   readonly store: Store;
   readonly handles: Handles;
   readonly #committer: Committer;
+  readonly #submissions: Submissions;
   readonly #watches: Watches;
   readonly #turns: RetryTurns;
   readonly #events: DatabaseEvents;
@@ -68,9 +79,9 @@ export class Database implements SchemaRules {
   readonly #order = new CallOrder();
   /** Handles that are being opened: calls on them wait. */
   readonly #beginning = new Map<number, Promise<Handle>>();
-  #catalog: Catalog = emptyCatalog;
-  #catalogSeq = -1;
-  #unique: ReadonlySet<number> = new Set();
+  #schema = new Schema(emptyCatalog);
+  /** Where the schema was last seen to be this one. */
+  #schemaSeq = -1;
   #ownHandle = -1;
 
   private constructor(store: Store, seams: DatabaseSeams, events: DatabaseEvents) {
@@ -79,7 +90,9 @@ export class Database implements SchemaRules {
     this.handles = new Handles(store);
     this.#watches = new Watches(store, (ids) => events.touched(ids));
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
-    this.#committer = new Committer(store, seams.clock, this, (entry, bytes) => events.committed(entry, bytes));
+    const committed = (entry: LogEntry, bytes: Uint8Array): void => events.committed(entry, bytes);
+    this.#committer = new Committer(store, seams.clock, () => this.schema, committed);
+    this.#submissions = new Submissions(this.#committer, new Outside(store.storage, store.staging));
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),
@@ -96,37 +109,21 @@ export class Database implements SchemaRules {
     return database;
   }
 
+  /** In force at the head. */
+  get schema(): Schema {
+    this.store.settle();
+    return this.#schema;
+  }
   get catalog(): Catalog {
-    return this.#catalog;
+    return this.schema.catalog;
   }
   /** Whether somebody waits for news: an open handle, or a live query. */
   get isWatched(): boolean {
     return this.handles.size > 0 || this.#watches.size > 0;
   }
-  get epoch(): number {
-    return this.#catalog.epoch;
-  }
-  isUnique(table: number): boolean {
-    return this.#unique.has(table);
-  }
-  get hasUnique(): boolean {
-    return this.#unique.size > 0;
-  }
 
-  describe(key: ByteKey): { collection: string; index?: string; key: unknown } {
-    const table = tableOf(key);
-    for (const [collection, stored] of Object.entries(this.#catalog.collections)) {
-      if (stored.table === table) return { collection, key: decodeKey(byteKey(key.slice(tablePrefixBytes))) };
-      for (const [index, { table: of }] of Object.entries(stored.indexes)) {
-        if (of !== table) continue;
-        return {
-          collection,
-          index,
-          key: decodeKey(byteKey(key.slice(tablePrefixBytes, keyEnd(key, tablePrefixBytes)))),
-        };
-      }
-    }
-    return { collection: "$catalog", key: undefined };
+  describe(key: ByteKey): Described {
+    return this.schema.describe(key);
   }
 
   /** Opens a view or transaction under a number of the caller's choice; calls on it may follow at once. */
@@ -140,7 +137,11 @@ export class Database implements SchemaRules {
     if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take());
     else if (options.tracked && this.#turns.isCourtesyDue) await this.#turns.courtesy();
     if (options.fresh || options.attempt > 0) await this.store.follow();
-    return this.#order.view(() => this.handles.open(id, options));
+    return this.#order.view(() => this.#open(id, options));
+  }
+
+  #open(id: number, options: Omit<HandleOptions, "schema">): Handle {
+    return this.handles.open(id, { ...options, schema: this.schema });
   }
 
   /** An open handle. @throws VIEW_RELEASED */
@@ -151,21 +152,34 @@ export class Database implements SchemaRules {
   async end(id: number): Promise<void> {
     await this.#beginning.get(id)?.catch(noop);
     this.#watches.drop(id);
-    this.handles.close(id);
+    const handle = this.handles.close(id);
     this.#turnOf.get(id)?.();
     this.#turnOf.delete(id);
+    if (handle) await this.#submissions.dropped(handle);
   }
 
-  /** Runs `read` on the handle, or on a view of the head of its own where `id` is 0. */
-  async reading<T>(id: number, read: (handle: Handle) => Promise<T>): Promise<T> {
+  /** The catalog that a handle reads by; of the head where `id` is 0. */
+  async catalogOf(id: number): Promise<Catalog> {
+    return id === 0 ? this.catalog : (await this.handle(id)).schema.catalog;
+  }
+
+  /**
+   * Runs `read`, which names tables by the schema of `epoch`, on the handle, or on a view of the head of its own where
+   * `id` is 0. @throws CONFLICT where that is not the handle's schema.
+   */
+  async reading<T>(id: number, epoch: number, read: (handle: Handle) => Promise<T>): Promise<T> {
+    const readKnown = (handle: Handle): Promise<T> => {
+      refuseOther(handle, epoch);
+      return read(handle);
+    };
     if (id !== 0) {
       const handle = await this.handle(id);
-      return handle.reads ? handle.inOrder(() => read(handle)) : read(handle);
+      return handle.reads ? handle.inOrder(async () => readKnown(handle)) : readKnown(handle);
     }
     const own = this.#ownHandle--;
-    const handle = await this.#order.view(() => this.handles.open(own, ownView));
+    const handle = await this.#order.view(() => this.#open(own, ownView));
     try {
-      return await read(handle);
+      return await readKnown(handle);
     } finally {
       this.handles.close(own);
     }
@@ -173,7 +187,8 @@ export class Database implements SchemaRules {
 
   async get(handle: Handle, keys: readonly ByteKey[]): Promise<Values> {
     const payloads = await handle.getMany(keys);
-    return packValues(payloads.map((p) => p && recordValue(p)));
+    const values = payloads.map((p) => p && recordValue(p));
+    return packValues(await handle.values(keys, values));
   }
 
   async has(handle: Handle, keys: readonly ByteKey[]): Promise<boolean[]> {
@@ -193,12 +208,13 @@ export class Database implements SchemaRules {
    * The next records of a range, as many as `limit` and `maxBytes` allow, and what is left of it. A scan of the head
    * that does not fit one answer keeps its view open under a number of ours, for the caller to go on with and to end.
    */
-  async scan(id: number, query: ScanQuery): Promise<Scanned> {
-    if (id !== 0) return { handle: id, ...(await this.reading(id, (h) => scanRecords(h, query))) };
+  async scan(id: number, epoch: number, query: ScanQuery): Promise<Scanned> {
+    if (id !== 0) return { handle: id, ...(await this.reading(id, epoch, (h) => scanRecords(h, query))) };
     const handle = this.#ownHandle--;
-    const view = await this.#order.view(() => this.handles.open(handle, ownView));
+    const view = await this.#order.view(() => this.#open(handle, ownView));
     let scanned: ScannedRecords | undefined;
     try {
+      refuseOther(view, epoch);
       scanned = await scanRecords(view, query);
     } finally {
       if (!scanned?.rest) this.handles.close(handle);
@@ -208,51 +224,58 @@ export class Database implements SchemaRules {
 
   /** Commits writes that depend on nothing read. */
   write(writes: Uint8Array, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
+    const { schema } = this;
+    if (epoch !== schema.epoch) return Promise.reject(schemaChanged());
     const { last, repeated } = lastOfEach(readWrites(writes));
-    if (repeated) return Promise.reject(this.#keysTaken([repeated]));
-    return this.#order.write(() => this.#committer.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
+    if (repeated) return Promise.reject(keysTaken([repeated], schema));
+    return this.#order.write(() => this.#submissions.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
   }
 
   /**
    * Stages writes in a transaction, all of them or none; per write whether the transaction saw its key there before.
    * @throws CONSTRAINT listing every `add` whose key is taken.
    */
-  stage(handle: Handle, writes: Uint8Array): Promise<boolean[]> {
+  stage(handle: Handle, epoch: number, writes: Uint8Array): Promise<boolean[]> {
     return handle.inOrder(async () => {
+      refuseOther(handle, epoch);
       const { last, repeated } = lastOfEach(readWrites(writes));
-      if (repeated) throw this.#keysTaken([repeated]);
+      if (repeated) throw keysTaken([repeated], handle.schema);
       const before = await handle.fetch(last.map((w) => w.key));
       const isTaken = (w: Write, i: number): boolean => w.kind === "add" && before[i] !== undefined;
       // Whether the key is there is this call's answer, so it counts as read.
       for (const w of last) if (w.kind !== "put") handle.reads?.key(w.key);
       const refused = last.flatMap((w, position) => (isTaken(w, position) ? [{ key: w.key, position }] : []));
-      if (refused.length > 0) throw this.#keysTaken(refused);
-      last.forEach((w, i) => stageOne(handle, w, before[i]));
+      if (refused.length > 0) throw keysTaken(refused, handle.schema);
+      const staged = await this.#submissions.takeOut(handle, last);
+      staged.forEach((w, i) => stageOne(handle, w, before[i]));
       return before.map((payload) => payload !== undefined);
     });
   }
 
   /** Commits a transaction; whatever the outcome, its handle is still to be ended. */
-  commit(handle: Handle, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
+  commit(handle: Handle, durability: Durability, tag: string): Promise<CommitDone> {
     return handle.inOrder(async () => {
-      const { writes, reads, isolation, incarnation, seq: at } = handle;
+      const { writes, reads, isolation, incarnation, seq: at, basisEpoch: schemaEpoch, schema } = handle;
       if (writes.length === 0) return { seq: at, stamp: this.store.head.stamp, existed: [] };
       const basis = { seq: at, reads: reads!, isolation, incarnation };
-      return this.#committer.commit({ writes, durability, tag, basis, schemaEpoch: epoch });
+      const brings = schema.epoch === schemaEpoch ? undefined : schema;
+      const request = { writes, durability, tag, basis, schemaEpoch, brings };
+      return this.#submissions.commitTransaction(handle, request);
     });
   }
 
-  /** Deletes every record of a table, within a transaction. */
-  clear(handle: Handle, table: TableId): Promise<void> {
+  /**
+   * Empties a collection within a transaction, whatever its size: it begins anew in other tables. What the transaction
+   * does from here on follows the catalog answered.
+   */
+  clear(handle: Handle, epoch: number, collection: string): Promise<Catalog> {
     return handle.inOrder(async () => {
-      const all: { key: ByteKey; payload: Uint8Array }[] = [];
-      await handle.scan(tableRange(table), false, (key, payload) => {
-        all.push({ key, payload });
-        return true;
-      });
-      for (const { key, payload } of all) {
-        handle.stage({ kind: "delete", key, payload: undefined }, { added: [], removed: indexEntriesOf(key, payload) });
-      }
+      refuseOther(handle, epoch);
+      const { catalog: before } = handle.schema;
+      const catalog = cleared(before, collection, nextEpoch(before, handle.incarnation));
+      handle.useSchema(new Schema(catalog));
+      stageCatalog(handle, catalog);
+      return catalog;
     });
   }
 
@@ -263,34 +286,20 @@ export class Database implements SchemaRules {
 
   /** Watches what a handle has read; the handle itself ends, so that an idle live query holds nothing back. */
   async watch(id: number): Promise<void> {
-    this.#watches.watch(id, await this.handle(id));
+    this.#watches.watch(id, await this.handle(id), this.schema.tables);
     this.handles.close(id);
   }
 
   /** Resolves when nothing is being committed. */
   async idle(): Promise<void> {
-    await this.#committer.settled();
-  }
-
-  #keysTaken(refused: readonly { readonly key: ByteKey; readonly position: number }[]): TidemarkError {
-    const failures = refused.map(({ key, position }) => ({
-      position,
-      key: this.describe(key).key,
-      code: "CONSTRAINT" as const,
-    }));
-    const where = this.describe(refused[0]!.key);
-    return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
-      ...where,
-      constraint: "key",
-      failures,
-    });
+    await this.#submissions.idle();
   }
 
   #applied(entry: LogEntry, touched: readonly ByteKey[]): void {
     if (entry.origin === this.store.tab) this.#committer.found(entry);
     else this.#turns.heardCommit();
     const newest = this.store.memtable.newest(catalogKey);
-    if (newest && newest.seq > this.#catalogSeq) this.#useCatalog(newest.payload, newest.seq);
+    if (newest && newest.seq > this.#schemaSeq) this.#useCatalog(decodeCatalog(newest.payload), newest.seq);
     this.#watches.touched(touched);
     this.handles.trim();
     this.#events.advanced();
@@ -298,38 +307,57 @@ export class Database implements SchemaRules {
 
   /** The catalog takes effect with the state it belongs to: no commit is ever judged by another. */
   async #reloading(state: ReadState, at: Seq, entries: readonly LogEntry[]): Promise<() => void> {
-    const catalog = await new Reader(state).get(catalogKey, at);
+    const catalog = await catalogAt(new Reader(state), at);
     return () => {
       for (const entry of entries) if (entry.origin === this.store.tab) this.#committer.found(entry);
-      this.#useCatalog(catalog?.payload, at);
+      this.#useCatalog(catalog, at);
       this.#watches.all();
       this.#events.advanced();
     };
   }
 
-  #loadCatalog(): Promise<void> {
-    return this.reading(0, async (handle) => {
-      const [payload] = await handle.fetch([catalogKey]);
-      if (handle.seq > this.#catalogSeq) this.#useCatalog(payload, handle.seq);
-    });
+  async #loadCatalog(): Promise<void> {
+    const { seq: at } = this.store.head;
+    const catalog = await catalogAt(new Reader(this.store), at);
+    if (at > this.#schemaSeq) this.#useCatalog(catalog, at);
   }
 
-  #useCatalog(payload: Uint8Array | undefined, at: number): void {
-    const before = this.#catalog.epoch;
-    this.#catalog = decodeCatalog(payload);
-    this.#catalogSeq = at;
-    const unique = new Set<number>();
-    for (const c of Object.values(this.#catalog.collections)) {
-      for (const i of Object.values(c.indexes)) if (i.unique) unique.add(i.table);
-    }
-    this.#unique = unique;
-    if (this.#catalog.epoch !== before) this.#events.catalogChanged(this.#catalog);
+  #useCatalog(catalog: Catalog, at: number): void {
+    this.#schemaSeq = at;
+    if (catalog.epoch === this.#schema.epoch) return;
+    this.#schema = new Schema(catalog);
+    this.#watches.left(this.#schema.tables);
+    this.#events.catalogChanged(catalog);
   }
 }
 
 const noop = (): void => undefined;
 /** Of views that we open for a single call. */
 const ownView = { tracked: false, isolation: "snapshot" } as const;
+
+const schemaChanged = (): TidemarkError => conflict("the schema changed", "schema");
+
+/** @throws CONFLICT where tables were named by another schema than the handle's: they may be gone in it, or not there yet. */
+function refuseOther(handle: Handle, epoch: number): void {
+  if (epoch !== handle.schema.epoch) throw schemaChanged();
+}
+
+function keysTaken(
+  refused: readonly { readonly key: ByteKey; readonly position: number }[],
+  schema: Schema,
+): TidemarkError {
+  const failures = refused.map(({ key, position }) => ({
+    position,
+    key: schema.describe(key).key,
+    code: "CONSTRAINT" as const,
+  }));
+  const where = schema.describe(refused[0]!.key);
+  return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
+    ...where,
+    constraint: "key",
+    failures,
+  });
+}
 
 /** An `add` of a free key is a put at commit: that the key was free is among what the transaction read. */
 function stageOne(handle: Handle, write: Write, before: Uint8Array | undefined): void {

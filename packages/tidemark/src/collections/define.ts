@@ -14,7 +14,8 @@ import {
 import type { Definition, StoredCollection } from "../codec/schema.ts";
 import { decodeValue } from "../codec/value.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import { catalogKey, decodeCatalog, encodeCatalog, mergeDeclaration, tableRange } from "./catalog.ts";
+import { nextEpoch } from "../mvcc/schema.ts";
+import { mergeDeclaration, stageCatalog, tableRange } from "./catalog.ts";
 import type { Database } from "./database.ts";
 
 const maxAttempts = 20;
@@ -33,7 +34,7 @@ export async function define(database: Database, definition: Definition): Promis
       attempt: 0,
     });
     try {
-      if (await stageChanges(handle, definition)) await database.commit(handle, database.epoch, "strict", "schema");
+      if (await stageChanges(handle, definition)) await database.commit(handle, "strict", "schema");
       return;
     } catch (e) {
       if (!isTidemarkError(e, "CONFLICT") || attempt >= maxAttempts) throw e;
@@ -44,10 +45,11 @@ export async function define(database: Database, definition: Definition): Promis
 }
 
 async function stageChanges(handle: Handle, definition: Definition): Promise<boolean> {
-  const [payload] = await handle.getMany([catalogKey]);
-  const merged = mergeDeclaration(decodeCatalog(payload), definition);
+  // Should the schema change meanwhile, the commit is refused, as everybody's is.
+  const { catalog: stored } = handle.schema;
+  const merged = mergeDeclaration(stored, definition, nextEpoch(stored, handle.incarnation));
   if (!merged) return false;
-  handle.stage({ kind: "put", key: catalogKey, payload: encodeCatalog(merged.catalog) }, { added: [], removed: [] });
+  stageCatalog(handle, merged.catalog);
   for (const name of new Set(merged.build.map((b) => b.collection))) {
     await reindex(handle, name, merged.catalog.collections[name]!);
   }
@@ -63,7 +65,8 @@ async function reindex(handle: Handle, name: string, collection: StoredCollectio
   });
   const owners = new UniqueOwners(name, collection);
   for (const { key, payload: old } of records) {
-    const payload = withIndexKeys(old, name, collection);
+    const [value] = await handle.values([key], [recordValue(old)]);
+    const payload = withIndexKeys(old, decodeValue(value!), name, collection);
     const added = indexEntriesOf(key, payload);
     for (const entry of added) owners.claim(entry);
     const removed = indexEntriesOf(key, old).filter((e) => !added.includes(e));
@@ -102,9 +105,8 @@ class UniqueOwners {
   }
 }
 
-function withIndexKeys(payload: Uint8Array, name: string, collection: StoredCollection): Uint8Array {
-  const encoded = recordValue(payload);
-  const record = decodeValue(encoded);
+/** A value out of line stays where it is: both versions of the record refer to it. */
+function withIndexKeys(payload: Uint8Array, record: unknown, name: string, collection: StoredCollection): Uint8Array {
   const keys: ByteKey[] = [];
   for (const [index, { table, path, multi }] of Object.entries(collection.indexes)) {
     for (const k of extractIndexKeys(record, { path, multi }, `${name}.${index}`)) {
@@ -113,6 +115,6 @@ function withIndexKeys(payload: Uint8Array, name: string, collection: StoredColl
   }
   const out = new ByteWriter(payload.length + 64);
   writeRecordHead(out, keys);
-  out.bytes(encoded);
+  out.bytes(recordValue(payload));
   return out.finish();
 }

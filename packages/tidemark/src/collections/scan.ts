@@ -1,6 +1,7 @@
 import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
+import { outsideIn } from "../codec/outside.ts";
 import { indexEntriesOf, recordValue, tablePrefix, tablePrefixBytes } from "../codec/record.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import type { Handle } from "../mvcc/handles.ts";
@@ -33,11 +34,13 @@ export async function scanRecords(handle: Handle, query: ScanQuery): Promise<Sca
     query.records === undefined
       ? await scanTable(handle, query, taken)
       : await scanIndex(handle, query, query.records, taken);
-  return { values: packValues(taken.values), rest: taken.isLimited ? undefined : rest };
+  const values = packValues(await handle.values(taken.keys, taken.values));
+  return { values, rest: taken.isLimited ? undefined : rest };
 }
 
-/** Values as they come, until the query has enough. */
+/** Values as they come, until the query has enough; those out of line count, but are read when it has. */
 class Taken {
+  readonly keys: ByteKey[] = [];
   readonly values: Uint8Array[] = [];
   readonly #limit: number;
   readonly #maxBytes: number;
@@ -56,10 +59,11 @@ class Taken {
   }
 
   /** False when this was enough. */
-  take(payload: Uint8Array): boolean {
+  take(key: ByteKey, payload: Uint8Array): boolean {
     const value = recordValue(payload);
+    this.keys.push(key);
     this.values.push(value);
-    this.#sizeBytes += value.length;
+    this.#sizeBytes += outsideIn(value)?.sizeBytes ?? value.length;
     return this.#sizeBytes < this.#maxBytes && !this.isLimited;
   }
 }
@@ -67,7 +71,7 @@ class Taken {
 async function scanTable(handle: Handle, query: ScanQuery, taken: Taken): Promise<Range | undefined> {
   let rest: Range | undefined;
   await handle.scan(query, query.reverse, (key, payload) => {
-    if (taken.take(payload)) return true;
+    if (taken.take(key, payload)) return true;
     rest = restAfter(query, key, query.reverse);
     return false;
   });
@@ -93,7 +97,7 @@ async function scanIndex(handle: Handle, query: ScanQuery, records: TableId, tak
     for (const [i, payload] of payloads.entries()) {
       if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
       if (query.whole && !isFirst(entries[i]!, keys[i]!, payload, query.whole, query.reverse)) continue;
-      if (!taken.take(payload)) return restAfter(part, entries[i]!, query.reverse);
+      if (!taken.take(keys[i]!, payload)) return restAfter(part, entries[i]!, query.reverse);
     }
   }
   return undefined;

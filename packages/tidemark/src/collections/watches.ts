@@ -1,4 +1,4 @@
-import type { ByteKey } from "../base/brand.ts";
+import type { ByteKey, TableId } from "../base/brand.ts";
 import type { Handle } from "../mvcc/handles.ts";
 import type { Store } from "../mvcc/store.ts";
 
@@ -13,10 +13,11 @@ export class Watches {
     this.#notify = notify;
   }
 
-  /** Watches what `handle` has read so far, from its seq on: what was touched meanwhile counts. */
-  watch(id: number, handle: Handle): void {
-    if (!handle.reads) return;
-    if (this.#store.window.conflict(handle.reads, handle.seq) === undefined) this.#watched.set(id, handle);
+  /** Watches what `handle` has read so far, from its seq on: what was touched meanwhile counts. `tables`: there are. */
+  watch(id: number, handle: Handle, tables: ReadonlySet<TableId>): void {
+    const { reads, seq } = handle;
+    if (!reads) return;
+    if (this.#store.window.conflict(reads, seq) === undefined && !reads.leaves(tables)) this.#watched.set(id, handle);
     else this.#notify([id]);
   }
 
@@ -31,6 +32,13 @@ export class Watches {
   touched(keys: readonly ByteKey[]): void {
     const hit: number[] = [];
     for (const [id, handle] of this.#watched) if (handle.reads?.meets(keys)) hit.push(id);
+    this.#tell(hit);
+  }
+
+  /** Only these tables are left: a clearing touches no key, but everybody who looked into what it left behind. */
+  left(tables: ReadonlySet<TableId>): void {
+    const hit: number[] = [];
+    for (const [id, handle] of this.#watched) if (handle.reads?.leaves(tables)) hit.push(id);
     this.#tell(hit);
   }
 

@@ -1,10 +1,15 @@
 /**
  * Upkeep tenure. Whoever holds the upkeep lock takes a new epoch, and every upkeep write compares it inside its own
  * transaction: exclusion rests on that, not on the lock. A former upkeep tab that wakes late cannot write any more.
+ *
+ * The epoch is a generation (wal/generations.ts), and the blocks of a tenure have the ids of that generation. So once
+ * another tenure has begun, nothing is written or listed any more under the ids of the former one: what the manifest
+ * does not list of them then is rubbish for ever, and is swept. Generations that tabs hold to stage what they commit
+ * are none of a tenure's, and are left alone: see sweep.ts.
  */
 import { blockId, type BlockId, type UpkeepEpoch, upkeepEpoch } from "../base/brand.ts";
-import { Manifest } from "../segments/manifest.ts";
-import { readManifest } from "../mvcc/recovery.ts";
+import { decodeRoot, Manifest } from "../segments/manifest.ts";
+import { readPages, readRoot, rowsManifest } from "../segments/manifest-rows.ts";
 import {
   type Durability,
   type Found,
@@ -18,15 +23,46 @@ import {
   valueOf,
   type Write,
 } from "../storage/contract.ts";
+import { idsPerGeneration, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 
-const readEpoch: Read = get("meta", "upkeep");
-const blocksPerEpoch = 2 ** 30;
+const upkeepKey = "upkeep";
+const readUpkeep: Read = get("meta", upkeepKey);
+const maxDeletesAtOnce = 1000;
 
-const epochIn = (found: Found | undefined): UpkeepEpoch => {
+/** Generations of tenures: `from` ≤ generation ≤ `to`. */
+interface Epochs {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface UpkeepRow {
+  readonly epoch: UpkeepEpoch;
+  /** Tenures before it that are still to be swept. */
+  readonly former: readonly Epochs[];
+}
+
+function putUpkeep({ epoch, former }: UpkeepRow): Write {
+  const value = sealRow((out) => {
+    out.varint(epoch);
+    out.varint(former.length);
+    for (const { from, to } of former) {
+      out.varint(from);
+      out.varint(to);
+    }
+  });
+  return { kind: "put", store: "meta", key: upkeepKey, value };
+}
+
+function upkeepIn(found: Found | undefined): UpkeepRow {
   const bytes = valueOf(found);
-  return upkeepEpoch(bytes ? openRow(bytes, "upkeep epoch").varint() : 0);
-};
+  if (!bytes) return { epoch: upkeepEpoch(0), former: [] };
+  const row = openRow(bytes, "upkeep epoch");
+  const epoch = upkeepEpoch(row.varint());
+  if (row.done) return { epoch, former: [{ from: 0, to: epoch }] }; // of before there were generations of others
+  const former = Array.from({ length: row.varint() }, () => ({ from: row.varint(), to: row.varint() }));
+  return { epoch, former };
+}
 
 export class Tenure {
   readonly epoch: UpkeepEpoch;
@@ -41,28 +77,46 @@ export class Tenure {
     this.epoch = epoch;
   }
 
-  /** Begins a tenure: takes the next epoch, and sweeps blocks that a former tenure staged but never published. */
+  /** Begins a tenure: takes the next epoch, and sweeps blocks that former tenures staged but never published. */
   static async begin(storage: Storage): Promise<Tenure> {
-    let epoch = upkeepEpoch(0);
+    let row: UpkeepRow = { epoch: upkeepEpoch(0), former: [] };
     await storage.commit({
       durability: "strict",
       isRepeatable: true,
       reserve: "all",
-      stores: ["meta", "blocks"],
-      reads: [readEpoch, readManifest, { kind: "keys", store: "blocks", range: {} }],
-      writes: ([row, manifestRow, stored]) => {
-        epoch = upkeepEpoch(epochIn(row) + 1);
-        const bytes = valueOf(manifestRow);
-        const listed = new Set<unknown>(bytes ? Manifest.decode(bytes).blocks.map((b) => b.id) : []);
-        const orphans = (stored ?? []).filter(({ key }) => !listed.has(key));
-        const value = sealRow((out) => out.varint(epoch));
-        return [
-          { kind: "put", store: "meta", key: "upkeep", value },
-          ...orphans.map(({ key }): Write => ({ kind: "delete", store: "blocks", key })),
-        ];
+      stores: ["meta"],
+      reads: [readUpkeep, ...readGenerations],
+      writes: ([before, ...generations]) => {
+        const { epoch, former } = upkeepIn(before);
+        row = {
+          epoch: upkeepEpoch(lastGeneration(generations) + 1),
+          former: epoch === 0 ? former : [...former, { from: epoch, to: epoch }],
+        };
+        return [putUpkeep(row), putGeneration(row.epoch)];
       },
     });
-    return new Tenure(storage, epoch);
+    const tenure = new Tenure(storage, row.epoch);
+    await tenure.#sweep(row.former);
+    return tenure;
+  }
+
+  async #sweep(former: readonly Epochs[]): Promise<void> {
+    if (former.length === 0) return;
+    const ids = former.map(({ from, to }): Read => {
+      const range = { from: from * idsPerGeneration, to: (to + 1) * idsPerGeneration - 1 };
+      return { kind: "keys", store: "blocks", range };
+    });
+    const [rootRow, pageRows, ...found] = await this.#storage.read([readRoot, readPages, ...ids]);
+    const bytes = valueOf(rootRow);
+    const manifest = bytes ? rowsManifest(decodeRoot(bytes), pageRows ?? []) : Manifest.empty;
+    const listed = new Set<unknown>([...manifest.all()].map((b) => b.id));
+    const orphans = found.flat().filter(({ key: id }) => !listed.has(id));
+    for (let i = 0; i < orphans.length; i += maxDeletesAtOnce) {
+      const some = orphans.slice(i, i + maxDeletesAtOnce);
+      const deletes = some.map(({ key: id }): Write => ({ kind: "delete", store: "blocks", key: id }));
+      if (!(await this.write("relaxed", [], () => deletes, ["blocks"]))) return;
+    }
+    await this.write("relaxed", [], () => [putUpkeep({ epoch: this.epoch, former: [] })], ["meta"]);
   }
 
   get isDeposed(): boolean {
@@ -71,13 +125,13 @@ export class Tenure {
 
   /** Unique for ever: the epoch is, and a tenure counts its own. */
   newBlockId(): BlockId {
-    return blockId(this.epoch * blocksPerEpoch + this.#blocks++);
+    return blockId(this.epoch * idsPerGeneration + this.#blocks++);
   }
 
   /** Whether this tenure still lasts, by storage's word. */
   async lasts(): Promise<boolean> {
-    const [row] = await this.#storage.read([readEpoch]);
-    this.#deposed = epochIn(row) !== this.epoch;
+    const [row] = await this.#storage.read([readUpkeep]);
+    this.#deposed = upkeepIn(row).epoch !== this.epoch;
     return !this.#deposed;
   }
 
@@ -105,9 +159,9 @@ export class Tenure {
       isRepeatable: true,
       reserve,
       stores,
-      reads: [readEpoch, ...reads, ...(witness ? [witness] : [])],
+      reads: [readUpkeep, ...reads, ...(witness ? [witness] : [])],
       writes: ([row, ...found]) => {
-        this.#deposed = epochIn(row) !== this.epoch;
+        this.#deposed = upkeepIn(row).epoch !== this.epoch;
         if (this.#deposed) return undefined;
         if (witness && found.pop()?.length === 0) {
           this.#staged = undefined;

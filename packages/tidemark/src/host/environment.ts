@@ -35,6 +35,8 @@ export interface Channel {
 
 export interface Environment {
   readonly clock: Clock;
+  /** Resolves after others had their turn: messages, timers, answers of storage. */
+  giveWay(): Promise<void>;
   readonly random: Random;
   readonly locks: Locks;
   channel(name: string, receive: (message: unknown) => void): Channel;

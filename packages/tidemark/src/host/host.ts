@@ -3,7 +3,6 @@
  * its own; every request goes to the room that knows.
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Catalog } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
 import { deletePin, raisePin } from "../mvcc/pins.ts";
@@ -23,8 +22,10 @@ import { get, type Storage, type StorageFactory, valueOf } from "../storage/cont
 import { ReopeningStorage } from "../storage/reopening.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
+import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -50,6 +51,10 @@ export class Host implements HostSurface {
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
+  /** Resolves when all calls so far are let in; absent where they are. */
+  #admitting: Promise<void> | undefined;
+  /** Lists of calls that are not answered yet, other than for upkeep itself. */
+  #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
     this.#environmentFor = environmentFor;
@@ -65,13 +70,14 @@ export class Host implements HostSurface {
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
-      return { ok: true, catalog: await opening };
+      const { catalog, store } = await opening;
+      return { ok: true, catalog, database: store.fence.database };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
   }
 
-  async #open(request: OpenRequest): Promise<Catalog> {
+  async #open(request: OpenRequest): Promise<Database> {
     const environment = this.#environmentFor(request.storage);
     const factory = environment.storage(request.storage);
     const isLone = !environment.locks.areShared;
@@ -89,6 +95,7 @@ export class Host implements HostSurface {
       const makeRoom = (): Promise<void> => this.#running?.upkeep.makeRoom() ?? Promise.resolve();
       const storage = new ReservingStorage(lasting, makeRoom);
       opened = storage;
+      if (request.database !== undefined) await refuseAnother(storage, request.database);
       await create(storage, environment.random);
       const retry = lockNames(request.name).retry;
       const retryPeers = {
@@ -114,6 +121,12 @@ export class Host implements HostSurface {
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
+        pace: new Slices({
+          clock: environment.clock,
+          giveWay: () => environment.giveWay(),
+          isBusy: () => this.#outstanding > 0,
+          isPressed: () => this.#running?.upkeep.isPressed ?? false,
+        }),
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage };
@@ -121,7 +134,7 @@ export class Host implements HostSurface {
       for (const message of early) this.#receive(message);
       upkeep.start();
       void this.#look(environment);
-      return database.catalog;
+      return database;
     } catch (e) {
       opened?.close();
       tabs.leave();
@@ -130,7 +143,26 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    return Promise.all(requests.map((request) => this.#respond(request)));
+    const isWaitedFor = requests.some((r) => !isUpkeep(r));
+    if (isWaitedFor) this.#outstanding++;
+    const admitted = this.#admission(requests);
+    if (admitted) await admitted;
+    try {
+      return await Promise.all(requests.map((request) => this.#respond(request)));
+    } finally {
+      if (isWaitedFor) this.#outstanding--;
+    }
+  }
+
+  /** Lets calls in as they came. Where there is no room for more writes they wait, and what comes after them too. */
+  #admission(requests: readonly Request[]): Promise<void> | undefined {
+    const upkeep = requests.some(isWrite) ? this.#running?.upkeep : undefined;
+    if (this.#admitting === undefined && !upkeep?.isFull) return undefined;
+    const admitting = Promise.resolve(this.#admitting).then(() => upkeep?.room());
+    this.#admitting = admitting;
+    return admitting.then(() => {
+      if (this.#admitting === admitting) this.#admitting = undefined;
+    });
   }
 
   async #respond(request: Request): Promise<Response> {
@@ -298,6 +330,11 @@ export class Host implements HostSurface {
   }
 }
 
+const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
+
+/** Whoever waits for upkeep wants it to go on. */
+const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "verify";
+
 const readVersion = get("meta", "version");
 
 async function using<T>(factory: StorageFactory, name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
@@ -319,6 +356,13 @@ async function versionIn(storage: Storage): Promise<number | undefined> {
   const [row] = await storage.read([readVersion]);
   const bytes = valueOf(row);
   return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
+}
+
+/** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
+async function refuseAnother(storage: Storage, database: number): Promise<void> {
+  const [row] = await storage.read([readFence]);
+  const bytes = valueOf(row);
+  if (!bytes || decodeFence(bytes).database !== database) throw closed("deleted");
 }
 
 /** Notes the data version where `listDatabases` finds it without opening the database. */

@@ -1,3 +1,4 @@
+import { type BlockId, byteKey } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../protocol/messages.ts";
@@ -5,6 +6,7 @@ import { countRecords } from "../collections/scan.ts";
 import { floorIn, readFloor } from "../mvcc/pins.ts";
 import { verify } from "../mvcc/verify.ts";
 import { readReserve, reserveBytes } from "../storage/reserve.ts";
+import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
@@ -20,13 +22,13 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
     case "end":
       return database.end(request.handle);
     case "get":
-      return database.reading(request.handle, (h) => database.get(h, request.keys));
+      return database.reading(request.handle, request.epoch, (h) => database.get(h, request.keys));
     case "has":
-      return database.reading(request.handle, (h) => database.has(h, request.keys));
+      return database.reading(request.handle, request.epoch, (h) => database.has(h, request.keys));
     case "scan":
-      return database.scan(request.handle, request);
+      return database.scan(request.handle, request.epoch, request);
     case "count":
-      return database.reading(request.handle, (h) => {
+      return database.reading(request.handle, request.epoch, (h) => {
         const { whole, records } = request;
         return whole && records !== undefined ? countRecords(h, request, whole, records) : database.count(h, request);
       });
@@ -35,17 +37,17 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
       return commitAnswer(await database.write(writes, epoch, durability, tag));
     }
     case "stage":
-      return database.stage(await database.handle(request.handle), request.writes);
+      return database.stage(await database.handle(request.handle), request.epoch, request.writes);
     case "commit": {
-      const { epoch, durability, tag } = request;
-      return commitAnswer(await database.commit(await database.handle(request.handle), epoch, durability, tag));
+      const { durability, tag } = request;
+      return commitAnswer(await database.commit(await database.handle(request.handle), durability, tag));
     }
     case "clear":
-      return database.clear(await database.handle(request.handle), request.table);
+      return database.clear(await database.handle(request.handle), request.epoch, request.collection);
     case "watch":
       return database.watch(request.handle);
     case "catalog":
-      return database.catalog;
+      return database.catalogOf(request.handle);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":
@@ -71,10 +73,21 @@ async function verifyReport(database: Database): Promise<VerifyReport> {
   };
 }
 
-/** A damaged block in the user's terms: which keys it may have held. Everything else stays readable. */
+/** Damage in the user's terms: whose value, or which keys a block may have held. Everything else stays readable. */
 export function explained(database: Database, error: unknown): unknown {
-  if (!isTidemarkError(error, "CORRUPT") || error.details["what"] !== "block") return error;
-  const info = database.store.manifest.blocks.find((b) => b.id === error.details["id"]);
+  if (!isTidemarkError(error, "CORRUPT")) return error;
+  const { key } = error.details;
+  if (error.details["what"] === "value" && typeof key === "string") {
+    const record = database.describe(byteKey(key));
+    return new TidemarkError(
+      "CORRUPT",
+      `${error.message}; it belongs to '${record.collection}'`,
+      { ...error.details, ...record },
+      error,
+    );
+  }
+  if (error.details["what"] !== "block") return error;
+  const info = database.store.manifest.info(error.details["id"] as BlockId);
   if (!info) return error;
   const [from, to] = [database.describe(info.first.key), database.describe(info.last.key)];
   const message = `${error.message}; it covers keys of '${from.collection}'${from.collection === to.collection ? "" : ` to '${to.collection}'`}`;
@@ -88,20 +101,20 @@ const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): Commi
 
 async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
   const allMeta = { kind: "range", store: "meta", range: {} } as const;
-  const [floorRow, meta, reserve] = await store.storage.read([readFloor, allMeta, readReserve]);
-  const { blocks } = store.manifest;
-  const { log, memtable } = store;
+  const [floorRow, meta, chunks, reserve] = await store.storage.read([readFloor, allMeta, readChunkKeys, readReserve]);
+  const { log, memtable, manifest } = store;
   return {
     head: store.head.seq,
     floor: floorIn(floorRow),
     checkpoint: store.fence.seq,
     logEntries: log.entries,
     logBytes: log.sizeBytes,
-    blocks: blocks.length,
-    blockBytes: blocks.reduce((n, b) => n + b.sizeBytes, 0),
+    blocks: manifest.blocks,
+    blockBytes: manifest.sizeBytes,
+    blobBytes: storedBytes(chunks),
     metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
     reserveBytes: reserveBytes(reserve),
-    versions: memtable.versions + blocks.reduce((n, b) => n + b.count, 0),
+    versions: memtable.versions + manifest.versions,
     memtableBytes: memtable.sizeBytes,
     upkeep: upkeep.isHere,
   };

@@ -3,14 +3,19 @@
  * the lock but does not move, because it is frozen, has the lock taken from it by whoever sees the backlog; its next
  * upkeep write then aborts by itself.
  */
-import type { Seq } from "../base/brand.ts";
+import { type Seq, seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
+import { compact } from "../gc/compact.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
+import { defaultRewrite, type RewriteOptions } from "../gc/rewrite.ts";
+import { reclaim } from "../gc/reclaim.ts";
+import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
+import type { Pace } from "../segments/pace.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
@@ -20,6 +25,15 @@ const pinPatienceMs = 100;
 const stuckAfterMs = 2000;
 const lookMs = 50;
 const maxLogEntries = 4000;
+/** How many times as much as a fold wants to begin with may wait for it: then it hurries, and then writers wait. */
+const pressedAt = 2;
+const fullAt = 3;
+const maxRoomMs = 1000;
+const roomLookMs = 4;
+
+/** Other tabs hear of compaction now and then; whoever misses a block finds out by itself. */
+const stepsPerNews = 32;
+
 /** On a full disk: so long deletes gather before they are folded. */
 const deletesGatherMs = 1000;
 /** A smaller database keeps no reserve for a full disk. */
@@ -27,6 +41,7 @@ const reserveFromBytes = 1 << 20;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
+  readonly pace: Pace;
   onError(error: unknown): void;
 }
 
@@ -38,7 +53,12 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   #tenure: Tenure | undefined;
   #lock: HeldLock | undefined;
-  #running: Promise<void> | undefined;
+  /** Folds and steps of compaction take turns. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #folding: Promise<void> | undefined;
+  /** Under which the last fold was done, and what follows it is. */
+  #foldFloor: Seq = seq(0);
+  #isCompacting = false;
   #watching = false;
   #roomMade: (() => void) | undefined;
   #isStanding = false;
@@ -52,8 +72,28 @@ export class Upkeep {
     this.#options = options;
   }
 
+  /** Whether cleared tables are being dropped, or levels brought within their bounds. */
+  get isCompacting(): boolean {
+    return this.#isCompacting;
+  }
   get isHere(): boolean {
     return this.#tenure !== undefined;
+  }
+
+  /** Whether so much waits to be folded that it cannot wait for an idle moment. */
+  get isPressed(): boolean {
+    return this.#isDue(pressedAt);
+  }
+
+  get isFull(): boolean {
+    return this.#isDue(fullAt);
+  }
+
+  /** Resolves when there is room for another commit. Whoever writes faster than upkeep folds waits here, but not long. */
+  async room(): Promise<void> {
+    for (let waitedMs = 0; this.isFull && !this.#stopped && waitedMs < maxRoomMs; waitedMs += roomLookMs) {
+      await this.#environment.clock.sleep(roomLookMs);
+    }
   }
 
   /** Stands for election, for as long as it takes. */
@@ -111,7 +151,7 @@ export class Upkeep {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#running?.catch(() => undefined); // whoever waits for that fold is told; the log still has everything
+    await this.#turn; // whoever waits for that fold is told; the log still has everything
     this.#tenure = undefined;
     this.#lock?.release();
   }
@@ -140,6 +180,7 @@ export class Upkeep {
       }
       this.#lock = lock;
       this.#tenure = tenure;
+      void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
     } catch (e) {
@@ -181,30 +222,41 @@ export class Upkeep {
     });
   }
 
-  /** One fold at a time; a call during a fold gets that one. */
+  /** A call while a fold waits or runs gets that one. */
   #fold(): Promise<void> {
-    this.#running ??= this.#foldNow().finally(() => (this.#running = undefined));
-    return this.#running;
+    this.#folding ??= this.#inTurn(() => this.#foldNow()).finally(() => (this.#folding = undefined));
+    return this.#folding;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   async #foldNow(): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) return;
     const floor = await this.#floor(tenure);
-    const done = floor === undefined ? undefined : await checkpoint(this.#database.store, tenure, floor);
+    const { store } = this.#database;
+    const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#rewriting());
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
-    if (done) this.#tabs.post({ type: "checkpoint" });
-    else await this.#database.store.reload();
+    if (done) {
+      this.#tabs.post({ type: "checkpoint" });
+      this.#foldFloor = floor!;
+      void this.#compact(tenure);
+    } else await store.reload();
     await this.#fillReserve(tenure);
     this.#roomMade?.();
+    void this.#sweep();
+    queueMicrotask(() => this.advanced()); // what came meanwhile may be enough for another
   }
 
   /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
   async #fillReserve(tenure: Tenure): Promise<void> {
     const { storage, manifest } = this.#database.store;
     const [found] = await storage.read([readReserve]);
-    const isSmall = manifest.blocks.reduce((n, b) => n + b.sizeBytes, 0) < reserveFromBytes;
-    if (isSmall && reserveBytes(found) === 0) return;
+    if (manifest.sizeBytes < reserveFromBytes && reserveBytes(found) === 0) return;
     for (const chunk of missingChunks(found)) {
       try {
         if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "refill"))) return;
@@ -215,11 +267,47 @@ export class Upkeep {
     }
   }
 
+  /**
+   * Step by step, until nothing is left of cleared tables and every level is within its bounds; a fold that is due
+   * meanwhile comes in between.
+   */
+  async #compact(tenure: Tenure): Promise<void> {
+    if (this.#isCompacting) return;
+    this.#isCompacting = true;
+    const { store } = this.#database;
+    try {
+      for (let steps = 0; ; steps++) {
+        const isLast = await this.#inTurn(async () => {
+          if (this.#stopped || this.#tenure !== tenure) return true;
+          const [floor, options] = [this.#foldFloor, this.#rewriting()];
+          const step = (await reclaim(store, tenure, floor, options)) ?? (await compact(store, tenure, floor, options));
+          return step === undefined;
+        });
+        if (isLast) break;
+        if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });
+      }
+      if (tenure.isDeposed) this.#stepDown(tenure);
+    } catch (e) {
+      if (!this.#stopped) this.#options.onError(e);
+    } finally {
+      this.#isCompacting = false;
+    }
+  }
+
+  #rewriting(): RewriteOptions {
+    return { ...defaultRewrite, pace: this.#options.pace };
+  }
+
   async #floor(tenure: Tenure): Promise<Seq | undefined> {
     const { store, handles } = this.#database;
     const { clock } = this.#environment;
     await raisePin(store.storage, this.#tabs.self, handles.oldest(), store.fence);
     await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
     return raiseFloor(tenure, await deadTabs(store.storage, () => this.#tabs.live()));
+  }
+
+  /** What fails is swept another time. */
+  async #sweep(): Promise<void> {
+    await sweepStaging(this.#database.store.storage, () => this.#tabs.live()).catch(() => undefined);
   }
 }

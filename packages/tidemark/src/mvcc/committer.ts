@@ -4,23 +4,32 @@
  *
  *   serializable   nothing it read, keys or ranges, was touched after its view
  *   snapshot       nothing it writes was written after its view
- *   both           an `add` finds its key free; a unique index key belongs to nobody else
+ *   both           an `add` finds its key free; a unique index key belongs to nobody else; the schema is still the one
+ *                  that its tables were named by
  *
  * What the newest version of a key is, is answered by the group, then the memtable, then the blocks. The last need
- * storage, so `prepare` looks them up beforehand; they stay true as long as the manifest does, and whatever commits
+ * storage, so `prepare` looks them up beforehand; they stay true as long as the checkpoint does, and whatever commits
  * meanwhile is in the memtable.
  */
-import { type ByteKey, byteKey, seq } from "../base/brand.ts";
+import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
 import { type Clock, nextStamp } from "../base/clock.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
 import { keyEnd, prefixEnd } from "../codec/key.ts";
 import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
-import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import type { Durability } from "../storage/contract.ts";
-import { type Commit, encodeEntry, type LogEntry, type LoggedWrite } from "../wal/entry.ts";
-import { GroupCommit, type Participants, type Sealed } from "../wal/group-commit.ts";
+import {
+  type Commit,
+  encodeEntry,
+  encodeWrites,
+  type LogEntry,
+  type LoggedWrite,
+  maxEntryBytes,
+  writesBytes,
+} from "../wal/entry.ts";
+import { type Body, GroupCommit, type Participants, type Sealed, type StagedBody } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
+import type { Staged } from "../wal/staging.ts";
 import { applyCommit } from "./apply.ts";
 import {
   conflict,
@@ -36,20 +45,11 @@ import {
 } from "./group.ts";
 import { Memtable } from "./memtable.ts";
 import { Reader } from "./reader.ts";
+import { catalogKey, type Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 
 /** From here on applying an entry takes milliseconds. */
 const largeEntryBytes = 256 * 1024;
-
-/** What the committer asks of the schema. */
-export interface SchemaRules {
-  readonly epoch: number;
-  /** Whether there is any unique index at all. */
-  readonly hasUnique: boolean;
-  isUnique(table: number): boolean;
-  /** Says in the user's terms what a key is, for messages. */
-  describe(key: ByteKey): { readonly collection: string; readonly index?: string; readonly key: unknown };
-}
 
 /** The outcome of judging one member. */
 type Verdict = { readonly writes: readonly LoggedWrite[]; readonly existed: readonly boolean[] } | TidemarkError;
@@ -62,40 +62,57 @@ interface Failure {
 }
 
 interface Base {
-  readonly manifest: Manifest;
+  readonly checkpoint: Seq;
   readonly versions: Map<ByteKey, Version | undefined>;
   /** Index entries that blocks hold under a unique index key, by that prefix. */
   readonly owners: Map<ByteKey, readonly ByteKey[]>;
 }
 
+interface AcceptedMember {
+  readonly member: Member;
+  readonly done: CommitDone;
+}
+
 interface Accepted extends Sealed {
   readonly entry: LogEntry;
-  readonly members: readonly { readonly member: Member; readonly done: CommitDone }[];
+  readonly members: readonly AcceptedMember[];
+}
+
+/** Members judged on a head; their writes encoded where they are to be staged. */
+interface Judged {
+  readonly head: Head;
+  readonly members: readonly Member[];
+  readonly accepted: readonly AcceptedMember[];
+  readonly commits: readonly Commit[];
+  readonly body: Uint8Array | undefined;
 }
 
 export class Committer implements Participants<Member> {
   readonly #store: Store;
   readonly #reader: Reader;
   readonly #clock: Clock;
-  readonly #schema: SchemaRules;
+  readonly #schema: () => Schema;
   readonly #group: GroupCommit<Member>;
   readonly #onCommitted: (entry: LogEntry, bytes: Uint8Array) => void;
   /** Members whose entry may be in the log although its append did not say so, by commit id. */
-  readonly #unsure = new Map<number, { readonly member: Member; readonly done: CommitDone }>();
+  readonly #unsure = new Map<number, AcceptedMember>();
   #nextId = 1;
   #base: Base | undefined;
+  /** What was judged last, while its body is staged. */
+  #judged: Judged | undefined;
 
   constructor(
     store: Store,
     clock: Clock,
-    schema: SchemaRules,
+    /** The one in force. */
+    schema: () => Schema,
     onCommitted: (entry: LogEntry, bytes: Uint8Array) => void,
   ) {
     this.#store = store;
     this.#reader = new Reader(store);
     this.#clock = clock;
     this.#schema = schema;
-    this.#group = new GroupCommit(store.storage, this);
+    this.#group = new GroupCommit(store.storage, store.staging, this);
     this.#onCommitted = onCommitted;
   }
 
@@ -156,11 +173,15 @@ export class Committer implements Participants<Member> {
     return members.some((m) => m.request.durability === "strict") ? "strict" : "relaxed";
   }
 
+  staged(members: readonly Member[]): readonly Staged[] {
+    return members.flatMap(({ told, request }) => (told ? [] : (request.staged ?? [])));
+  }
+
   async prepare(members: readonly Member[]): Promise<void> {
-    const { manifest, memtable } = this.#store;
+    const { manifest, memtable, checkpoint } = this.#store;
     this.#base = undefined;
-    if (manifest.blocks.length === 0) {
-      this.#base = { manifest, versions: new Map(), owners: new Map() };
+    if (manifest.filled.length === 0) {
+      this.#base = { checkpoint, versions: new Map(), owners: new Map() };
       return;
     }
     const keys: ByteKey[] = [];
@@ -169,17 +190,17 @@ export class Committer implements Participants<Member> {
       if (m.told) continue;
       for (const w of m.request.writes) {
         if (memtable.newest(w.key) === undefined) keys.push(w.key);
-        for (const prefix of this.#uniquePrefixes(w)) prefixes.add(prefix);
+        for (const prefix of uniquePrefixes(w, this.#schemaOf(m.request))) prefixes.add(prefix);
       }
     }
-    const { manifest: of, versions } = await this.#reader.inBlocks(keys);
+    const { checkpoint: of, versions } = await this.#reader.inBlocks(keys);
     const owners = await this.#ownersInBlocks(prefixes);
     // A checkpoint meanwhile moved versions from memory to blocks: what was not asked for may lie there now.
-    if (of === manifest) this.#base = { manifest, versions, owners };
+    if (of === checkpoint) this.#base = { checkpoint, versions, owners };
   }
 
   isPrepared(): boolean {
-    return this.#base?.manifest === this.#store.manifest;
+    return this.#base?.checkpoint === this.#store.checkpoint;
   }
 
   async #ownersInBlocks(prefixes: ReadonlySet<ByteKey>): Promise<Map<ByteKey, readonly ByteKey[]>> {
@@ -195,18 +216,49 @@ export class Committer implements Participants<Member> {
     return owners;
   }
 
-  /** The unique index keys (index table ‖ index key) a write claims. */
-  #uniquePrefixes(w: Write): readonly ByteKey[] {
-    if (w.payload === undefined || !this.#schema.hasUnique) return [];
-    return indexEntriesOf(w.key, w.payload)
-      .filter((entry) => this.#schema.isUnique(tableOf(entry)))
-      .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
+  /** The one whose unique indexes count for a request. */
+  #schemaOf({ brings }: CommitRequest): Schema {
+    return brings ?? this.#schema();
   }
 
-  seal(members: readonly Member[], isFresh: boolean): Accepted | "look" | undefined {
-    if (!isFresh && this.#needsLook(members)) return "look";
-    assert(this.isPrepared(), "members are judged on what was prepared for this manifest");
+  seal(members: readonly Member[], isFresh: boolean, body?: StagedBody): Accepted | Body | "look" | undefined {
     const { head, tab, fence } = this.#store;
+    let judged = this.#judged;
+    this.#judged = undefined;
+    // Nothing was committed while the body was staged: it was judged on what still is.
+    if (!body || judged?.body !== body.bytes || judged.members !== members || judged.head !== head) {
+      if (!isFresh && this.#needsLook(members)) return "look";
+      judged = this.#judgeAll(members);
+    }
+    const { accepted, commits } = judged;
+    if (commits.length === 0) {
+      // Deletes of what was not there: nothing to log.
+      for (const a of accepted) tell(a.member, a.done);
+      return undefined;
+    }
+    if (isLarge(commits)) {
+      const bytes = judged.body ?? encodeWrites(commits);
+      if (!body || !sameBytes(bytes, body.bytes)) {
+        this.#judged = { ...judged, body: bytes };
+        return { bytes };
+      }
+    }
+    const used = isLarge(commits) ? body : undefined;
+    const bytes = encodeEntry(fence.database, head.checksum, tab, commits, used?.ref);
+    for (const a of accepted) this.#unsure.set(a.member.id, a);
+    return {
+      bytes,
+      firstSeq: commits[0]!.seq,
+      staged: [...this.staged(accepted.map(({ member }) => member)), ...(used?.staged ?? [])],
+      members: accepted,
+      entry: entryOf(bytes, fence.database, head, tab, commits, used?.ref),
+    };
+  }
+
+  /** Judges the members in order; those who lose are told. */
+  #judgeAll(members: readonly Member[]): Judged {
+    assert(this.isPrepared(), "members are judged on what was prepared for this checkpoint");
+    const { head } = this.#store;
     const group: GroupState = { memtable: new Memtable(), touched: [] };
     const accepted: { member: Member; done: CommitDone }[] = [];
     const commits: Commit[] = [];
@@ -227,19 +279,7 @@ export class Committer implements Participants<Member> {
       }
       accepted.push({ member, done: { seq: at, stamp, existed: verdict.existed } });
     }
-    if (commits.length === 0) {
-      // Deletes of what was not there: nothing to log.
-      for (const a of accepted) tell(a.member, a.done);
-      return undefined;
-    }
-    const bytes = encodeEntry(fence.database, head.checksum, tab, commits);
-    for (const a of accepted) this.#unsure.set(a.member.id, a);
-    return {
-      bytes,
-      firstSeq: commits[0]!.seq,
-      members: accepted,
-      entry: entryOf(bytes, fence.database, head, tab, commits),
-    };
+    return { head, members, accepted, commits, body: undefined };
   }
 
   /**
@@ -249,7 +289,9 @@ export class Committer implements Participants<Member> {
   #needsLook(members: readonly Member[]): boolean {
     const empty: GroupState = { memtable: new Memtable(), touched: [] };
     return members.some(({ told, request }) => {
-      if (told || !request.writes.some((w) => w.kind !== "put" || this.#uniquePrefixes(w).length > 0)) return false;
+      if (told) return false;
+      const schema = this.#schemaOf(request);
+      if (!request.writes.some((w) => w.kind !== "put" || uniquePrefixes(w, schema).length > 0)) return false;
       const verdict = this.#judge(request, empty);
       if (verdict instanceof TidemarkError) return verdict.code === "CONSTRAINT";
       return verdict.writes.length < request.writes.length;
@@ -268,7 +310,10 @@ export class Committer implements Participants<Member> {
   }
 
   #judge(request: CommitRequest, group: GroupState): Verdict {
-    if (request.schemaEpoch !== this.#schema.epoch) return conflict("the schema changed", "schema");
+    // A member accepted before may have changed it: then nobody behind it can know.
+    const isChanged = group.memtable.newest(catalogKey) !== undefined;
+    if (isChanged || request.schemaEpoch !== this.#schema().epoch) return conflict("the schema changed", "schema");
+    const schema = this.#schemaOf(request);
     const clash = this.#conflict(request, group);
     if (clash) return clash;
     const writes: LoggedWrite[] = [];
@@ -281,12 +326,12 @@ export class Committer implements Participants<Member> {
       existed.push(isThere);
       if (w.kind === "add" && isThere) failures.push({ position, constraint: "key", taken: w.key });
       if (w.kind === "delete" && !isThere) return;
-      const owner = this.#rival(w, request.writes, claimed, group);
+      const owner = this.#rival(w, schema, request.writes, claimed, group);
       if (owner) failures.push({ position, constraint: "unique", taken: owner });
       const oldEntries = isThere ? indexEntriesOf(w.key, before.payload) : [];
       writes.push({ key: w.key, payload: w.payload, supersedes: before?.seq ?? seq(0), oldEntries });
     });
-    return failures.length > 0 ? this.#constraint(failures, request.writes) : { writes, existed };
+    return failures.length > 0 ? constraint(failures, request.writes, schema) : { writes, existed };
   }
 
   #conflict({ basis, writes }: CommitRequest, group: GroupState): TidemarkError | undefined {
@@ -309,8 +354,14 @@ export class Committer implements Participants<Member> {
   }
 
   /** The record that already owns a unique index key which `w` claims. */
-  #rival(w: Write, all: readonly Write[], own: Map<ByteKey, ByteKey>, group: GroupState): ByteKey | undefined {
-    for (const prefix of this.#uniquePrefixes(w)) {
+  #rival(
+    w: Write,
+    schema: Schema,
+    all: readonly Write[],
+    own: Map<ByteKey, ByteKey>,
+    group: GroupState,
+  ): ByteKey | undefined {
+    for (const prefix of uniquePrefixes(w, schema)) {
       const mine = byteKey(prefix + w.key.slice(tablePrefixBytes));
       const earlier = own.get(prefix);
       if (earlier !== undefined && earlier !== mine) return earlier;
@@ -333,24 +384,41 @@ export class Committer implements Participants<Member> {
       return newer ? newer.payload !== undefined : inBlocks.includes(key);
     });
   }
+}
 
-  #constraint(failures: readonly Failure[], writes: readonly Write[]): TidemarkError {
-    const [first] = failures;
-    const { constraint, taken, position } = first!;
-    const where = this.#schema.describe(taken);
-    const message =
-      constraint === "key"
-        ? `A record with this key is already in '${where.collection}'`
-        : `Another record of '${where.collection}' already has this value in the unique index '${where.index}'`;
-    return new TidemarkError("CONSTRAINT", message, {
-      ...where,
-      constraint,
-      key: this.#schema.describe(writes[position]!.key).key,
-      failures: failures.map((f) => ({
-        position: f.position,
-        key: this.#schema.describe(writes[f.position]!.key).key,
-        code: "CONSTRAINT",
-      })),
-    });
-  }
+/** The unique index keys (index table ‖ index key) a write claims. */
+function uniquePrefixes(w: Write, { unique }: Schema): readonly ByteKey[] {
+  if (w.payload === undefined || unique.size === 0) return [];
+  return indexEntriesOf(w.key, w.payload)
+    .filter((entry) => unique.has(tableOf(entry)))
+    .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
+}
+
+function constraint(failures: readonly Failure[], writes: readonly Write[], schema: Schema): TidemarkError {
+  const [first] = failures;
+  const { constraint: what, taken, position } = first!;
+  const where = schema.describe(taken);
+  const message =
+    what === "key"
+      ? `A record with this key is already in '${where.collection}'`
+      : `Another record of '${where.collection}' already has this value in the unique index '${where.index}'`;
+  return new TidemarkError("CONSTRAINT", message, {
+    ...where,
+    constraint: what,
+    key: schema.describe(writes[position]!.key).key,
+    failures: failures.map((f) => ({
+      position: f.position,
+      key: schema.describe(writes[f.position]!.key).key,
+      code: "CONSTRAINT",
+    })),
+  });
+}
+
+const isLarge = (commits: readonly Commit[]): boolean => {
+  let sizeBytes = 0;
+  return commits.some(({ writes }) => (sizeBytes += writesBytes(writes)) > maxEntryBytes);
+};
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]));
 }

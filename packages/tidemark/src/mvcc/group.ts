@@ -2,12 +2,15 @@
 import { type ByteKey, type Seq, type Stamp, type TabId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
+import type { OutsideRef } from "../codec/outside.ts";
 import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import type { Durability } from "../storage/contract.ts";
 import { type Commit, entryChecksum, type LogEntry } from "../wal/entry.ts";
 import type { Head } from "../wal/log.ts";
+import type { Staged } from "../wal/staging.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ReadSet } from "./read-set.ts";
+import type { Schema } from "./schema.ts";
 
 export type Isolation = "serializable" | "snapshot";
 
@@ -25,8 +28,12 @@ export interface CommitRequest {
   readonly tag: string;
   /** What it read at which seq; absent for writes that depend on nothing. */
   readonly basis?: Basis;
-  /** Version of the schema that its keys were extracted by. */
+  /** Epoch of the schema that its tables were named by. */
   readonly schemaEpoch: number;
+  /** The schema that it writes, where its other writes already follow that one. */
+  readonly brings?: Schema | undefined;
+  /** What its writes refer to: published with it. Whoever staged it discards it where the commit fails. */
+  readonly staged?: readonly Staged[];
 }
 
 export interface CommitDone {
@@ -66,6 +73,7 @@ export function entryOf(
   head: Head,
   origin: TabId,
   commits: readonly Commit[],
+  body: OutsideRef | undefined,
 ): LogEntry {
   const { seq: firstSeq } = commits[0]!;
   const { seq: lastSeq } = commits.at(-1)!;
@@ -77,8 +85,10 @@ export function entryOf(
     previous,
     checksum: entryChecksum(bytes),
     origin,
-    sizeBytes: bytes.length,
+    sizeBytes: bytes.length + (body?.sizeBytes ?? 0),
+    body,
     commits,
+    isWhole: true,
   };
 }
 

@@ -1,16 +1,21 @@
 import { type ByteKey, type Seq, seq } from "../base/brand.ts";
-import { TidemarkError } from "../base/errors.ts";
-import { presence, type Write } from "../codec/record.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { presence, tableOf, type Write } from "../codec/record.ts";
+import { loadOutside } from "../wal/chunks.ts";
+import type { Staged } from "../wal/staging.ts";
 import type { Isolation } from "./group.ts";
 import { Memtable } from "./memtable.ts";
 import { type Range, ReadSet } from "./read-set.ts";
 import { after, Reader } from "./reader.ts";
+import type { Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 
 export interface HandleOptions {
   /** Whether what is read through it is remembered: transactions and live queries. */
   readonly tracked: boolean;
   readonly isolation: Isolation;
+  /** In force at the head. */
+  readonly schema: Schema;
 }
 
 /** The seq at which a transaction's own writes stand in its overlay: above every commit. */
@@ -23,9 +28,14 @@ export class Handle {
   readonly reads: ReadSet | undefined;
   /** Of the log that its seq belongs to. */
   readonly incarnation: number;
+  /** Epoch of the schema at its seq. */
+  readonly basisEpoch: number;
+  #schema: Schema;
   readonly #reader: Reader;
   readonly #store: Store;
   #overlay: Memtable | undefined;
+  /** What its writes refer to and no commit has published yet. */
+  staged: readonly Staged[] = [];
   readonly #writes = new Map<ByteKey, Write>();
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -35,11 +45,24 @@ export class Handle {
     this.seq = store.head.seq;
     this.incarnation = store.fence.incarnation;
     this.isolation = options.isolation;
+    this.basisEpoch = options.schema.epoch;
+    this.#schema = options.schema;
     this.reads = options.tracked ? new ReadSet() : undefined;
   }
 
   get writes(): readonly Write[] {
     return [...this.#writes.values()];
+  }
+
+  /** By which it reads and writes: that of its seq, or one of its own that is committed with it. */
+  get schema(): Schema {
+    return this.#schema;
+  }
+
+  /** Goes on by a schema of its own. What it wrote to tables that this one no longer has counts no more. */
+  useSchema(schema: Schema): void {
+    this.#schema = schema;
+    for (const key of this.#writes.keys()) if (!schema.tables.has(tableOf(key))) this.#writes.delete(key);
   }
 
   /** The payloads visible under `keys`, positions matching; remembered as read. */
@@ -53,6 +76,26 @@ export class Handle {
     const versions = await this.#reader.getMany(keys, this.seq, this.#overlay);
     this.#refuseStruck();
     return versions.map((v) => v?.payload);
+  }
+
+  /**
+   * The values of what was read through this view, where some are out of line. They are there for as long as the view
+   * is open: what it sees no fold drops.
+   * @throws CORRUPT naming the `key` of a value that is damaged.
+   */
+  async values<Value extends Uint8Array | undefined>(
+    keys: readonly ByteKey[],
+    values: readonly Value[],
+  ): Promise<readonly (Value | Uint8Array)[]> {
+    try {
+      return await loadOutside(this.#store.storage, values);
+    } catch (e) {
+      if (!isTidemarkError(e, "CORRUPT")) throw e;
+      await this.#store.reload(); // says so if it is another database by now
+      this.#refuseStruck();
+      const { position, ...details } = e.details;
+      throw new TidemarkError("CORRUPT", e.message, { ...details, key: keys[Number(position)] }, e);
+    }
   }
 
   /** As `Reader.scan`; what was covered of the range is remembered as read. */
@@ -119,8 +162,11 @@ export class Handles {
     throw new TidemarkError("VIEW_RELEASED", "This read view or transaction has ended; open a new one to read again");
   }
 
-  close(id: number): void {
+  /** The handle that was open under this number. */
+  close(id: number): Handle | undefined {
+    const handle = this.#open.get(id);
     if (this.#open.delete(id)) this.trim();
+    return handle;
   }
 
   closeAll(): void {

@@ -89,7 +89,10 @@ describe("a memtable", () => {
           }
           for (let at = dropped; at <= head; at++) {
             for (const key of keys) expect(plain(table.find(key, seq(at)))).toEqual(chain(key, at)[0]);
-            const through = table.through(seq(at)).map(({ key, versions }) => ({ key, versions: versions.map(plain) }));
+            const through = table
+              .changes(seq(at))
+              .read(byteKey(""), Infinity)
+              .map(({ key, versions }) => ({ key, versions: versions.map(plain) }));
             expect(through).toEqual(
               keys.map((key) => ({ key, versions: chain(key, at) })).filter((c) => c.versions.length > 0),
             );

@@ -1,5 +1,6 @@
 import type { ByteKey, Seq } from "../base/brand.ts";
 import { assert } from "../base/errors.ts";
+import type { ChangeSource } from "../segments/changes.ts";
 import type { KeyVersions, Version } from "../segments/version.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 
@@ -12,8 +13,11 @@ const versionOverheadBytes = 64;
 
 /** The log since the checkpoint, in memory: per key its version chain, keys in order. */
 export class Memtable {
-  readonly #chains = new Map<ByteKey, Chain>();
+  #chains = new Map<ByteKey, Chain>();
   readonly #keys = new SortedKeys();
+  /** What was written in which order: the seqs, ascending, and beside them the keys. */
+  #seqs: Seq[] = [];
+  #written: ByteKey[] = [];
   #versions = 0;
   #sizeBytes = 0;
 
@@ -33,6 +37,8 @@ export class Memtable {
     const { seq, stamp, payload } = version;
     this.#chains.set(key, { seq, stamp, payload, older: older?.seq === seq ? older.older : older });
     if (older === undefined) this.#keys.add(key);
+    this.#seqs.push(seq);
+    this.#written.push(key);
     this.#versions++;
     this.#sizeBytes += cost(key, payload);
   }
@@ -54,46 +60,43 @@ export class Memtable {
   }
 
   /** All versions with seq ≤ `at`, as a fold takes them: keys ascending, newest first. */
-  through(at: Seq): readonly KeyVersions[] {
-    const all: KeyVersions[] = [];
-    for (const key of this.#keys.range("" as ByteKey, undefined, false)) {
+  changes(at: Seq): ChangeSource {
+    return { read: (from, limit) => this.#changes(from, limit, at) };
+  }
+
+  #changes(from: ByteKey, limit: number, at: Seq): readonly KeyVersions[] {
+    const found: KeyVersions[] = [];
+    for (const key of this.#keys.range(from, undefined, false)) {
       const versions: Version[] = [];
       for (let c = this.#chains.get(key); c !== undefined; c = c.older) if (c.seq <= at) versions.push(c);
-      if (versions.length > 0) all.push({ key, versions });
+      if (versions.length > 0 && found.push({ key, versions }) === limit) break;
     }
-    return all;
+    return found;
   }
 
-  /** Forgets all versions with seq ≤ `at`: blocks hold them now. */
+  /** Forgets all versions with seq ≤ `at`: blocks hold them now. Costs what is left, not what goes. */
   dropThrough(at: Seq): void {
-    const left: ByteKey[] = [];
-    for (const key of this.#keys.range("" as ByteKey, undefined, false)) {
-      const kept = this.#cut(key, this.#chains.get(key), at);
-      if (kept === undefined) this.#chains.delete(key);
-      else {
-        this.#chains.set(key, kept);
-        left.push(key);
-      }
-    }
-    this.#keys.reset(left);
-  }
-
-  clear(): void {
-    this.#chains.clear();
+    const from = this.#seqs.findLastIndex((s) => s <= at) + 1;
+    this.#seqs = this.#seqs.slice(from);
+    this.#written = this.#written.slice(from);
+    const chains = this.#chains;
+    this.#chains = new Map();
     this.#keys.reset([]);
     this.#versions = 0;
     this.#sizeBytes = 0;
+    for (const key of this.#written) {
+      if (this.#chains.has(key)) continue;
+      this.#chains.set(key, this.#cut(key, chains.get(key)!, at));
+      this.#keys.add(key);
+    }
   }
 
-  #cut(key: ByteKey, chain: Chain | undefined, at: Seq): Chain | undefined {
-    const kept: Chain[] = [];
-    for (let c = chain; c !== undefined; c = c.older) {
-      if (c.seq > at) kept.push(c);
-      else this.#forget(key, c);
-    }
-    let rebuilt: Chain | undefined;
-    for (const c of kept.toReversed()) rebuilt = { seq: c.seq, stamp: c.stamp, payload: c.payload, older: rebuilt };
-    return rebuilt;
+  /** The chain without versions with seq ≤ `at`; its newest is above that. */
+  #cut(key: ByteKey, chain: Chain, at: Seq): Chain {
+    const older = chain.older !== undefined && chain.older.seq > at ? this.#cut(key, chain.older, at) : undefined;
+    this.#versions++;
+    this.#sizeBytes += cost(key, chain.payload);
+    return { seq: chain.seq, stamp: chain.stamp, payload: chain.payload, older };
   }
 
   #forget(key: ByteKey, version: Version): void {

@@ -1,4 +1,5 @@
-import type { ByteKey } from "../base/brand.ts";
+import type { ByteKey, TableId } from "../base/brand.ts";
+import { tableOf } from "../codec/record.ts";
 
 /** Keys k with from ≤ k < to; no `to`: all from there on. */
 export interface Range {
@@ -36,6 +37,12 @@ export class ReadSet {
       for (const r of this.#ranges) if (contains(r, key)) return true;
     }
     return false;
+  }
+
+  /** Whether any table that is not among these was looked into. A range lies within one table. */
+  leaves(tables: ReadonlySet<TableId>): boolean {
+    for (const key of this.#keys) if (!tables.has(tableOf(key))) return true;
+    return this.#ranges.some((r) => !tables.has(tableOf(r.from)));
   }
 }
 

@@ -2,15 +2,18 @@
  * Reading at a seq.
  *
  * What a key is at seq r is decided by the first source that knows a version with seq ≤ r: the transaction's own writes
- * (overlay), then the memtable, then the one block that may hold (key, r). Memtable and manifest belong together and
- * change together, synchronously, when a checkpoint arrives; so every step below looks at both without awaiting in
- * between, and after every await it looks anew. A block that is gone from storage means that our manifest is old: the
- * store reloads and the step is taken again. The answer at r is the same in every state, as long as r is pinned.
+ * (overlay), then the memtable, then, level by level, the one block that may hold (key, r). Memtable and manifest belong
+ * together and change together, synchronously, when a checkpoint arrives; so every step below looks at both without
+ * awaiting in between, and after every await it looks anew. A block that is gone from storage means that our manifest is
+ * old: the store reloads and the step is taken again. The answer at r is the same in every state, as long as r is pinned.
  */
 import { type BlockId, type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Block } from "../segments/block.ts";
 import type { BlockSource } from "../segments/block-source.ts";
+import type { BlockInfo } from "../segments/block-info.ts";
+import { hashOf, mayHold } from "../segments/filter.ts";
+import type { Level } from "../segments/level.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import type { Memtable } from "./memtable.ts";
@@ -20,6 +23,8 @@ import type { Range } from "./read-set.ts";
 export interface ReadState {
   readonly memtable: Memtable;
   readonly manifest: Manifest;
+  /** What the manifest's blocks hold: all versions up to this seq that anybody may still read. */
+  readonly checkpoint: Seq;
   readonly blocks: BlockSource;
   reload(): Promise<void>;
 }
@@ -31,9 +36,25 @@ interface Sighting {
 }
 
 interface BlockVersions {
-  readonly manifest: Manifest;
+  /** The checkpoint that they belong to. */
+  readonly checkpoint: Seq;
   readonly versions: Map<ByteKey, Version | undefined>;
 }
+
+/** A block has to be loaded before a key can be told; the levels above `level` do not know it. */
+class Wanted {
+  readonly info: BlockInfo;
+  readonly level: number;
+  readonly manifest: Manifest;
+
+  constructor(info: BlockInfo, level: number, manifest: Manifest) {
+    this.info = info;
+    this.level = level;
+    this.manifest = manifest;
+  }
+}
+type Look = Version | undefined | Wanted;
+type Held = ReadonlyMap<BlockId, Block>;
 
 /** At most so many blocks are held by one read at a time. */
 const maxBlocksAtOnce = 16;
@@ -51,43 +72,48 @@ export class Reader {
 
   /** The versions visible at `at`, tombstones included, positions matching. */
   getMany(keys: readonly ByteKey[], at: Seq, overlay?: Memtable): Promise<(Version | undefined)[]> {
-    return this.#resolve(keys, (key, held) => this.#lookUp(key, at, overlay, held));
+    return this.#resolve(keys, (key, held, before) => this.#lookUp(key, at, overlay, held, before));
   }
 
   async get(key: ByteKey, at: Seq, overlay?: Memtable): Promise<Version | undefined> {
     const found = this.#lookUp(key, at, overlay, none);
-    return typeof found === "number" ? (await this.getMany([key], at, overlay))[0] : found;
+    return found instanceof Wanted ? (await this.getMany([key], at, overlay))[0] : found;
   }
 
-  /** The newest version that the blocks of one manifest hold of each key; what the memtable knows is newer. */
+  /** The newest version that the blocks of one checkpoint hold of each key; what the memtable knows is newer. */
   async inBlocks(keys: readonly ByteKey[]): Promise<BlockVersions> {
     for (;;) {
-      const { manifest } = this.#state;
-      const versions = await this.#resolve(keys, (key, held) => this.#inBlock(key, newest, held));
-      if (manifest === this.#state.manifest)
-        return { manifest, versions: new Map(keys.map((k, i) => [k, versions[i]])) };
+      const { checkpoint } = this.#state;
+      const versions = await this.#resolve(keys, (key, held, before) => this.#inBlocks(key, newest, held, before));
+      if (checkpoint === this.#state.checkpoint)
+        return { checkpoint, versions: new Map(keys.map((k, i) => [k, versions[i]])) };
     }
   }
 
   /** Looks every key up; those that need a block wait for it, block by block, a few at a time. */
   async #resolve(
     keys: readonly ByteKey[],
-    look: (key: ByteKey, held: ReadonlyMap<BlockId, Block>) => Version | undefined | BlockId,
+    look: (key: ByteKey, held: Held, before: Wanted | undefined) => Look,
   ): Promise<(Version | undefined)[]> {
     const answers = Array.from<Version | undefined>({ length: keys.length });
-    const waiting = new Map<BlockId, number[]>();
-    const settle = (position: number, held: ReadonlyMap<BlockId, Block>): void => {
-      const found = look(keys[position]!, held);
-      if (typeof found !== "number") answers[position] = found;
-      else if (waiting.get(found)?.push(position) === undefined) waiting.set(found, [position]);
+    const waiting = new Map<BlockId, { readonly position: number; readonly wanted: Wanted }[]>();
+    const settle = (position: number, held: Held, before: Wanted | undefined): void => {
+      const found = look(keys[position]!, held, before);
+      if (!(found instanceof Wanted)) {
+        answers[position] = found;
+        return;
+      }
+      const also = waiting.get(found.info.id);
+      if (also) also.push({ position, wanted: found });
+      else waiting.set(found.info.id, [{ position, wanted: found }]);
     };
-    for (let i = 0; i < keys.length; i++) settle(i, none);
+    for (let i = 0; i < keys.length; i++) settle(i, none, undefined);
     while (waiting.size > 0) {
-      const ids = [...waiting.keys()].slice(0, maxBlocksAtOnce);
-      const held = await this.#load(ids);
-      const positions = ids.flatMap((id) => waiting.get(id) ?? []);
-      for (const id of ids) waiting.delete(id);
-      for (const position of positions) settle(position, held);
+      const next = [...waiting.values()].slice(0, maxBlocksAtOnce);
+      const infos = next.map((those) => those[0]!.wanted.info);
+      const held = await this.#load(infos, infos.length);
+      for (const { id } of infos) waiting.delete(id);
+      for (const { position, wanted } of next.flat()) settle(position, held, wanted);
     }
     return answers;
   }
@@ -104,145 +130,200 @@ export class Reader {
     visit: (key: ByteKey, payload: Uint8Array, version: Version) => boolean,
   ): Promise<void> {
     let left: Range | undefined = range;
-    let held: ReadonlyMap<BlockId, Block> = new Map();
+    let held: Held = none;
     let ahead = 1;
     while (left !== undefined) {
-      const extent: Extent = this.#extent(left, reverse);
-      const { id } = extent;
-      const block: Block | undefined = id === undefined ? undefined : (held.get(id) ?? this.#state.blocks.cached(id));
-      if (id !== undefined && block === undefined) {
-        held = await this.#load(this.#following(extent, left, reverse, ahead));
+      const { manifest } = this.#state;
+      const extent: Extent = extentOf(manifest, left, reverse);
+      const blocks = this.#blocksOf(extent, held);
+      if (blocks === undefined) {
+        held = await this.#loadMore(extent, held, following(manifest, extent, left, reverse, ahead));
         ahead = Math.min(ahead * 2, maxBlocksAtOnce);
         continue;
       }
-      if (extent.split !== undefined && !this.#isOverlaid(extent.split, at, overlay)) {
+      const { split } = extent;
+      let border: Sighting | undefined;
+      if (split !== undefined) {
         // Its chain runs over a block border: look this one key up by itself, then go round again with it in hand.
-        const { manifest } = this.#state;
-        const version = await this.get(extent.split, at, overlay);
+        border = { key: split, version: await this.get(split, at, overlay) };
         if (manifest !== this.#state.manifest) continue;
-        if (!visitExtent(this.#sightings(extent, block, at, reverse, overlay, version), visit)) return;
-      } else if (!visitExtent(this.#sightings(extent, block, at, reverse, overlay, undefined), visit)) return;
+      }
+      if (!visitExtent(this.#sightings(extent, blocks, at, reverse, overlay, border), visit)) return;
       left = extent.rest;
     }
   }
 
-  #isOverlaid(key: ByteKey, at: Seq, overlay: Memtable | undefined): boolean {
-    return overlay?.newest(key) !== undefined || this.#state.memtable.find(key, at) !== undefined;
+  /** The extent's blocks, uppermost first, as far as each of them is at hand; `undefined` where one is not. */
+  #blocksOf({ parts }: Extent, held: Held): readonly Block[] | undefined {
+    const blocks: Block[] = [];
+    for (const { info } of parts) {
+      const block = held.get(info.id) ?? this.#state.blocks.cached(info.id);
+      if (block === undefined) return undefined;
+      blocks.push(block);
+    }
+    return blocks;
   }
 
   #sightings(
-    extent: Extent,
-    block: Block | undefined,
+    { from, to }: Extent,
+    blocks: readonly Block[],
     at: Seq,
     reverse: boolean,
     overlay: Memtable | undefined,
-    split: Version | undefined,
-  ): Generator<Sighting, void> {
-    const { from, to } = extent;
-    const memory = inMemtable(this.#state.memtable, from, to, at, reverse);
-    const upper = overlay ? merge(inMemtable(overlay, from, to, newest, reverse), memory, reverse) : memory;
-    if (!block) return upper;
-    const stored = reverse ? blockDescending(block, from, to, at) : blockAscending(block, from, to, at);
-    if (split === undefined || extent.split === undefined) return merge(upper, stored, reverse);
-    return merge(upper, merge([{ key: extent.split, version: split }][Symbol.iterator](), stored, reverse), reverse);
+    border: Sighting | undefined,
+  ): Iterator<Sighting, void> {
+    const sources: Iterator<Sighting, void>[] = [];
+    if (overlay) sources.push(inMemtable(overlay, from, to, newest, reverse));
+    sources.push(inMemtable(this.#state.memtable, from, to, at, reverse));
+    if (border) sources.push([border][Symbol.iterator]() as Iterator<Sighting, void>);
+    for (const block of blocks) {
+      sources.push(reverse ? blockDescending(block, from, to, at) : blockAscending(block, from, to, at));
+    }
+    return sources.reduceRight((lower, upper) => merge(upper, lower, reverse));
   }
 
-  /** A version, `undefined` for none, or the id of the block that has to be loaded to tell. */
-  #lookUp(
-    key: ByteKey,
-    at: Seq,
-    overlay: Memtable | undefined,
-    held: ReadonlyMap<BlockId, Block>,
-  ): Version | undefined | BlockId {
-    return overlay?.newest(key) ?? this.#state.memtable.find(key, at) ?? this.#inBlock(key, at, held);
+  /** A version, `undefined` for none, or the block that has to be loaded to tell. */
+  #lookUp(key: ByteKey, at: Seq, overlay: Memtable | undefined, held: Held, before?: Wanted): Look {
+    return overlay?.newest(key) ?? this.#state.memtable.find(key, at) ?? this.#inBlocks(key, at, held, before);
   }
 
-  #inBlock(key: ByteKey, at: Seq, held: ReadonlyMap<BlockId, Block>): Version | undefined | BlockId {
-    const { blocks } = this.#state.manifest;
-    const info = blocks[this.#state.manifest.find(key, at)];
-    if (info === undefined || info.first.key > key) return undefined;
-    const block = held.get(info.id) ?? this.#state.blocks.cached(info.id);
-    return block === undefined ? info.id : block.find(key, at);
+  /** `before`: what it waited for; above that level it need not look again, if the manifest is still the same. */
+  #inBlocks(key: ByteKey, at: Seq, held: Held, before: Wanted | undefined): Look {
+    const { manifest } = this.#state;
+    const { filled } = manifest;
+    let hash: number | undefined;
+    for (let l = before?.manifest === manifest ? before.level : 0; l < filled.length; l++) {
+      const level = filled[l]!;
+      const info = level.at(level.find(key, at));
+      if (info === undefined || info.first.key > key) continue;
+      const block = held.get(info.id) ?? this.#state.blocks.cached(info.id);
+      if (block === undefined) {
+        hash ??= hashOf(key);
+        if (!mayHold(info.filter, hash)) continue;
+        return new Wanted(info, l, manifest);
+      }
+      const version = block.find(key, at);
+      if (version !== undefined) return version;
+    }
+    return undefined;
   }
 
-  async #load(ids: readonly BlockId[]): Promise<ReadonlyMap<BlockId, Block>> {
-    const blocks = await this.#state.blocks.load(ids);
-    const [wanted] = ids;
-    if (wanted === undefined || blocks.has(wanted)) return blocks;
+  /** `held` as far as the extent still needs it, its other blocks, and `ahead`. */
+  async #loadMore({ parts }: Extent, held: Held, ahead: readonly BlockInfo[]): Promise<Held> {
+    const kept = parts.flatMap(({ info: { id } }) => (held.has(id) ? [[id, held.get(id)!] as const] : []));
+    const needed = parts.filter(({ info: { id } }) => !held.has(id)).map(({ info }) => info);
+    const loaded = await this.#load([...needed, ...ahead], needed.length);
+    return new Map([...kept, ...loaded]);
+  }
+
+  /** Of the blocks, the first `needed` have to come: one that does not means that our manifest is old, or damage. */
+  async #load(infos: readonly BlockInfo[], needed: number): Promise<Held> {
+    const ids = infos.map(({ id }) => id);
+    const blocks = await this.#state.blocks.load(ids, needed);
+    const missing = infos.find(({ id }, i) => i < needed && !blocks.has(id));
+    if (missing === undefined) return blocks;
     await this.#state.reload();
-    if (!this.#state.manifest.blocks.some((b) => b.id === wanted)) return blocks;
-    throw new TidemarkError("CORRUPT", `Block ${wanted} is listed but not stored`, { what: "block", id: wanted });
-  }
-
-  /** The part of `left` that one block (or none) covers, and what remains after it. */
-  #extent(left: Range, reverse: boolean): Extent {
-    return reverse ? this.#lastExtent(left) : this.#firstExtent(left);
-  }
-
-  #firstExtent(left: Range): Extent {
-    const { blocks } = this.#state.manifest;
-    const at = this.#state.manifest.find(left.from, newest);
-    const info = blocks[at];
-    if (info === undefined || (left.to !== undefined && info.first.key >= left.to)) return { ...left, at: -1 };
-    const last = info.last.key;
-    const end = after(last);
-    const done = left.to !== undefined && end >= left.to;
-    const covered = { at, id: info.id, from: left.from, to: done ? left.to : end };
-    const split =
-      blocks[at + 1]?.first.key === last && (left.to === undefined || last < left.to) ? { split: last } : {};
-    return { ...covered, ...split, ...(done ? {} : { rest: { from: end, to: left.to } }) };
-  }
-
-  #lastExtent(left: Range): Extent {
-    const { blocks } = this.#state.manifest;
-    // The last block that begins before `to`: the one before the first whose first key is not below it.
-    let low = 0;
-    let high = blocks.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (left.to === undefined || blocks[middle]!.first.key < left.to) low = middle + 1;
-      else high = middle;
-    }
-    const at = low - 1;
-    const info = blocks[at];
-    if (info === undefined || info.last.key < left.from) return { ...left, at: -1 };
-    const first = info.first.key;
-    const done = first <= left.from;
-    const covered = { at, id: info.id, from: done ? left.from : first, to: left.to };
-    const split = blocks[at - 1]?.last.key === first && first >= left.from ? { split: first } : {};
-    return { ...covered, ...split, ...(done ? {} : { rest: { from: left.from, to: first } }) };
-  }
-
-  /** The extent's block and up to `count` − 1 blocks after it that the scan will want. */
-  #following(extent: Extent, left: Range, reverse: boolean, count: number): readonly BlockId[] {
-    const { blocks } = this.#state.manifest;
-    const ids: BlockId[] = [];
-    for (let i = extent.at; ids.length < count; i += reverse ? -1 : 1) {
-      const info = blocks[i];
-      if (info === undefined) break;
-      if (reverse ? info.last.key < left.from : left.to !== undefined && info.first.key >= left.to) break;
-      ids.push(info.id);
-    }
-    return ids;
+    if (!this.#state.manifest.has(missing)) return blocks;
+    const { id } = missing;
+    throw new TidemarkError("CORRUPT", `Block ${id} is listed but not stored`, { what: "block", id });
   }
 }
 
+/** A stretch of keys that at most one block a level covers. */
 interface Extent extends Range {
-  /** Position of the block in the manifest; −1 for none. */
-  readonly at: number;
-  readonly id?: BlockId;
-  /** A key at the extent's border whose version chain goes on in the neighbouring block. */
+  /** Those blocks, uppermost level first. */
+  readonly parts: readonly Part[];
+  /** A key at the extent's border whose version chain goes on in a neighbouring block. */
   readonly split?: ByteKey;
   readonly rest?: Range;
 }
 
-const none: ReadonlyMap<BlockId, Block> = new Map();
+interface Part {
+  readonly level: Level;
+  readonly position: number;
+  readonly info: BlockInfo;
+}
+
+/** The part of `left` that one block a level (or none) covers, and what remains after it. */
+const extentOf = (manifest: Manifest, left: Range, reverse: boolean): Extent =>
+  reverse ? lastExtent(manifest, left) : firstExtent(manifest, left);
+
+function firstExtent({ filled }: Manifest, left: Range): Extent {
+  const met: Part[] = [];
+  for (const level of filled) {
+    const position = level.find(left.from, newest);
+    const info = level.at(position);
+    if (info !== undefined && (left.to === undefined || info.first.key < left.to)) met.push({ level, position, info });
+  }
+  if (met.length === 0) return { ...left, parts: met };
+  const last = met.reduce((low, { info }) => (info.last.key < low ? info.last.key : low), met[0]!.info.last.key);
+  const end = after(last);
+  const isAll = left.to !== undefined && end >= left.to;
+  const parts = met.filter(({ info }) => info.first.key <= last);
+  const isSplit =
+    (left.to === undefined || last < left.to) &&
+    parts.some((p) => p.info.last.key === last && p.level.at(p.position + 1)?.first.key === last);
+  return {
+    from: left.from,
+    to: isAll ? left.to : end,
+    parts,
+    ...(isSplit ? { split: last } : {}),
+    ...(isAll ? {} : { rest: { from: end, to: left.to } }),
+  };
+}
+
+function lastExtent({ filled }: Manifest, left: Range): Extent {
+  const met: Part[] = [];
+  for (const level of filled) {
+    const position = (left.to === undefined ? level.length : level.findBeginning(left.to)) - 1;
+    const info = level.at(position);
+    if (info !== undefined && info.last.key >= left.from) met.push({ level, position, info });
+  }
+  if (met.length === 0) return { ...left, parts: met };
+  const first = met.reduce((high, { info }) => (info.first.key > high ? info.first.key : high), met[0]!.info.first.key);
+  const isAll = first <= left.from;
+  const parts = met.filter(({ info }) => info.last.key >= first);
+  const isSplit =
+    first >= left.from &&
+    parts.some((p) => p.info.first.key === first && p.level.at(p.position - 1)?.last.key === first);
+  return {
+    from: isAll ? left.from : first,
+    to: left.to,
+    parts,
+    ...(isSplit ? { split: first } : {}),
+    ...(isAll ? {} : { rest: { from: left.from, to: first } }),
+  };
+}
+
+/** Level by level, up to `count` − 1 blocks after the extent's that the scan will want. */
+function following(
+  manifest: Manifest,
+  { parts }: Extent,
+  left: Range,
+  reverse: boolean,
+  count: number,
+): readonly BlockInfo[] {
+  const ahead: BlockInfo[] = [];
+  const most = Math.max(1, Math.floor(count / manifest.filled.length));
+  for (const { level, position } of parts) {
+    for (let n = 1; n < most; n++) {
+      const info = level.at(reverse ? position - n : position + n);
+      if (info === undefined) break;
+      if (reverse ? info.last.key < left.from : left.to !== undefined && info.first.key >= left.to) break;
+      ahead.push(info);
+    }
+  }
+  return ahead;
+}
+
+const none: Held = new Map();
 
 function visitExtent(
-  sightings: Iterable<Sighting>,
+  sightings: Iterator<Sighting, void>,
   visit: (key: ByteKey, payload: Uint8Array, version: Version) => boolean,
 ): boolean {
-  for (const { key, version } of sightings) {
+  for (let next = sightings.next(); !next.done; next = sightings.next()) {
+    const { key, version } = next.value;
     if (version?.payload !== undefined && !visit(key, version.payload, version)) return false;
   }
   return true;

@@ -4,15 +4,20 @@
  */
 import { type Seq, seq, stamp, type TabId } from "../base/brand.ts";
 import type { Random } from "../base/clock.ts";
-import { TidemarkError } from "../base/errors.ts";
-import { Manifest } from "../segments/manifest.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { decodeRoot, Manifest, type Root } from "../segments/manifest.ts";
+import { upgradedFrom1 } from "../segments/manifest-1.ts";
+import { manifestOf, putManifest, putRoot, readPages, readRoot } from "../segments/manifest-rows.ts";
 import { type Found, get, type Read, type Storage, storeNames, valueOf, type Write } from "../storage/contract.ts";
-import type { LogEntry } from "../wal/entry.ts";
+import { loadValues } from "../wal/chunks.ts";
+import { type LogEntry, wholeEntry } from "../wal/entry.ts";
 import { chainFrom, decodeFence, isOnlyStray, type Fence, putFence, readFence, tailReads } from "../wal/log.ts";
+import { damaged } from "../wal/envelope.ts";
+import { lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { floorIn, pinsIn, putFloor, putPin, readFloor, readPins } from "./pins.ts";
 
-/** The storage format this build writes, and the only one it reads. */
-const formatVersion = 1;
+/** The storage format this build writes. Format 1 is upgraded when the database is opened. */
+const formatVersion = 2;
 
 export interface Recovered {
   readonly fence: Fence;
@@ -23,10 +28,12 @@ export interface Recovered {
   readonly struck: boolean;
 }
 
+/** What one transaction finds: the manifest's pages are read by and by. */
+type StateFound = Omit<Recovered, "struck" | "manifest"> & { readonly root: Root; readonly broken: boolean };
+
 const readFormat: Read = get("meta", "format");
-export const readManifest: Read = get("meta", "manifest");
-export const putManifest = (m: Manifest): Write => ({ kind: "put", store: "meta", key: "manifest", value: m.encode() });
-const stateReads: readonly Read[] = [...tailReads(seq(0)), readManifest, readFormat];
+const putFormat: Write = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) };
+const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat];
 
 /** Set while a deleted database could not be removed physically, because a tab still had it open. */
 const droppedKey = "dropped";
@@ -44,14 +51,20 @@ export async function create(storage: Storage, random: Random): Promise<void> {
   });
 }
 
-/** Empties a database in one transaction: every tab that still has it open finds another database in its place. */
+/**
+ * Empties a database in one transaction: every tab that still has it open finds another database in its place. Its
+ * generations stay given out, so that such a tab's ids are never those of the other database.
+ */
 export async function drop(storage: Storage, random: Random): Promise<void> {
   await storage.commit({
     durability: "strict",
     reserve: "all",
-    writes: [
+    stores: storeNames,
+    reads: readGenerations,
+    writes: (found) => [
       ...storeNames.map((store): Write => ({ kind: "deleteRange", store, range: {} })),
       ...firstRows(random),
+      putGeneration(lastGeneration(found)),
       { kind: "put", store: "meta", key: droppedKey, value: Uint8Array.of(1) },
     ],
   });
@@ -66,19 +79,41 @@ export const isDropped = async (storage: Storage): Promise<boolean> => {
 function firstRows(random: Random): readonly Write[] {
   const database = Math.floor(random.next() * 0xffff_ffff);
   return [
-    { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) },
-    putManifest(Manifest.empty),
+    putFormat,
+    putRoot(Manifest.empty),
     putFence({ database, incarnation: 0, seq: seq(0), checksum: database, stamp: stamp(0) }),
   ];
 }
 
-/** Reads the whole state; a damaged end of the log is struck durably before anybody may commit behind it. */
-export async function recover(storage: Storage): Promise<Recovered> {
+/**
+ * Reads the whole state; a damaged end of the log is struck durably before anybody may commit behind it. Pages of the
+ * manifest that `known` has are not read again.
+ */
+export async function recover(storage: Storage, known: Manifest = Manifest.empty): Promise<Recovered> {
   let struck = false;
+  let wanted: number | undefined;
   for (;;) {
-    const { broken, ...state } = judge(await storage.read(stateReads));
-    if (!broken) return { ...state, struck };
-    if (await strike(storage)) struck = true;
+    const isFirst = wanted === undefined && known === Manifest.empty;
+    const found = await storage.read(isFirst ? [...stateReads, readPages] : stateReads);
+    if (isFormat1(found)) {
+      await upgrade(storage);
+      continue;
+    }
+    const { broken, root, ...state } = judge(found);
+    if (broken) {
+      if (await strike(storage)) struck = true;
+      continue;
+    }
+    const entries = await wholeEntries(storage, state.entries);
+    if (entries === undefined) {
+      if (await strike(storage, await firstLost(storage, state))) struck = true;
+      continue;
+    }
+    const manifest = await manifestOf(storage, root, known, found[stateReads.length]);
+    if (manifest) return { ...state, entries, manifest, struck };
+    // An edit came between. If none did, a page is lost.
+    if (wanted === root.version) throw damaged({ what: "manifest page" }, "is lost");
+    wanted = root.version;
   }
 }
 
@@ -88,7 +123,7 @@ export async function recover(storage: Storage): Promise<Recovered> {
  * its next look at the log.
  */
 export async function join(storage: Storage, tab: TabId, isLone: boolean): Promise<Recovered> {
-  const { struck } = await recover(storage);
+  const before = await recover(storage);
   const done = await storage.commit({
     durability: "relaxed",
     isRepeatable: true,
@@ -105,19 +140,41 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
     },
   });
   if (done.status !== "committed") throw new TidemarkError("STORAGE_LOST", "The database vanished while it was opened");
-  const { broken, ...state } = judge(done.found);
-  if (!broken) return { ...state, fence: isLone ? succeeding(state.fence) : state.fence, struck };
-  const again = await join(storage, tab, isLone);
-  return { ...again, struck: struck || again.struck };
+  const { broken, root, ...state } = judge(done.found);
+  const manifest = broken ? undefined : await manifestOf(storage, root, before.manifest);
+  const entries = manifest && (await wholeEntries(storage, state.entries));
+  const fence = isLone ? succeeding(state.fence) : state.fence;
+  if (entries) return { fence, entries, manifest, struck: before.struck };
+  // The log broke, or the manifest moved on, meanwhile; the pin holds what is read now all the more.
+  const again = await recover(storage, before.manifest);
+  return { ...again, struck: before.struck || again.struck };
 }
 
 export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
 
 const laterOf = (a: Seq, b: Seq): Seq => (a > b ? a : b);
 
-function judge(found: readonly Found[]): Omit<Recovered, "struck"> & { broken: boolean } {
-  const [fenceRow, log, manifestRow, formatRow] = found;
-  const format = valueOf(formatRow)?.[0];
+const formatIn = (found: readonly Found[]): number | undefined => valueOf(found[3])?.[0];
+const isFormat1 = (found: readonly Found[]): boolean => formatIn(found) === 1;
+
+/** Everything in one transaction, and under a new incarnation: tabs of the older build notice before they write. */
+async function upgrade(storage: Storage): Promise<void> {
+  await storage.commit({
+    durability: "strict",
+    stores: ["log", "meta"],
+    reads: stateReads,
+    writes: (found) => {
+      const [fenceRow, manifestRow] = [valueOf(found[0]), valueOf(found[2])];
+      if (!isFormat1(found) || !fenceRow || !manifestRow) return undefined;
+      const manifest = upgradedFrom1(manifestRow);
+      return [putFormat, ...putManifest(Manifest.empty, manifest), putFence(succeeding(decodeFence(fenceRow)))];
+    },
+  });
+}
+
+function judge(found: readonly Found[]): StateFound {
+  const [fenceRow, log, rootRow] = found;
+  const format = formatIn(found);
   if (format !== undefined && format !== formatVersion) {
     throw new TidemarkError(
       "FORMAT_UNSUPPORTED",
@@ -126,19 +183,56 @@ function judge(found: readonly Found[]): Omit<Recovered, "struck"> & { broken: b
     );
   }
   const fenceBytes = valueOf(fenceRow);
-  const manifestBytes = valueOf(manifestRow);
-  if (!fenceBytes || !manifestBytes) {
+  const rootBytes = valueOf(rootRow);
+  if (!fenceBytes || !rootBytes) {
     throw new TidemarkError("STORAGE_LOST", "The database is gone from storage (cleared by the user or the browser)");
   }
   const fence = decodeFence(fenceBytes);
-  return { fence, manifest: Manifest.decode(manifestBytes), ...chainFrom(log ?? [], fence) };
+  return { fence, root: decodeRoot(rootBytes), ...chainFrom(log ?? [], fence) };
+}
+
+/** Entries with their writes, wherever those lie; `undefined` where some are damaged, or gone with a checkpoint. */
+export async function wholeEntries(
+  storage: Storage,
+  entries: readonly LogEntry[],
+): Promise<readonly LogEntry[] | undefined> {
+  const whole: LogEntry[] = [];
+  for (const entry of entries) {
+    const filled = await wholeOne(storage, entry);
+    if (filled === undefined) return undefined;
+    whole.push(filled);
+  }
+  return whole;
+}
+
+async function wholeOne(storage: Storage, entry: LogEntry): Promise<LogEntry | undefined> {
+  if (entry.isWhole || !entry.body) return entry;
+  try {
+    const [body] = await loadValues(storage, [entry.body]);
+    return body && wholeEntry(entry, body);
+  } catch (e) {
+    if (isTidemarkError(e, "CORRUPT")) return undefined;
+    throw e;
+  }
+}
+
+/** The first entry whose writes are lost although it is still in the log; `undefined` if a checkpoint took them. */
+async function firstLost(storage: Storage, { entries }: { entries: readonly LogEntry[] }): Promise<Seq | undefined> {
+  for (const entry of entries) {
+    if ((await wholeOne(storage, entry)) !== undefined) continue;
+    const [row] = await storage.read([readFence]);
+    const bytes = valueOf(row);
+    return bytes && decodeFence(bytes).seq < entry.firstSeq ? entry.firstSeq : undefined;
+  }
+  return undefined;
 }
 
 /**
  * Removes what lies behind the break, under a new incarnation. Floor and pins may speak of commits that are gone: they
  * come down with the head, or the views of those that take their seqs would not be held. Tells whether it was damage.
+ * `lost`: an entry that chains, but whose writes are lost, breaks the log as well.
  */
-async function strike(storage: Storage): Promise<boolean> {
+async function strike(storage: Storage, lost?: Seq): Promise<boolean> {
   let isDamage = false;
   await storage.commit({
     durability: "strict",
@@ -148,10 +242,12 @@ async function strike(storage: Storage): Promise<boolean> {
     reads: [...stateReads, readFloor, readPins],
     writes: (found) => {
       const { fence, entries, broken } = judge(found);
-      if (!broken) return undefined;
-      const lastGood = entries.at(-1)?.lastSeq ?? fence.seq;
+      const isLost = lost !== undefined && entries.some((e) => e.firstSeq === lost);
+      if (!broken && !isLost) return undefined;
+      const good = isLost ? entries.filter((e) => e.firstSeq < lost) : entries;
+      const lastGood = good.at(-1)?.lastSeq ?? fence.seq;
       const rest: Write = { kind: "deleteRange", store: "log", range: { from: lastGood + 1 } };
-      isDamage = !isOnlyStray(found[1] ?? [], lastGood, fence.database);
+      isDamage = isLost || !isOnlyStray(found[1] ?? [], lastGood, fence.database);
       if (!isDamage) return [rest];
       const [floorRow, pinRows] = found.slice(stateReads.length);
       return [

@@ -13,8 +13,10 @@ import { type Fence, followed, type Head, sameLog, tailReads } from "../wal/log.
 import { applyCommit } from "./apply.ts";
 import { Memtable } from "./memtable.ts";
 import type { ReadState } from "./reader.ts";
+import type { OutsideRef } from "../codec/outside.ts";
+import { Staging } from "../wal/staging.ts";
 import { beginIncarnation, lookAtLog } from "./reconnect.ts";
-import { join, type Recovered, recover } from "./recovery.ts";
+import { join, type Recovered, recover, wholeEntries } from "./recovery.ts";
 import { CommitWindow } from "./window.ts";
 
 export interface StoreOptions {
@@ -41,6 +43,7 @@ export class Store implements ReadState {
   readonly storage: Storage;
   readonly tab: TabId;
   readonly blocks: BlockSource;
+  readonly staging: Staging;
   /** Whether the end of the log was damaged and struck when this tab joined. */
   readonly wasStruck: boolean;
   events: StoreEvents | undefined;
@@ -53,7 +56,7 @@ export class Store implements ReadState {
   #fence: Fence;
   #head: Head;
   /** Entries after the fence, with their sizes. */
-  #log: { readonly lastSeq: Seq; readonly sizeBytes: number }[] = [];
+  #log: LoggedEntry[] = [];
   #logBytes = 0;
   /** Readings of the stored state take turns. */
   #turns: Promise<unknown> = Promise.resolve();
@@ -63,6 +66,7 @@ export class Store implements ReadState {
     this.storage = storage;
     this.tab = options.tab;
     this.#isLone = options.isLone;
+    this.staging = new Staging(storage, options.tab);
     this.blocks = new BlockSource(storage, options.cacheMaxBytes);
     this.wasStruck = state.struck;
     this.#manifest = state.manifest;
@@ -88,6 +92,9 @@ export class Store implements ReadState {
   get manifest(): Manifest {
     return this.#manifest;
   }
+  get checkpoint(): Seq {
+    return this.#fence.seq;
+  }
   get head(): Head {
     this.settle();
     return this.#head;
@@ -103,10 +110,16 @@ export class Store implements ReadState {
     return { entries: this.#log.length, sizeBytes: this.#logBytes };
   }
 
+  /** Where the writes of entries up to `at` lie that do not stand in them. */
+  bodiesThrough(at: Seq): readonly OutsideRef[] {
+    return this.#log.flatMap(({ lastSeq, body }) => (body && lastSeq <= at ? [body] : []));
+  }
+
   /** Applies the entry if it is the next one; tells whether the head is now at or past its end. */
   apply(entry: LogEntry): boolean {
     this.settle();
     if (entry.lastSeq <= this.#head.seq) return true;
+    if (!entry.isWhole) return false;
     if (entry.firstSeq !== this.#head.seq + 1 || entry.previous !== this.#head.checksum) return false;
     const all: ByteKey[] = [];
     for (const commit of entry.commits) {
@@ -115,7 +128,7 @@ export class Store implements ReadState {
       for (const key of touched) all.push(key);
     }
     this.#head = { seq: entry.lastSeq, checksum: entry.checksum, stamp: entry.commits.at(-1)!.stamp };
-    this.#log.push({ lastSeq: entry.lastSeq, sizeBytes: entry.sizeBytes });
+    this.#log.push(loggedEntry(entry));
     this.#logBytes += entry.sizeBytes;
     this.events?.applied(entry, all);
     return true;
@@ -182,13 +195,15 @@ export class Store implements ReadState {
   async #readTail(): Promise<void> {
     const { head, fence } = this;
     const tail = followed(await this.storage.read(tailReads(head.seq)), head, fence);
-    if (tail.status === "reload" || tail.broken) return this.#readState();
-    for (const entry of tail.entries) this.apply(entry);
+    const entries =
+      tail.status === "reload" || tail.broken ? undefined : await wholeEntries(this.storage, tail.entries);
+    if (entries === undefined) return this.#readState();
+    for (const entry of entries) this.apply(entry);
   }
 
   async #readState(): Promise<void> {
     for (;;) {
-      const state = await recover(this.storage);
+      const state = await recover(this.storage, this.#manifest);
       if (state.struck) this.events?.struck();
       this.#refuseForeign(state.fence);
       if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
@@ -219,7 +234,7 @@ export class Store implements ReadState {
     for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
     const last = entries.at(-1);
     const head = last ? { seq: last.lastSeq, checksum: last.checksum, stamp: last.commits.at(-1)!.stamp } : fence;
-    const state = { memtable, manifest, blocks, reload: goneAlready };
+    const state = { memtable, manifest, checkpoint: fence.seq, blocks, reload: goneAlready };
     const takeEffect = await this.#dependents(state, head.seq, entries);
     if (takeEffect === undefined || this.#fence !== before) return false;
     this.#memtable = memtable;
@@ -241,16 +256,16 @@ export class Store implements ReadState {
     }
   }
 
-  #keepLog(entries: readonly { readonly lastSeq: Seq; readonly sizeBytes: number }[]): void {
-    this.#log = entries.map(({ lastSeq, sizeBytes }) => ({ lastSeq, sizeBytes }));
+  #keepLog(entries: readonly LoggedEntry[]): void {
+    this.#log = entries.map(loggedEntry);
     this.#logBytes = entries.reduce((n, e) => n + e.sizeBytes, 0);
   }
 
-  /** Takes over a checkpoint: blocks now hold everything up to its fence. */
+  /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be. */
   install(manifest: Manifest, fence: Fence): void {
     this.settle();
     assert(fence.seq <= this.#head.seq, "a checkpoint is installed by who has all of it");
-    if (fence.seq < this.#fence.seq) return;
+    if (fence.seq < this.#fence.seq || manifest.version < this.#manifest.version) return;
     this.#manifest = manifest;
     if (fence.seq > this.#fence.seq) {
       this.#memtable.dropThrough(fence.seq);
@@ -259,6 +274,10 @@ export class Store implements ReadState {
     this.#fence = fence;
   }
 }
+
+/** What is remembered of an entry once it is applied. */
+type LoggedEntry = Pick<LogEntry, "lastSeq" | "sizeBytes" | "body">;
+const loggedEntry = ({ lastSeq, sizeBytes, body }: LoggedEntry): LoggedEntry => ({ lastSeq, sizeBytes, body });
 
 const nothing = (): void => undefined;
 const stateIsOld = new TidemarkError("BUSY", "The state read was replaced while it was read");

@@ -1,10 +1,16 @@
 import type { BlockId, ByteKey } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import { Block } from "../segments/block.ts";
+import type { Manifest } from "../segments/manifest.ts";
 import { compareInternal } from "../segments/internal-key.ts";
-import { type BlockInfo } from "../segments/manifest.ts";
+import type { BlockInfo } from "../segments/block-info.ts";
 import { get, valueOf } from "../storage/contract.ts";
+import { outsideOf, type OutsideRef } from "../codec/outside.ts";
+import { tableOf } from "../codec/record.ts";
+import { faultOfOutside } from "../wal/chunks.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
+import { Reader } from "./reader.ts";
+import { catalogAt, liveTables } from "./schema.ts";
 import type { Store } from "./store.ts";
 
 /** A stretch of keys whose block is damaged or gone. */
@@ -26,24 +32,37 @@ export interface Verified {
 export async function verify(store: Store): Promise<Verified> {
   const damage: Damage[] = [];
   let blocks = 0;
-  // By id, since a checkpoint meanwhile replaces the manifest: what it replaced is checked as what replaced it.
+  // By id, since upkeep meanwhile replaces the manifest: what it replaced is checked as what replaced it.
   const checked = new Set<BlockId>();
-  for (let next = unchecked(store, checked); next; next = unchecked(store, checked)) {
-    checked.add(next.id);
-    const why = await faultOf(store, next);
-    if (why === undefined) blocks++;
-    else damage.push({ what: "block", id: next.id, from: next.first.key, to: next.last.key, why });
+  for (let manifest: Manifest | undefined; manifest !== store.manifest;) {
+    manifest = store.manifest;
+    for (const info of manifest.all()) {
+      if (checked.has(info.id)) continue;
+      checked.add(info.id);
+      const why = await faultOf(store, info);
+      if (why === undefined) blocks++;
+      else damage.push({ what: "block", id: info.id, from: info.first.key, to: info.last.key, why });
+      if (manifest !== store.manifest) break;
+    }
   }
   const [row, found] = await store.storage.read([readFence, { kind: "range", store: "log", range: { from: 1 } }]);
   const { entries, broken } = chainFrom(found ?? [], decodeFence(valueOf(row)!));
   if (broken) {
     damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why: "the chain of entries is broken" });
   }
+  for (const { body } of entries) {
+    const why = body && (await faultOfOutside(store.storage, body));
+    if (why === undefined || !(await isLogged(store, body!))) continue;
+    damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why });
+  }
   return { blocks, entries: entries.length, damage };
 }
 
-const unchecked = (store: Store, checked: ReadonlySet<BlockId>): BlockInfo | undefined =>
-  store.manifest.blocks.find((b) => !checked.has(b.id));
+/** Whether the log still refers to it: a checkpoint may have taken it meanwhile. */
+async function isLogged(store: Store, { id }: OutsideRef): Promise<boolean> {
+  await store.reload();
+  return store.bodiesThrough(store.head.seq).some((body) => body.id === id);
+}
 
 /** What is wrong with a block; `undefined` for nothing. */
 async function faultOf(store: Store, info: BlockInfo): Promise<string | undefined> {
@@ -51,14 +70,31 @@ async function faultOf(store: Store, info: BlockInfo): Promise<string | undefine
   const bytes = valueOf(row);
   if (!bytes) {
     await store.reload();
-    return store.manifest.blocks.some((b) => b.id === info.id) ? "it is listed but not stored" : undefined;
+    return store.manifest.has(info) ? "it is listed but not stored" : undefined;
   }
   try {
-    return contentFault(Block.open(info.id, bytes), info);
+    const block = Block.open(info.id, bytes);
+    return contentFault(block, info) ?? (info.outside === 0 ? undefined : await outsideFault(store, block));
   } catch (e) {
     if (isTidemarkError(e, "CORRUPT")) return e.message;
     throw e;
   }
+}
+
+/** What is wrong with the values that a block refers to. */
+async function outsideFault(store: Store, block: Block): Promise<string | undefined> {
+  for (let i = 0; i < block.count; i++) {
+    const { payload } = block.versionAt(i);
+    const ref = payload && outsideOf(payload);
+    const why = ref && (await faultOfOutside(store.storage, ref));
+    if (why === undefined) continue;
+    // A version that was folded away meanwhile took its value along, or, where two of a cleared record share it, one
+    // that is gone already.
+    await store.reload();
+    const live = liveTables(await catalogAt(new Reader(store), store.head.seq));
+    if (store.manifest.info(block.id) !== undefined && live.has(tableOf(block.keyAt(i)))) return why;
+  }
+  return undefined;
 }
 
 function contentFault(block: Block, info: BlockInfo): string | undefined {

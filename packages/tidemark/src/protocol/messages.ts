@@ -21,6 +21,8 @@ export interface OpenRequest {
   readonly cacheMaxBytes: number;
   /** The memtable is folded into blocks when it holds this much. */
   readonly memtableMaxBytes: number;
+  /** Set where the page had it open before: this very database (see `Opened`), not one made anew under its name. */
+  readonly database?: number | undefined;
 }
 
 /** A handle number is the page's choice; 0 stands for "the head, at the time". */
@@ -33,9 +35,17 @@ export interface KeyRange {
   readonly to: ByteKey | undefined;
 }
 
-export interface ScanRequest {
-  readonly op: "scan";
+/**
+ * What names tables says by the schema of which epoch. Where the handle, or the head, is at another one, the answer is
+ * CONFLICT by "schema": fetch the catalog of that handle and ask again.
+ */
+interface Spoken {
   readonly handle: HandleId;
+  readonly epoch: number;
+}
+
+export interface ScanRequest extends Spoken {
+  readonly op: "scan";
   /** Full keys: from ≤ key < to, in the records' table or an index table. */
   readonly from: ByteKey;
   readonly to: ByteKey | undefined;
@@ -61,18 +71,17 @@ export type Request =
       readonly attempt: number;
     }
   | { readonly op: "end"; readonly handle: HandleId }
-  | { readonly op: "get"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
-  | { readonly op: "has"; readonly handle: HandleId; readonly keys: readonly ByteKey[] }
+  | (Spoken & { readonly op: "get"; readonly keys: readonly ByteKey[] })
+  | (Spoken & { readonly op: "has"; readonly keys: readonly ByteKey[] })
   | ScanRequest
-  | {
+  | (Spoken & {
       readonly op: "count";
-      readonly handle: HandleId;
       readonly from: ByteKey;
       readonly to: ByteKey | undefined;
       /** As in a scan, and then the table of the records. */
       readonly whole: KeyRange | undefined;
       readonly records: TableId | undefined;
-    }
+    })
   | {
       readonly op: "write";
       readonly writes: Uint8Array;
@@ -80,17 +89,16 @@ export type Request =
       readonly durability: Durability;
       readonly tag: string;
     }
-  | { readonly op: "stage"; readonly handle: HandleId; readonly writes: Uint8Array }
+  | (Spoken & { readonly op: "stage"; readonly writes: Uint8Array })
   | {
       readonly op: "commit";
       readonly handle: HandleId;
-      readonly epoch: number;
       readonly durability: Durability;
       readonly tag: string;
     }
   | { readonly op: "watch"; readonly handle: HandleId }
-  | { readonly op: "clear"; readonly handle: HandleId; readonly table: TableId }
-  | { readonly op: "catalog" }
+  | (Spoken & { readonly op: "clear"; readonly collection: string })
+  | { readonly op: "catalog"; readonly handle: HandleId }
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
@@ -138,6 +146,8 @@ export interface Metrics {
   readonly logBytes: number;
   readonly blocks: number;
   readonly blockBytes: number;
+  /** Values out of line, within one KB each. */
+  readonly blobBytes: number;
   readonly metaBytes: number;
   /** Room kept for deletes and upkeep on a full disk: 1 MB in a database of more than that, less while it is in use. */
   readonly reserveBytes: number;
@@ -160,7 +170,8 @@ export interface Answers {
   readonly stage: readonly boolean[];
   readonly commit: CommitAnswer;
   readonly watch: void;
-  readonly clear: void;
+  /** The catalog that the transaction goes on by. */
+  readonly clear: Catalog;
   readonly catalog: Catalog;
   readonly checkpoint: void;
   readonly verify: VerifyReport;
@@ -195,9 +206,19 @@ export interface HostSurface {
   deleteDatabase(name: string, storage: OpenRequest["storage"]): Promise<Opened>;
   listDatabases(storage: OpenRequest["storage"]): Promise<Listed>;
 }
+/** What a worker exposes: its page can tell whether it lives. */
+export interface WorkerSurface extends HostSurface {
+  /** Holds this lock until it dies; answers whether there are such locks here. */
+  holdForLife(lock: string): Promise<boolean>;
+}
 export type Listed =
   | { readonly ok: true; readonly databases: readonly { readonly name: string; readonly version: number }[] }
   | { readonly ok: false; readonly error: Failure };
 export type Opened =
-  | { readonly ok: true; readonly catalog: Catalog | undefined }
+  | {
+      readonly ok: true;
+      readonly catalog: Catalog | undefined;
+      /** Which database of that name it is: another one once it was deleted and made anew. */
+      readonly database?: number;
+    }
   | { readonly ok: false; readonly error: Failure };

@@ -21,11 +21,12 @@ export class BlockSource {
 
   /**
    * Loads `ids` in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
-   * an old manifest. So is one that is damaged, unless it is the first asked for: reading ahead must not fail early.
-   * @throws CORRUPT naming the block when the first one's bytes are damaged.
+   * an old manifest. So is one that is damaged, unless it is among the first `needed`: reading ahead must not fail early.
+   * @throws CORRUPT naming the block when the bytes of a needed one are damaged.
    */
-  async load(ids: readonly BlockId[]): Promise<ReadonlyMap<BlockId, Block>> {
+  async load(ids: readonly BlockId[], needed: number): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = new Map<BlockId, Block>();
+    const required = new Set(ids.slice(0, needed));
     const absent = ids.filter((id) => {
       const block = this.#cache.get(id);
       if (block) blocks.set(id, block);
@@ -36,7 +37,7 @@ export class BlockSource {
     absent.forEach((id, i) => {
       const bytes = valueOf(found[i]);
       if (!bytes) return;
-      const block = this.#open(id, bytes, id === ids[0]);
+      const block = this.#open(id, bytes, required.has(id));
       if (!block) return;
       this.#cache.put(id, block);
       blocks.set(id, block);

@@ -1,8 +1,10 @@
 import type { BlockId, ByteKey } from "../base/brand.ts";
+import { outsideOf } from "../codec/outside.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import { type BlockEntry, blockHeaderBytes, encodeBlock, usualEntryOverheadBytes } from "./block.ts";
+import { filterOf } from "./filter.ts";
 import { sharedPrefixLength } from "./internal-key.ts";
-import type { BlockInfo } from "./manifest.ts";
+import type { BlockInfo } from "./block-info.ts";
 import type { Version } from "./version.ts";
 
 /** A block that nothing refers to yet. */
@@ -31,14 +33,18 @@ export class BlockWriter {
   #openBytes = 0;
   #staged: StagedBlock[] = [];
   #stagedBytes = 0;
+  #written = { blocks: 0, bytes: 0 };
 
   constructor(options: BlockWriterOptions) {
     this.#options = options;
   }
 
-  /** What was written so far, in the order in which it came. */
+  /** What was written and adopted so far, in the order in which it came. */
   get added(): readonly BlockInfo[] {
     return this.#added;
+  }
+  get written(): { readonly blocks: number; readonly bytes: number } {
+    return this.#written;
   }
 
   /** Whether a batch is full, so that `drain` should be called before adding more. */
@@ -59,6 +65,12 @@ export class BlockWriter {
     this.#open.push({ key, version });
   }
 
+  /** Lists a stored block next, as it is. */
+  adopt(block: BlockInfo): void {
+    this.cut();
+    this.#added.push(block);
+  }
+
   /** Ends the open block: what comes next is no neighbour of it. */
   cut(): void {
     const first = this.#open[0];
@@ -70,11 +82,12 @@ export class BlockWriter {
       id,
       first: { key: first.key, seq: first.version.seq },
       last: { key: last.key, seq: last.version.seq },
-      count: this.#open.length,
+      ...described(this.#open),
       sizeBytes: bytes.length,
     });
     this.#staged.push({ id, bytes });
     this.#stagedBytes += bytes.length;
+    this.#written = { blocks: this.#written.blocks + 1, bytes: this.#written.bytes + bytes.length };
     this.#open = [];
     this.#openBytes = 0;
   }
@@ -112,4 +125,22 @@ export class BlockWriter {
     this.#stagedBytes -= bytes;
     await this.#options.store(batch);
   }
+}
+
+function described(
+  entries: readonly BlockEntry[],
+): Pick<BlockInfo, "count" | "tombstones" | "obsolete" | "outside" | "filter"> {
+  let [tombstones, obsolete, outside] = [0, 0, 0];
+  let hasRecords = false;
+  const keys: ByteKey[] = [];
+  for (const { key, version } of entries) {
+    if (version.payload === undefined) tombstones++;
+    else if (version.payload.length > 0) {
+      hasRecords = true;
+      if (outsideOf(version.payload) !== undefined) outside++;
+    }
+    if (key === keys.at(-1)) obsolete++;
+    else keys.push(key);
+  }
+  return { count: entries.length, tombstones, obsolete, outside, filter: filterOf(hasRecords ? keys : []) };
 }

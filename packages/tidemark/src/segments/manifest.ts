@@ -1,131 +1,183 @@
 /**
- * The manifest: which blocks there are, in internal order and without overlap. A chain may span several of them, so
- * the last key of one may be the first key of the next.
+ * The manifest: which blocks there are, in levels. What an upper level holds of a key is newer than what any level below
+ * it holds; within a level blocks do not overlap. So a read looks from the top down, at one block a level, and ends
+ * where it first finds a version that is old enough.
  *
- *   0  envelope   9 bytes, see envelope.ts; magic "TMMF"
- *   9  varint     number of blocks; then for each, in order:
- *        varint   id
- *        key      first key    (a key: varint bytes shared with the key written before it, varint length of the
- *        varint   its seq       rest, the rest)
- *        key      last key
- *        varint   its seq
- *        varint   count
- *        varint   size in bytes
+ * It is stored as a root, which lists the pages of each level, and the pages, which list blocks (page.ts). An edit
+ * writes the pages that it touches and the root. The root, in row `manifest` of store `meta`:
+ *
+ *   0  envelope   9 bytes, see envelope.ts; magic "TMMF", format 2
+ *   9  varint     version: rises with every edit
+ *      varint     number of levels, uppermost first; then for each:
+ *        key      where compaction goes on in it
+ *        varint   number of pages; then for each, in order:
+ *          varint   id
+ *          key      last key   (varint bytes shared with the key before it, varint length of the rest, the rest)
+ *          varint   its seq
+ *          varint   blocks, versions, of them tombstones, size of the blocks in bytes
+ *
+ * Format 1 was one row that listed the blocks of a single level: manifest-1.ts.
  */
-import { type BlockId, blockId, type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
+import { type BlockId, type ByteKey, byteKey, seq } from "../base/brand.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { assert } from "../base/errors.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "../wal/envelope.ts";
-import { compareInternal, type InternalKey, sharedPrefixLength } from "./internal-key.ts";
+import { type BlockInfo, readInternalKey, writeInternalKey } from "./block-info.ts";
+import { compareInternal, type InternalKey } from "./internal-key.ts";
+import { Level, type LevelEdit } from "./level.ts";
+import type { Page, PageSummary } from "./page.ts";
 
-export interface BlockInfo {
-  readonly id: BlockId;
-  readonly first: InternalKey;
-  readonly last: InternalKey;
-  readonly count: number;
-  readonly sizeBytes: number;
+/** Each level is about eight times as large as the one above it, so this many reach beyond any quota. */
+export const levelCount = 4;
+
+const envelope: Envelope = { magic: 0x464d4d54, format: 2 };
+const what = { what: "manifest" };
+const start: InternalKey = { key: byteKey(""), seq: seq(0) };
+
+export interface ManifestEdit extends LevelEdit {
+  readonly level: number;
+  /** Where compaction of this level goes on; absent: where it stood. */
+  readonly cursor?: ByteKey;
 }
 
-const envelope: Envelope = { magic: 0x464d4d54, format: 1 };
-const what = { what: "manifest" };
+/** The root as stored: a manifest whose pages may not have been read yet. */
+export interface Root {
+  readonly version: number;
+  readonly levels: readonly { readonly cursor: ByteKey; readonly pages: readonly PageSummary[] }[];
+}
 
 export class Manifest {
-  static readonly empty: Manifest = new Manifest([]);
-  readonly blocks: readonly BlockInfo[];
+  static readonly empty: Manifest = new Manifest(
+    0,
+    Array.from({ length: levelCount }, () => Level.empty),
+    Array.from({ length: levelCount }, () => byteKey("")),
+  );
+  readonly version: number;
+  /** Uppermost, which is newest, first. */
+  readonly levels: readonly Level[];
+  /** Per level, the key at which its next compaction begins. */
+  readonly cursors: readonly ByteKey[];
+  /** The levels that hold anything, uppermost first: those that a read looks at. */
+  readonly filled: readonly Level[];
 
-  private constructor(blocks: readonly BlockInfo[]) {
-    this.blocks = blocks;
+  private constructor(version: number, levels: readonly Level[], cursors: readonly ByteKey[]) {
+    this.version = version;
+    this.levels = levels;
+    this.cursors = cursors;
+    this.filled = levels.filter((level) => level.length > 0);
   }
 
-  /** Index of the first block whose last version is at or after (key, seq); `blocks.length` if there is none. */
-  find(key: ByteKey, at: Seq): number {
-    let low = 0;
-    let high = this.blocks.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const { last } = this.blocks[middle]!;
-      if (last.key < key || (last.key === key && last.seq > at)) low = middle + 1;
-      else high = middle;
+  /** `root` with its pages. */
+  static of(root: Root, pageOf: (summary: PageSummary) => Page): Manifest {
+    const levels = root.levels.map(({ pages }) => new Level(pages.map((summary) => pageOf(summary))));
+    const cursors = root.levels.map(({ cursor }) => cursor);
+    return new Manifest(root.version, levels, cursors);
+  }
+
+  get blocks(): number {
+    return this.levels.reduce((n, level) => n + level.length, 0);
+  }
+  get versions(): number {
+    return this.levels.reduce((n, level) => n + level.versions, 0);
+  }
+  get tombstones(): number {
+    return this.levels.reduce((n, level) => n + level.tombstones, 0);
+  }
+  get sizeBytes(): number {
+    return this.levels.reduce((n, level) => n + level.sizeBytes, 0);
+  }
+
+  /** Whether some level lists this very block. */
+  has(info: BlockInfo): boolean {
+    return this.filled.some((level) => level.has(info));
+  }
+
+  *all(): Generator<BlockInfo, void> {
+    for (const level of this.levels) yield* level.blocks();
+  }
+
+  /** The block of this id, by looking through all pages: for reports of damage, not for reads. */
+  info(id: BlockId): BlockInfo | undefined {
+    for (const info of this.all()) if (info.id === id) return info;
+    return undefined;
+  }
+
+  pages(): readonly Page[] {
+    return this.levels.flatMap((level) => level.pages);
+  }
+
+  /** The next version of this manifest. */
+  edit(edits: readonly ManifestEdit[], newPageId: () => number): Manifest {
+    const levels = [...this.levels];
+    const cursors = [...this.cursors];
+    for (const { level, removed, added, cursor } of edits) {
+      levels[level] = levels[level]!.edit({ removed, added }, newPageId);
+      if (cursor !== undefined) cursors[level] = cursor;
     }
-    return low;
+    return new Manifest(this.version + 1, levels, cursors);
   }
 
-  /** This manifest without `removed`, which it lists, and with `added`, given in order. */
-  replace(removed: ReadonlySet<BlockId>, added: readonly BlockInfo[]): Manifest {
-    const kept = this.blocks.filter((block) => !removed.has(block.id));
-    assert(kept.length + removed.size === this.blocks.length, "only listed blocks are removed");
-    const merged: BlockInfo[] = [];
-    let next = 0;
-    for (const block of kept) {
-      while (next < added.length && compareInternal(added[next]!.first, block.first) < 0) merged.push(added[next++]!);
-      merged.push(block);
-    }
-    while (next < added.length) merged.push(added[next++]!);
-    const fault = faultOf(merged);
-    assert(fault === undefined, `the manifest's blocks ${fault}`);
-    return new Manifest(merged);
-  }
-
-  encode(): StoredValue {
-    const out = new ByteWriter(64 + 48 * this.blocks.length);
+  encodeRoot(): StoredValue {
+    const out = new ByteWriter(128 + 64 * this.pages().length);
     beginEnvelope(out, envelope);
-    out.varint(this.blocks.length);
-    let before = byteKey("");
-    for (const { id, first, last, count, sizeBytes } of this.blocks) {
-      out.varint(id);
-      for (const { key, seq: keySeq } of [first, last]) {
-        const shared = sharedPrefixLength(before, key, key.length);
-        out.varint(shared);
-        out.varint(key.length - shared);
-        out.key(key, shared);
-        out.varint(keySeq);
-        before = key;
+    out.varint(this.version);
+    out.varint(this.levels.length);
+    for (const [i, level] of this.levels.entries()) {
+      const cursor = this.cursors[i]!;
+      out.varint(cursor.length);
+      out.key(cursor);
+      out.varint(level.pages.length);
+      let before = byteKey("");
+      for (const page of level.pages) {
+        out.varint(page.id);
+        writeInternalKey(out, page.last, before);
+        out.varint(page.blocks);
+        out.varint(page.versions);
+        out.varint(page.tombstones);
+        out.varint(page.sizeBytes);
+        before = page.last.key;
       }
-      out.varint(count);
-      out.varint(sizeBytes);
     }
     return sealEnvelope(out);
   }
+}
 
-  /** @throws TidemarkError CORRUPT or FORMAT_UNSUPPORTED with {what: "manifest"}. */
-  static decode(bytes: Uint8Array): Manifest {
-    openEnvelope(bytes, envelope, what);
-    const input = new ByteReader(bytes, what.what, envelopeBytes);
-    const blocks: BlockInfo[] = [];
-    let before = byteKey("");
-    for (let left = input.varint(); left > 0; left--) {
-      const id = blockId(input.varint());
-      const first = readInternalKey(input, before);
-      const last = readInternalKey(input, first.key);
-      blocks.push({ id, first, last, count: input.varint(), sizeBytes: input.varint() });
-      before = last.key;
-    }
-    if (!input.done) throw damaged(what, "goes on after its end");
-    const fault = faultOf(blocks);
-    if (fault !== undefined) throw damaged(what, `lists blocks that ${fault}`);
-    return new Manifest(blocks);
+/** @throws TidemarkError CORRUPT or FORMAT_UNSUPPORTED with {what: "manifest"}. */
+export function decodeRoot(bytes: Uint8Array): Root {
+  openEnvelope(bytes, envelope, what);
+  const input = new ByteReader(bytes, what.what, envelopeBytes);
+  const version = input.varint();
+  if (input.varint() !== levelCount) throw damaged(what, "has another number of levels");
+  const levels = Array.from({ length: levelCount }, () => {
+    const cursor = input.key(input.varint());
+    return { cursor, pages: readPages(input) };
+  });
+  if (!input.done) throw damaged(what, "goes on after its end");
+  return { version, levels };
+}
+
+function readPages(input: ByteReader): readonly PageSummary[] {
+  const pages: PageSummary[] = [];
+  let before = start;
+  for (let left = input.varint(); left > 0; left--) {
+    const id = input.varint();
+    const last = readInternalKey(input, before.key);
+    if (!last) throw damaged(what, "shares more of a key than there is");
+    if (pages.length > 0 && compareInternal(before, last) >= 0) throw damaged(what, "lists pages out of order");
+    const [blocks, versions, tombstones] = [input.varint(), input.varint(), input.varint()];
+    pages.push({ id, last, blocks, versions, tombstones, sizeBytes: input.varint() });
+    before = last;
   }
+  return pages;
 }
 
-function readInternalKey(input: ByteReader, before: ByteKey): InternalKey {
-  const shared = input.varint();
-  if (shared > before.length) throw damaged(what, "shares more of a key than there is");
-  const key = byteKey(before.slice(0, shared) + input.key(input.varint()));
-  return { key, seq: seq(input.varint()) };
+/** The pages that `next` has and `before` has not, and the other way round. */
+export function pageChanges(before: Manifest, next: Manifest): { added: readonly Page[]; removed: readonly Page[] } {
+  const [old, now] = [before.pages(), next.pages()];
+  const oldIds = new Set(old.map(({ id }) => id));
+  const nowIds = new Set(now.map(({ id }) => id));
+  return { added: now.filter(({ id }) => !oldIds.has(id)), removed: old.filter(({ id }) => !nowIds.has(id)) };
 }
 
-/** What is wrong with a list of blocks, if anything. */
-function faultOf(blocks: readonly BlockInfo[]): string | undefined {
-  const ids = new Set<BlockId>();
-  let before: BlockInfo | undefined;
-  for (const block of blocks) {
-    if (ids.has(block.id)) return "share an id";
-    ids.add(block.id);
-    if (block.count < 1) return "are empty";
-    if (compareInternal(block.first, block.last) > 0) return "end before they begin";
-    if (before !== undefined && compareInternal(before.last, block.first) >= 0) return "overlap";
-    before = block;
-  }
-  return undefined;
-}
+/** All pages that a root lists. */
+export const pageSummaries = (root: Root): readonly PageSummary[] => root.levels.flatMap(({ pages }) => pages);

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { byteKey, seq, stamp, tabId } from "../base/brand.ts";
 import { checksum } from "../base/checksum.ts";
 import { isTidemarkError } from "../base/errors.ts";
-import { type Commit, decodeEntry, encodeEntry, entryChecksum } from "./entry.ts";
+import { type Commit, decodeEntry, encodeEntry, encodeWrites, entryChecksum, wholeEntry } from "./entry.ts";
 
 const key = fc.uint8Array({ maxLength: 12 }).map((bytes) => byteKey(String.fromCharCode(...bytes)));
 const natural = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER - 10 }));
@@ -45,7 +45,26 @@ test("an entry is read as it was written", () => {
         commits,
         checksum: entryChecksum(bytes),
         sizeBytes: bytes.length,
+        body: undefined,
+        isWhole: true,
       });
+    }),
+  );
+});
+
+test("an entry whose writes are stored elsewhere is whole again with them", () => {
+  fc.assert(
+    fc.property(group, fc.nat(), ({ commits, previous, origin }, id) => {
+      const writes = encodeWrites(commits);
+      const body = { id, sizeBytes: writes.length };
+      const bytes = encodeEntry(7, previous, origin, commits, body);
+      const entry = decodeEntry(bytes);
+      expect(entry).toMatchObject({ body, isWhole: false, sizeBytes: bytes.length + writes.length });
+      expect(entry.commits.every((c) => c.writes.length === 0)).toBe(true);
+      expect(wholeEntry(entry, writes)).toEqual({ ...entry, commits, isWhole: true });
+      for (const cut of new Set([0, writes.length >> 1, writes.length - 1])) {
+        expect(() => wholeEntry(entry, writes.subarray(0, cut))).toThrow(expect.objectContaining({ code: "CORRUPT" }));
+      }
     }),
   );
 });

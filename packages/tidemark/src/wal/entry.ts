@@ -3,9 +3,14 @@
  *
  *   envelope (magic "TMLG", checksum, format) ‖ u32 database ‖ u32 checksum of the entry before ‖ varint first seq
  *   ‖ varint commits ‖ text origin ‖ commits
- *   commit = varint id ‖ varint stamp ‖ text tag ‖ varint writes ‖ writes
+ *   commit = varint id ‖ varint stamp ‖ text tag ‖ writes
+ *   writes = varint n ‖ n × write
  *   write  = varint key length ‖ key ‖ varint superseded seq ‖ varint n ‖ n × (varint length ‖ old index entry)
  *            ‖ varint payload length + 1 (0: tombstone) ‖ payload
+ *
+ * Where the writes are too many for one small transaction, n is 0 in each commit, and at the end stands where their
+ * `writes` lie, one after the other: varint id ‖ varint size of a value in store `blobs` (codec/outside.ts). They were
+ * staged before, and this entry publishes them. (Format 1 knew no such entries.)
  *
  * The checksum covers all that follows it, so also the checksum of the entry before: entries form a chain, and a
  * missing, torn or foreign entry breaks it. The new index entries stand in the payload, the old ones beside it; from
@@ -14,10 +19,25 @@
 import { type ByteKey, type Seq, seq, type Stamp, stamp, type TabId, tabId } from "../base/brand.ts";
 import { ByteReader, ByteWriter, textBytes, varintBytes } from "../base/bytes.ts";
 import type { StoredValue } from "../storage/contract.ts";
-import { beginEnvelope, type Envelope, envelopeBytes, openEnvelope, sealEnvelope, checksumAt } from "./envelope.ts";
+import type { OutsideRef } from "../codec/outside.ts";
+import {
+  beginEnvelope,
+  checksumAt,
+  damaged,
+  type Envelope,
+  envelopeBytes,
+  openEnvelope,
+  sealEnvelope,
+} from "./envelope.ts";
 
-const envelope: Envelope = { magic: 0x474c4d54, format: 1 };
+const envelope: Envelope = { magic: 0x474c4d54, format: 2, oldest: 1 };
 const what = { what: "log entry" };
+
+/**
+ * Larger entries are staged. Chromium keeps values of 64 KB or more in files of their own, which a later strict
+ * transaction may not make durable (decision 14); and no transaction of ours should be large.
+ */
+export const maxEntryBytes: number = 56 * 1024;
 
 export interface LoggedWrite {
   readonly key: ByteKey;
@@ -46,34 +66,72 @@ export interface LogEntry {
   readonly previous: number;
   readonly checksum: number;
   readonly origin: TabId;
+  /** With what lies out of line. */
   readonly sizeBytes: number;
+  /** Where its writes lie, if they do not stand in the entry itself. */
+  readonly body: OutsideRef | undefined;
+  /** Without their writes as long as `isWhole` is false. */
   readonly commits: readonly Commit[];
+  readonly isWhole: boolean;
 }
 
+/** `body`: where the writes of these commits lie as `encodeWrites` encoded them. */
 export function encodeEntry(
   database: number,
   previous: number,
   origin: TabId,
   commits: readonly Commit[],
+  body?: OutsideRef,
 ): StoredValue {
-  const out = new ByteWriter(envelopeBytes + 8 + bodyBytes(origin, commits));
+  const out = new ByteWriter(envelopeBytes + 8 + entryBytes(origin, commits, body));
   beginEnvelope(out, envelope);
   out.u32(database);
   out.u32(previous);
   out.varint(commits[0]!.seq);
   out.varint(commits.length);
   out.text(origin);
-  for (const c of commits) encodeCommit(out, c);
+  for (const { id, stamp: made, tag, writes } of commits) {
+    out.varint(id);
+    out.varint(made);
+    out.text(tag);
+    if (body) out.varint(0);
+    else putWrites(out, writes);
+  }
+  if (body) {
+    out.varint(body.id);
+    out.varint(body.sizeBytes);
+  }
   return sealEnvelope(out);
 }
 
-/** Exactly how much follows the envelope and its two numbers: a large entry is then written without a copy. */
-function bodyBytes(origin: TabId, commits: readonly Commit[]): number {
+/** The writes of commits, to be staged. */
+export function encodeWrites(commits: readonly Commit[]): StoredValue {
+  const out = new ByteWriter(commits.reduce((n, c) => n + writesBytes(c.writes), 0));
+  for (const { writes } of commits) putWrites(out, writes);
+  return out.finish();
+}
+
+/** The entry with its writes, as `encodeWrites` encoded them; payloads are views on `body`. @throws CORRUPT */
+export function wholeEntry(entry: LogEntry, body: Uint8Array): LogEntry {
+  const r = new ByteReader(body, "log entry");
+  const commits = entry.commits.map((c): Commit => ({ ...c, writes: takeWrites(r) }));
+  if (!r.done) throw damaged(what, "goes on after its end");
+  return { ...entry, commits, isWhole: true };
+}
+
+/** Exactly how much follows the envelope and its two numbers: an entry is then written without a copy. */
+function entryBytes(origin: TabId, commits: readonly Commit[], body: OutsideRef | undefined): number {
   let n = varintBytes(commits[0]!.seq) + varintBytes(commits.length) + textBytes(origin);
   for (const c of commits) {
-    n += varintBytes(c.id) + varintBytes(c.stamp) + textBytes(c.tag) + varintBytes(c.writes.length);
-    for (const w of c.writes) n += writeBytes(w);
+    n += varintBytes(c.id) + varintBytes(c.stamp) + textBytes(c.tag) + (body ? 1 : writesBytes(c.writes));
   }
+  return body ? n + varintBytes(body.id) + varintBytes(body.sizeBytes) : n;
+}
+
+/** How much the writes of one commit take in an entry. */
+export function writesBytes(writes: readonly LoggedWrite[]): number {
+  let n = varintBytes(writes.length);
+  for (const w of writes) n += writeBytes(w);
   return n;
 }
 
@@ -83,12 +141,9 @@ function writeBytes({ key, supersedes, oldEntries, payload }: LoggedWrite): numb
   return n + (payload === undefined ? 1 : varintBytes(payload.length + 1) + payload.length);
 }
 
-function encodeCommit(out: ByteWriter, c: Commit): void {
-  out.varint(c.id);
-  out.varint(c.stamp);
-  out.text(c.tag);
-  out.varint(c.writes.length);
-  for (const w of c.writes) {
+function putWrites(out: ByteWriter, writes: readonly LoggedWrite[]): void {
+  out.varint(writes.length);
+  for (const w of writes) {
     out.varint(w.key.length);
     out.key(w.key);
     out.varint(w.supersedes);
@@ -120,25 +175,30 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   const firstSeq = r.varint();
   const count = r.varint();
   const origin = tabId(r.text());
-  const commits: Commit[] = [];
-  for (let i = 0; i < count; i++) commits.push(decodeCommit(r, seq(firstSeq + i)));
-  const lastSeq = seq(firstSeq + count - 1);
+  const commits = Array.from({ length: count }, (_, i): Commit => ({ seq: seq(firstSeq + i), ...takeCommit(r) }));
+  const body = r.done ? undefined : { id: r.varint(), sizeBytes: r.varint() };
   return {
     database,
     firstSeq: seq(firstSeq),
-    lastSeq,
+    lastSeq: seq(firstSeq + count - 1),
     previous,
     checksum: entryChecksum(bytes),
     origin,
-    sizeBytes: bytes.length,
+    sizeBytes: bytes.length + (body?.sizeBytes ?? 0),
+    body,
     commits,
+    isWhole: body === undefined,
   };
 }
 
-function decodeCommit(r: ByteReader, at: Seq): Commit {
-  const id = r.varint();
-  const made = stamp(r.varint());
-  const tag = r.text();
+const takeCommit = (r: ByteReader): Omit<Commit, "seq"> => ({
+  id: r.varint(),
+  stamp: stamp(r.varint()),
+  tag: r.text(),
+  writes: takeWrites(r),
+});
+
+function takeWrites(r: ByteReader): readonly LoggedWrite[] {
   const writes: LoggedWrite[] = [];
   for (let n = r.varint(); n > 0; n--) {
     const key = r.key(r.varint());
@@ -148,5 +208,5 @@ function decodeCommit(r: ByteReader, at: Seq): Commit {
     const length = r.varint();
     writes.push({ key, supersedes, oldEntries, payload: length === 0 ? undefined : r.take(length - 1) });
   }
-  return { seq: at, stamp: made, id, tag, writes };
+  return writes;
 }

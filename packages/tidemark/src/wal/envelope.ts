@@ -20,7 +20,10 @@ const checkedFrom = 8;
 
 export interface Envelope {
   readonly magic: number;
+  /** What is written. */
   readonly format: number;
+  /** The oldest that is still read; absent: only `format`. */
+  readonly oldest?: number;
 }
 
 export function beginEnvelope(out: ByteWriter, envelope: Envelope): void {
@@ -50,7 +53,7 @@ export function openEnvelope(bytes: Uint8Array, envelope: Envelope, details: Err
       supported: envelope.format,
     });
   }
-  if (format !== envelope.format) throw damaged(details, "has no known format");
+  if (format < (envelope.oldest ?? envelope.format)) throw damaged(details, "has no known format");
 }
 
 export const damaged = (details: ErrorDetails, how: string): TidemarkError =>

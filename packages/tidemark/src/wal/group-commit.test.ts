@@ -4,6 +4,7 @@ import { createMemoryStorage } from "../storage/memory.ts";
 import { encodeEntry } from "./entry.ts";
 import { GroupCommit, type Participants, type Sealed } from "./group-commit.ts";
 import { type Fence, type Head, putFence } from "./log.ts";
+import { Staging } from "./staging.ts";
 
 const fence: Fence = { database: 7, incarnation: 0, seq: seq(0), checksum: 0, stamp: stamp(0) };
 
@@ -29,6 +30,9 @@ class Acceptor implements Participants<Member> {
   onlyDeletes(): boolean {
     return false;
   }
+  staged(): readonly [] {
+    return [];
+  }
   durability(): "relaxed" {
     return "relaxed";
   }
@@ -36,7 +40,8 @@ class Acceptor implements Participants<Member> {
     this.#members = members;
     const firstSeq = seq(this.head.seq + 1);
     const commits = members.map((_, i) => ({ seq: seq(firstSeq + i), stamp: stamp(1), id: 1, tag: "", writes: [] }));
-    return { bytes: encodeEntry(this.fence.database, this.head.checksum, tabId("t"), commits), firstSeq };
+    const bytes = encodeEntry(this.fence.database, this.head.checksum, tabId("t"), commits);
+    return { bytes, firstSeq, staged: [] };
   }
   committed({ firstSeq }: Sealed): void {
     this.head = { seq: seq(firstSeq + this.#members.length - 1), checksum: 0, stamp: stamp(1) };
@@ -61,7 +66,7 @@ test.each([0, 1, 2, 3, 4, 5, 6])(
   async (turns) => {
     const storage = await createMemoryStorage().open("d");
     await storage.commit({ durability: "strict", writes: [putFence(fence)] });
-    const group = new GroupCommit<Member>(storage, new Acceptor());
+    const group = new GroupCommit<Member>(storage, new Staging(storage, tabId("t")), new Acceptor());
     const submit = () => new Promise<number>((resolve) => group.submit({ resolve }));
     const patience = (p: Promise<number>) =>
       Promise.race([p, new Promise<string>((resolve) => setTimeout(() => resolve("forgotten"), 200))]);

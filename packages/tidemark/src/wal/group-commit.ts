@@ -5,6 +5,9 @@
  *   prepare   load what judging them needs from storage (asynchronous)
  *   seal      judge them in order against the head and one another, turn away the losers, encode the rest (synchronous)
  *   append    add the entry at the position after the head
+ *
+ * Writes that are too many for one small transaction are staged between sealing and appending, and the members are
+ * judged again if anything was committed meanwhile; nearly always what was staged still is what they write.
  * Losing the position to another tab is no conflict: catch up and take the round again. After `maxClashes` lost races
  * the tail is read and the entry sealed and added inside one transaction, which cannot lose.
  *
@@ -14,20 +17,35 @@
  */
 import type { Seq } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Durability, ReserveUse, Storage, StoredValue } from "../storage/contract.ts";
-import { append, type Fence, followed, type Head, tailReads } from "./log.ts";
+import type { Durability, Storage, StoredValue } from "../storage/contract.ts";
+import { append, type AppendTerms, appendStaged, type Fence, followed, type Head, tailReads } from "./log.ts";
 import type { LogEntry } from "./entry.ts";
+import type { OutsideRef } from "../codec/outside.ts";
+import { stageValues } from "./stage-values.ts";
+import { areStaged, published, readStaged, type Staged, type Staging, sweptMeanwhile } from "./staging.ts";
 
 const maxClashes = 3;
 /** A round is taken again after so many lost connections. */
 const maxLosses = 3;
 const maxMembers = 1000;
-/** A larger storage transaction would hold up other tabs' commits noticeably. */
-const maxGroupBytes = 256 * 1024;
+/** What goes beyond `maxEntryBytes` is staged: a group of small commits should not be. */
+const maxGroupBytes = 40 * 1024;
 
 export interface Sealed {
   readonly bytes: StoredValue;
   readonly firstSeq: Seq;
+  /** What it refers to and publishes. */
+  readonly staged: readonly Staged[];
+}
+
+/** The writes of a group, too many to stand in its entry. */
+export interface Body {
+  readonly bytes: Uint8Array;
+}
+/** The same, staged. */
+export interface StagedBody extends Body {
+  readonly ref: OutsideRef;
+  readonly staged: readonly Staged[];
 }
 
 export interface Participants<Member> {
@@ -40,14 +58,16 @@ export interface Participants<Member> {
   sizeOf(member: Member): number;
   /** Whether all it does is to delete. */
   onlyDeletes(member: Member): boolean;
+  /** What the members would publish. */
+  staged(members: readonly Member[]): readonly Staged[];
   /** What the strictest of the members asked for. */
   durability(members: readonly Member[]): Durability;
   /**
    * Judges the members; those turned away are told. `undefined`: none is left, nothing to append. "look": somebody
    * would be refused, or told that there is nothing to write, for what may have changed since: nobody was told, look
-   * at the log's tail and seal again with `isFresh`.
+   * at the log's tail and seal again with `isFresh`. A `Body`: stage it and seal again with it.
    */
-  seal(members: readonly Member[], isFresh: boolean): Sealed | "look" | undefined;
+  seal(members: readonly Member[], isFresh: boolean, body?: StagedBody): Sealed | Body | "look" | undefined;
   /** The entry sealed last is durable: apply it and tell its members. */
   committed(sealed: Sealed): void;
   /** The state is read anew. `unsure` was written where it may count: its members learn what became of it. */
@@ -61,12 +81,14 @@ export interface Participants<Member> {
 
 export class GroupCommit<Member> {
   readonly #storage: Storage;
+  readonly #staging: Staging;
   readonly #participants: Participants<Member>;
   #waiting: Member[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(storage: Storage, participants: Participants<Member>) {
+  constructor(storage: Storage, staging: Staging, participants: Participants<Member>) {
     this.#storage = storage;
+    this.#staging = staging;
     this.#participants = participants;
   }
 
@@ -125,6 +147,15 @@ export class GroupCommit<Member> {
   }
 
   async #commit(members: readonly Member[]): Promise<void> {
+    const body = new BodyStage(this.#staging);
+    try {
+      await this.#commitWith(members, body);
+    } finally {
+      void body.discard(); // does nothing where it was published
+    }
+  }
+
+  async #commitWith(members: readonly Member[], body: BodyStage): Promise<void> {
     const p = this.#participants;
     let isFresh = false;
     for (let clashes = 0, losses = 0; ;) {
@@ -137,9 +168,12 @@ export class GroupCommit<Member> {
       }
       const round = new Round();
       try {
-        const end: RoundEnd =
-          clashes < maxClashes ? await this.#append(members, isFresh, round) : await this.#commitInside(members, round);
+        const isInside = clashes >= maxClashes;
+        const end: RoundEnd = isInside
+          ? await this.#commitInside(members, body, round)
+          : await this.#append(members, isFresh, body, round);
         if (end === "over") return;
+        if (end === "swept") return this.#oneByOne(members, sweptMeanwhile());
         if (end === "clash") clashes++;
         isFresh ||= end !== "again";
       } catch (e) {
@@ -149,16 +183,24 @@ export class GroupCommit<Member> {
     }
   }
 
-  async #append(members: readonly Member[], isFresh: boolean, round: Round): Promise<RoundEnd> {
+  async #append(members: readonly Member[], isFresh: boolean, body: BodyStage, round: Round): Promise<RoundEnd> {
     const p = this.#participants;
-    const sealed = p.seal(members, isFresh);
+    const sealed = p.seal(members, isFresh, body.staged);
     if (!sealed) return "over";
     if (sealed === "look") {
       await p.follow();
       return "followed";
     }
-    const { bytes, firstSeq } = sealed;
-    const appending = append(this.#storage, bytes, firstSeq, p.fence, this.#terms(members));
+    if (!isSealed(sealed)) {
+      await body.stage(sealed);
+      return "again";
+    }
+    const { bytes, firstSeq, staged } = sealed;
+    const terms = this.#terms(members);
+    const appending =
+      staged.length === 0
+        ? append(this.#storage, bytes, firstSeq, p.fence, terms)
+        : appendStaged(this.#storage, bytes, firstSeq, p.fence, terms, staged);
     const outcome = await appending.catch((e: unknown) => round.fail(sealed, e));
     if (outcome === "appended") {
       p.committed(sealed);
@@ -168,12 +210,13 @@ export class GroupCommit<Member> {
       await p.follow();
       return "clash";
     }
+    if (outcome === "unstaged") return "swept";
     if (outcome === "unsure") round.unsure = sealed;
     await p.reload(round.unsure);
     return "again";
   }
 
-  #terms(members: readonly Member[]): { readonly durability: Durability; readonly reserve: ReserveUse } {
+  #terms(members: readonly Member[]): AppendTerms {
     const p = this.#participants;
     const isFreeing = members.every((m) => p.onlyDeletes(m));
     return { durability: p.durability(members), reserve: isFreeing ? "some" : "none" };
@@ -205,31 +248,49 @@ export class GroupCommit<Member> {
   }
 
   /** Tail and append in one transaction, which cannot lose its position. */
-  async #commitInside(members: readonly Member[], round: Round): Promise<RoundEnd> {
+  async #commitInside(members: readonly Member[], body: BodyStage, round: Round): Promise<RoundEnd> {
     const p = this.#participants;
     const { head, fence } = p;
     let sealed: Sealed | undefined;
-    let stale = false;
+    let toStage: Body | undefined;
+    let stale: "follow" | "reload" | undefined;
     let judged = false;
+    let isUnstaged = false;
+    const reads = tailReads(head.seq);
+    const staged = [...p.staged(members), ...(body.staged?.staged ?? [])];
     const committing = this.#storage.commit({
       ...this.#terms(members),
-      stores: ["log"],
-      reads: tailReads(head.seq),
+      stores: staged.length === 0 ? ["log"] : ["log", "meta"],
+      reads: [...reads, ...readStaged(staged)],
       writes: (found) => {
         sealed = undefined;
+        toStage = undefined;
         judged = false;
+        isUnstaged = !areStaged(found.slice(reads.length));
+        if (isUnstaged) return undefined;
         const tail = followed(found, head, fence);
-        stale = tail.status === "reload" || tail.broken || !p.applyTail(tail.entries);
+        stale = tail.status === "reload" || tail.broken ? "reload" : taken(tail.entries, p);
         if (stale || !p.isPrepared()) return undefined;
+        const fresh = p.seal(members, true, body.staged);
+        if (fresh && fresh !== "look" && !isSealed(fresh)) {
+          toStage = fresh;
+          return undefined;
+        }
         judged = true;
-        const fresh = p.seal(members, true);
         sealed = fresh === "look" ? undefined : fresh;
-        return sealed && [{ kind: "add", store: "log", key: sealed.firstSeq, value: sealed.bytes }];
+        return (
+          sealed && [
+            { kind: "add", store: "log", key: sealed.firstSeq, value: sealed.bytes },
+            ...published(sealed.staged),
+          ]
+        );
       },
     });
     const done = await committing.catch((e: unknown) => round.fail(sealed, e));
+    if (isUnstaged) return "swept";
+    if (toStage) await body.stage(toStage);
     if (stale) {
-      await p.reload();
+      await (stale === "follow" ? p.follow() : p.reload());
       return "again";
     }
     if (done.status === "committed" && sealed) p.committed(sealed);
@@ -237,8 +298,11 @@ export class GroupCommit<Member> {
   }
 }
 
-/** How a round ended: everybody was told; what others appended was read; so it was, and they had taken the position. */
-type RoundEnd = "over" | "followed" | "clash" | "again";
+/**
+ * How a round ended: everybody was told; what others appended was read; so it was, and they had
+ * taken the position; what the members refer to is not staged any more; anything else, to be taken again.
+ */
+type RoundEnd = "over" | "followed" | "clash" | "swept" | "again";
 
 class Round {
   /** Its entry, where that may be in the log although nobody said so. */
@@ -253,3 +317,39 @@ class Round {
 
 const lost = (outcome: "none" | "unknown", cause: unknown): TidemarkError =>
   new TidemarkError("STORAGE_LOST", "The connection to the storage was lost during the commit", { outcome }, cause);
+
+const isSealed = (sealed: Sealed | Body): sealed is Sealed => "firstSeq" in sealed;
+
+/** Applies the tail inside a transaction; what lies out of line has to be read before. */
+function taken<Member>(
+  entries: readonly LogEntry[],
+  participants: Participants<Member>,
+): "follow" | "reload" | undefined {
+  if (entries.some((e) => !e.isWhole)) return "follow";
+  return participants.applyTail(entries) ? undefined : "reload";
+}
+
+/** The body of one group on its way: staged once, and again only if the group turns out to write something else. */
+class BodyStage {
+  readonly #staging: Staging;
+  #staged: StagedBody | undefined;
+
+  constructor(staging: Staging) {
+    this.#staging = staging;
+  }
+
+  get staged(): StagedBody | undefined {
+    return this.#staged;
+  }
+
+  async stage({ bytes }: Body): Promise<void> {
+    await this.discard();
+    const { refs, staged } = await stageValues(this.#staging, [bytes]);
+    this.#staged = { bytes, ref: refs[0]!, staged };
+  }
+
+  async discard(): Promise<void> {
+    if (this.#staged) await this.#staging.discard(this.#staged.staged);
+    this.#staged = undefined;
+  }
+}

@@ -22,6 +22,7 @@ import {
 } from "../storage/contract.ts";
 import { decodeEntry, entryChecksum, type LogEntry } from "./entry.ts";
 import { openRow, sealRow } from "./row.ts";
+import { areStaged, published, readStaged, type Staged } from "./staging.ts";
 
 /** The end of the log as one tab knows it: the next entry continues here. */
 export interface Head {
@@ -158,7 +159,14 @@ export type Appended =
   /** It was written below the fence: void, reload. */
   | "void"
   /** It was written into another incarnation of the log, where it may count: reload and see. */
-  | "unsure";
+  | "unsure"
+  /** Nothing was written: what it refers to is not staged any more. */
+  | "unstaged";
+
+export interface AppendTerms {
+  readonly durability: Durability;
+  readonly reserve: ReserveUse;
+}
 
 /** Appends one encoded entry at `at`, pipelined with reading the fence. */
 export async function append(
@@ -166,11 +174,10 @@ export async function append(
   entry: StoredValue,
   at: Seq,
   known: Fence,
-  { durability, reserve }: { readonly durability: Durability; readonly reserve: ReserveUse },
+  terms: AppendTerms,
 ): Promise<Appended> {
   const done = await storage.commit({
-    durability,
-    reserve,
+    ...terms,
     reads: [readFence],
     writes: [{ kind: "add", store: "log", key: at, value: entry }],
   });
@@ -184,6 +191,36 @@ export async function append(
   if (!isVoid) return "unsure";
   await withdraw(storage, at, entry);
   return "void";
+}
+
+/**
+ * Appends an entry that refers to what is staged, and publishes that in the same transaction: see staging.ts. The fence
+ * is looked at before anything is written, so nothing staged is ever published by an entry that is void.
+ */
+export async function appendStaged(
+  storage: Storage,
+  entry: StoredValue,
+  at: Seq,
+  known: Fence,
+  terms: AppendTerms,
+  staged: readonly Staged[],
+): Promise<Appended> {
+  let declined: Appended = "void";
+  const done = await storage.commit({
+    ...terms,
+    stores: ["log", "meta"],
+    reads: [readFence, ...readStaged(staged)],
+    writes: ([row, ...rows]) => {
+      const bytes = valueOf(row);
+      const fence = bytes && decodeFence(bytes);
+      if (!fence || !sameLog(fence, known) || fence.seq >= at) return undefined;
+      declined = "unstaged";
+      if (!areStaged(rows)) return undefined;
+      return [{ kind: "add", store: "log", key: at, value: entry }, ...published(staged)];
+    },
+  });
+  if (done.status === "exists") return "clash";
+  return done.status === "committed" ? "appended" : declined;
 }
 
 async function withdraw(storage: Storage, at: Seq, entry: StoredValue): Promise<void> {

@@ -1,0 +1,142 @@
+/**
+ * A handle's host: opens the database on it and, when its worker dies, on another one. Calls go through `connection`,
+ * which says what becomes of those that a dead worker owed an answer. Workers that die one after another, or a
+ * database that does not open again, end the handle.
+ */
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { Catalog } from "../codec/schema.ts";
+import type { HostEvent, OpenRequest } from "../protocol/messages.ts";
+import { Connection, errorOf } from "./connection.ts";
+import type { HostLink } from "./connectors.ts";
+import { Deaths, isWorkerLoss, owed } from "./worker-death.ts";
+
+export interface Keeping {
+  readonly request: OpenRequest;
+  link(): Promise<HostLink>;
+  opened(catalog: Catalog): void;
+  receive(event: Exclude<HostEvent, { type: "closed" }>): void;
+  /** The worker died; another one is being started. */
+  died(error: TidemarkError): void;
+  /** It is over for good. */
+  ended(error: TidemarkError): void;
+}
+
+export class HostKeeper {
+  readonly #keeping: Keeping;
+  readonly #deaths = new Deaths();
+  #connection = new Connection();
+  /** To the host that has the database open. */
+  #link: HostLink | undefined;
+  /** The one that is open: no other of its name will do. */
+  #database: number | undefined;
+  /** The opening on the next worker. */
+  #restarting: Promise<void> | undefined;
+  #isClosing = false;
+  /** Resolves when no answer of the host will come any more. */
+  readonly #over: Promise<void>;
+  #finish: () => void = () => undefined;
+
+  constructor(keeping: Keeping) {
+    this.#keeping = keeping;
+    this.#over = new Promise((resolve) => (this.#finish = resolve));
+  }
+
+  /** To the present worker or, while there is none, to the next one. */
+  get connection(): Connection {
+    return this.#connection;
+  }
+
+  /** Opens the database. Where it fails it may be tried again. */
+  async open(): Promise<void> {
+    for (;;) {
+      const link = await this.#keeping.link();
+      try {
+        return await this.#openOn(link);
+      } catch (e) {
+        link.dispose();
+        if (!isWorkerLoss(e)) throw e;
+        if (this.#deaths.add(performance.now())) throw owed("none", e);
+        this.#keeping.died(e);
+      }
+    }
+  }
+
+  async #openOn(link: HostLink): Promise<void> {
+    let early: TidemarkError | undefined;
+    const request = this.#request();
+    const opened = await link.surface.open(request, (event) => {
+      if (event.type !== "closed") return this.#keeping.receive(event);
+      early ??= closedError(event.reason);
+      if (this.#link === link) this.#end(early);
+    });
+    if (!opened.ok) throw errorOf(opened.error);
+    if (early) throw early;
+    this.#database = opened.database;
+    if (opened.catalog) this.#keeping.opened(opened.catalog);
+    this.#link = link;
+    this.#connection.connect(link.surface);
+    void link.ended.then((death) => {
+      if (this.#link === link) this.#succeed(link, death);
+    });
+  }
+
+  /** What was dropped once is not dropped again: another program may have declared it since. */
+  #request(): OpenRequest {
+    const { request } = this.#keeping;
+    if (this.#database === undefined) return request;
+    return { ...request, database: this.#database, definition: { ...request.definition, dropCollections: [] } };
+  }
+
+  /** The worker died: the next one takes its place. */
+  #succeed(link: HostLink, death: TidemarkError): void {
+    link.dispose();
+    this.#link = undefined;
+    this.#connection = this.#connection.succeed(death);
+    if (this.#isClosing) return this.#stop(death);
+    if (this.#deaths.add(performance.now())) return this.#end(crashed(death));
+    this.#keeping.died(death);
+    this.#restarting = this.open().catch((e: unknown) => this.#end(isTidemarkError(e, "CLOSED") ? e : crashed(e)));
+  }
+
+  /** Waits for what is under way and lets go; afterwards every call fails with `refusal`. */
+  async close(refusal: TidemarkError): Promise<void> {
+    this.#isClosing = true;
+    await this.#restarting;
+    const link = this.#link;
+    if (!link) return;
+    try {
+      await this.#connection.idle();
+      const closed = await Promise.race([this.#over, link.surface.close()]);
+      // Where it ended by itself meanwhile, the calls it did not answer have failed; it is closed all the same.
+      if (closed && !closed.ok) throw errorOf(closed.error);
+    } finally {
+      this.#stop(refusal);
+    }
+  }
+
+  #end(error: TidemarkError): void {
+    this.#stop(error);
+    this.#keeping.ended(error);
+  }
+
+  #stop(error: TidemarkError): void {
+    const link = this.#link;
+    this.#link = undefined;
+    this.#connection.fail(error);
+    link?.dispose();
+    this.#finish();
+  }
+}
+
+export const closedError = (reason: string): TidemarkError =>
+  new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });
+
+function crashed(cause: unknown): TidemarkError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new TidemarkError(
+    "CLOSED",
+    `This database handle is closed: its worker died, and starting another one did not help (${why})`,
+    { reason: "crashed" },
+    cause,
+  );
+}

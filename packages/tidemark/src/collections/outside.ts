@@ -1,0 +1,92 @@
+/**
+ * Large values on their way in. Before a commit is submitted they are written to store `blobs`, in small transactions
+ * that nobody waits for, and the records hold references in their place; the commit publishes them (wal/staging.ts).
+ */
+import { maxInlineBytes, type OutsideRef, outsideOf, slotsOf, withReference } from "../codec/outside.ts";
+import { recordValue, type Write } from "../codec/record.ts";
+import type { KeyRange, Storage } from "../storage/contract.ts";
+import { stageValues } from "../wal/stage-values.ts";
+import type { Staged, Staging } from "../wal/staging.ts";
+
+export interface TakenOut {
+  readonly writes: readonly Write[];
+  readonly staged: readonly Staged[];
+}
+
+const none: readonly Staged[] = [];
+
+export class Outside {
+  readonly #storage: Storage;
+  readonly #staging: Staging;
+
+  constructor(storage: Storage, staging: Staging) {
+    this.#storage = storage;
+    this.#staging = staging;
+  }
+
+  /** The writes with references in place of large values, which are stored but not published. */
+  async takeOut(writes: readonly Write[]): Promise<TakenOut> {
+    if (!hasLarge(writes)) return { writes, staged: none };
+    const large = writes.map((w) => largeValue(w));
+    const { refs, staged } = await stageValues(
+      this.#staging,
+      large.filter((value) => value !== undefined),
+    );
+    let next = 0;
+    return { staged, writes: writes.map((w, i) => withoutLarge(w, large[i] && refs[next++])) };
+  }
+
+  /**
+   * What of `staged` these writes refer to, for publishing it with them; the rest of it is deleted: values that the
+   * same transaction replaced. Where they refer to nothing, nothing is to be published, and nothing deleted yet.
+   */
+  async usedBy(writes: readonly Write[], staged: readonly Staged[]): Promise<readonly Staged[]> {
+    if (staged.length === 0) return none;
+    const used = writes.flatMap(({ payload }) => {
+      const ref = payload && outsideOf(payload);
+      return ref ? [slotsOf(ref)] : [];
+    });
+    if (used.length === 0) return none;
+    const unused = staged.flatMap((s) => gaps(s, used));
+    if (unused.length > 0) {
+      await this.#storage.commit({
+        durability: "relaxed",
+        writes: unused.map((range) => ({ kind: "deleteRange", store: "blobs", range })),
+      });
+    }
+    return staged;
+  }
+
+  discard(staged: readonly Staged[]): Promise<void> {
+    return this.#staging.discard(staged);
+  }
+}
+
+/** Whether any value is to go out of line. */
+export const hasLarge = (writes: readonly Write[]): boolean => writes.some((w) => largeValue(w) !== undefined);
+
+function largeValue({ payload }: Write): Uint8Array | undefined {
+  if (payload === undefined || payload.length <= maxInlineBytes) return undefined;
+  const value = recordValue(payload);
+  return value.length > maxInlineBytes ? value : undefined;
+}
+
+/** Also what stays in line is copied out of the message it came in: that would be held for as long as any of it is. */
+function withoutLarge(write: Write, ref: OutsideRef | undefined): Write {
+  const { payload } = write;
+  if (payload === undefined) return write;
+  return { ...write, payload: ref ? withReference(payload, ref) : payload.slice() };
+}
+
+/** The ids of `staged` that none of `used` has. */
+function gaps(staged: Staged, used: readonly { readonly from: number; readonly to: number }[]): readonly KeyRange[] {
+  const free: KeyRange[] = [];
+  let at = staged.from;
+  for (const u of used.toSorted((a, b) => a.from - b.from)) {
+    if (u.to <= staged.from || u.from >= staged.to) continue;
+    if (u.from > at) free.push({ from: at, to: u.from - 1 });
+    at = Math.max(at, u.to);
+  }
+  if (at < staged.to) free.push({ from: at, to: staged.to - 1 });
+  return free;
+}

@@ -1,0 +1,25 @@
+/** Blocks that upkeep reads, as its manifest lists them. */
+import type { BlockId } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
+import type { Store } from "../mvcc/store.ts";
+import type { Block } from "../segments/block.ts";
+import type { Tenure } from "./tenure.ts";
+
+/** Begin again, if upkeep is still ours. */
+export const tenureIsOver: TidemarkError = new TidemarkError("BUSY", "Another tab has taken over upkeep");
+
+/** @throws `tenureIsOver` where what lists them is old; CORRUPT where one is damaged or gone. */
+export async function loadAll(store: Store, tenure: Tenure, ids: readonly BlockId[]): Promise<readonly Block[]> {
+  const blocks = await store.blocks.load(ids, ids.length);
+  const all: Block[] = [];
+  for (const id of ids) all.push(blocks.get(id) ?? (await blame(store, tenure, id)));
+  return all;
+}
+
+/** A listed block did not come: the list is old, because of this tenure or the one before it, or it is damaged or lost. */
+async function blame(store: Store, tenure: Tenure, gone: BlockId): Promise<never> {
+  if (!(await tenure.lasts())) throw tenureIsOver;
+  await store.reload();
+  if (store.manifest.info(gone) === undefined) throw tenureIsOver;
+  throw new TidemarkError("CORRUPT", `Block ${gone} is listed but not stored`, { what: "block", id: gone });
+}

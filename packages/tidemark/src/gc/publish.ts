@@ -1,0 +1,41 @@
+/** The swap that ends each piece of upkeep: one small strict transaction replaces the manifest, and what goes with it. */
+import type { BlockId } from "../base/brand.ts";
+import type { Store } from "../mvcc/store.ts";
+import { decodeRoot, type Manifest } from "../segments/manifest.ts";
+import { putManifest, readRoot } from "../segments/manifest-rows.ts";
+import { valueOf, type Write } from "../storage/contract.ts";
+import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
+import type { Tenure } from "./tenure.ts";
+
+export interface Publication {
+  /** What the work was done on: it is published only if that is still what is stored. */
+  readonly before: { readonly manifest: Manifest; readonly fence: Fence };
+  readonly next: { readonly manifest: Manifest; readonly fence: Fence };
+  /** Blocks that the next manifest does not list. */
+  readonly gone: readonly BlockId[];
+  readonly also: readonly Write[];
+}
+
+/** False: the tenure is over, or what it was done on is no more. */
+export async function publish(
+  store: Store,
+  tenure: Tenure,
+  { before, next, gone, also }: Publication,
+): Promise<boolean> {
+  const published = await tenure.write("strict", [readFence, readRoot], ([fenceRow, rootRow]) => {
+    const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
+    const present = fenceBytes && decodeFence(fenceBytes);
+    if (!present || !sameLog(present, before.fence) || present.seq !== before.fence.seq) return undefined;
+    if (!rootBytes || decodeRoot(rootBytes).version !== before.manifest.version) return undefined;
+    return [
+      ...putManifest(before.manifest, next.manifest),
+      ...also,
+      ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
+    ];
+  });
+  if (!published) return false;
+  // Another tab's edit cannot have come between: this tenure lasts. But a reload may have seen ours already.
+  store.install(next.manifest, next.fence);
+  store.blocks.forget(gone);
+  return true;
+}

@@ -1,0 +1,55 @@
+/** What lies out of line in a `World`, and what refers to it. */
+import { outsideOf, type OutsideRef } from "./codec/outside.ts";
+import { sweepStaging } from "./gc/sweep.ts";
+import type { Store } from "./mvcc/store.ts";
+import { byteKey, seq } from "./base/brand.ts";
+import type { Storage } from "./storage/contract.ts";
+import type { Item, Tab, World } from "./test-world.test-support.ts";
+import { faultOfOutside, readChunkKeys } from "./wal/chunks.ts";
+import { readStaging, type Staged, stagingIn } from "./wal/staging.ts";
+
+/** An item whose value is about this large, and like no other. */
+export const large = (id: string, n: number, sizeBytes = 100_000): Item => ({
+  id,
+  n,
+  pad: `${n},`.repeat(Math.ceil(sizeBytes / `${n},`.length)).slice(0, sizeBytes),
+});
+
+/** Every reference that any version holds, in memory and in blocks. */
+export async function references(store: Store): Promise<readonly OutsideRef[]> {
+  const payloads = store.memtable
+    .changes(seq(Number.MAX_SAFE_INTEGER))
+    .read(byteKey(""), Infinity)
+    .flatMap(({ versions }) => versions.map((v) => v.payload));
+  for (const { id } of store.manifest.all()) {
+    const block = (await store.blocks.load([id], 1)).get(id)!;
+    for (let i = 0; i < block.count; i++) payloads.push(block.versionAt(i).payload);
+  }
+  return payloads.flatMap((p) => (p && outsideOf(p)) ?? []);
+}
+
+export const chunkKeys = async (storage: Storage): Promise<readonly number[]> =>
+  (await storage.read([readChunkKeys]))[0]!.map(({ key }) => key as number);
+
+export const stagedRows = async (storage: Storage): Promise<readonly Staged[]> =>
+  stagingIn((await storage.read([readStaging]))[0]);
+
+export const sweep = (world: World, storage: Storage): Promise<number> =>
+  sweepStaging(storage, () => Promise.resolve(new Set(world.live)));
+
+/** What is wrong with what lies out of line: a reference to what is not there, or something that no reference names. */
+export async function faults(tab: Tab): Promise<readonly string[]> {
+  const all = await references(tab.database.store);
+  const found: string[] = [];
+  const named = new Set<number>();
+  for (const ref of all) {
+    const fault = await faultOfOutside(tab.storage, ref);
+    if (fault !== undefined) found.push(fault);
+    for (let slot = ref.id; slot < ref.id + ref.sizeBytes; slot += 64) named.add(slot);
+  }
+  for (const key of await chunkKeys(tab.storage)) {
+    if (!named.has(key - (key % 64))) found.push(`nothing refers to chunk ${key}`);
+  }
+  for (const row of await stagedRows(tab.storage)) found.push(`left staged: ${row.tab} ${row.from}`);
+  return found;
+}

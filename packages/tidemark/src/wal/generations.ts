@@ -1,0 +1,46 @@
+/**
+ * Generations: numbers that are given out once in the life of a medium, by a durable counter. Whoever has one has 2^30
+ * ids of its own, for blocks and for chunks of values. The counter outlives even the database's deletion, so that a tab
+ * which was frozen meanwhile can never write over what is its namesake's.
+ */
+import { assert } from "../base/errors.ts";
+import { type Found, get, type Read, type Storage, valueOf, type Write } from "../storage/contract.ts";
+import { openRow, sealRow } from "./row.ts";
+
+export const idsPerGeneration: number = 2 ** 30;
+/** Ids stay below 2^53. */
+const maxGenerations = 2 ** 23;
+
+const key = "generation";
+
+/** The counter, and the upkeep epoch, which gave out generations before there was a counter. */
+export const readGenerations: readonly Read[] = [get("meta", key), get("meta", "upkeep")];
+
+const lastIn = (found: Found | undefined): number => {
+  const bytes = valueOf(found);
+  return bytes ? openRow(bytes, "generation").varint() : 0;
+};
+
+/** The last one given out, in what `readGenerations` found. */
+export const lastGeneration = (found: readonly (Found | undefined)[]): number =>
+  Math.max(lastIn(found[0]), lastIn(found[1]));
+
+export function putGeneration(last: number): Write {
+  assert(last < maxGenerations, "there are generations left");
+  return { kind: "put", store: "meta", key, value: sealRow((out) => out.varint(last)) };
+}
+
+/** Takes the next one. Relaxed: a crash that loses the counter's step loses whatever was written under it, too. */
+export async function takeGeneration(storage: Storage): Promise<number> {
+  let taken = 0;
+  await storage.commit({
+    durability: "relaxed",
+    stores: ["meta"],
+    reads: readGenerations,
+    writes: (found) => {
+      taken = lastGeneration(found) + 1;
+      return [putGeneration(taken)];
+    },
+  });
+  return taken;
+}

@@ -1,0 +1,177 @@
+/**
+ * Staging: what is too large for one small transaction is written piece by piece under ids that nobody refers to yet,
+ * and published by the append of the entry that refers to it.
+ *
+ * A row of store `meta` names the ids that are staged: `stage/<tab>/<store>/<first id>`. It is the whole protocol:
+ *
+ *   stage     the first piece is written with the row, every later one only if the row is there
+ *   publish   the append of the entry deletes the row, and only happens if the row is there
+ *   discard   row and pieces are deleted together, and only if the row is there
+ *
+ * each in one storage transaction. So at any time a piece is named by a row, or an entry was appended that refers to
+ * it, and never both; a crash loses a suffix of these transactions, and it is still so. Two things follow, and neither
+ * rests on locks, on timing, or on who is alive:
+ *
+ *   - What is published is never deleted by a discard, since it has no row; and what is discarded is never published.
+ *   - What nobody will publish has a row. Once the tab that the row names is dead, anybody may discard it (gc/sweep.ts);
+ *     to take a living tab for dead would cost that tab its commit, and nothing else.
+ *
+ * What is published is deleted by the fold that drops the version which refers to it, in the transaction that drops it.
+ *
+ * Pieces are written relaxed. They are durable no later than the entry: a strict append makes durable all that was
+ * committed before it, and a crash that takes a piece also takes the relaxed entry that came after.
+ */
+import { type TabId, tabId } from "../base/brand.ts";
+import { assert, isTidemarkError, TidemarkError } from "../base/errors.ts";
+import {
+  type Found,
+  get,
+  type Read,
+  type Storage,
+  type StoredValue,
+  type StoreName,
+  valueOf,
+  type Write,
+} from "../storage/contract.ts";
+import { idsPerGeneration, takeGeneration } from "./generations.ts";
+import { openRow, sealRow } from "./row.ts";
+
+export type StagingStore = Extract<StoreName, "blocks" | "blobs">;
+
+/** Ids of a store that are one tab's to write until they are published: `from` ≤ id < `to`. */
+export interface Staged {
+  readonly tab: TabId;
+  readonly store: StagingStore;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Piece {
+  readonly id: number;
+  readonly value: StoredValue;
+}
+
+const prefix = "stage/";
+const keyOf = ({ tab, store, from }: Staged): string => `${prefix}${tab}/${store}/${from}`;
+const rowOf = (staged: Staged): Write => ({
+  kind: "put",
+  store: "meta",
+  key: keyOf(staged),
+  value: sealRow((out) => out.varint(staged.to)),
+});
+
+/** All rows there are. */
+export const readStaging: Read = { kind: "range", store: "meta", range: { from: prefix, to: `${prefix}~` } };
+
+/** What `readStaging` found. A damaged row is passed over: to what it names nobody will ever come. */
+export const stagingIn = (found: Found | undefined): readonly Staged[] =>
+  (found ?? []).flatMap(({ key, value }) => {
+    const [, tab, store, from] = (key as string).split("/");
+    const to = toIn(value);
+    if (tab === undefined || to === undefined || (store !== "blocks" && store !== "blobs")) return [];
+    return [{ tab: tabId(tab), store, from: Number(from), to }];
+  });
+
+function toIn(value: StoredValue): number | undefined {
+  try {
+    return openRow(value, "staging").varint();
+  } catch (e) {
+    if (isTidemarkError(e, "CORRUPT")) return undefined;
+    throw e;
+  }
+}
+
+/** For the transaction that publishes: read these, publish only if all are there, and delete them. */
+export const readStaged = (all: readonly Staged[]): readonly Read[] => all.map((s) => get("meta", keyOf(s)));
+export const areStaged = (found: readonly Found[]): boolean => found.every((row) => valueOf(row) !== undefined);
+export const published = (all: readonly Staged[]): readonly Write[] => all.map(deleteRow);
+
+const deleteRow = (staged: Staged): Write => ({ kind: "delete", store: "meta", key: keyOf(staged) });
+
+interface Lease {
+  readonly generation: number;
+  /** How many ids of it are given out, per store. */
+  readonly given: Record<StagingStore, number>;
+}
+
+/** Ids of one tab: given out in order, under a generation that is taken when it is needed. */
+export class Staging {
+  readonly #storage: Storage;
+  readonly #tab: TabId;
+  #lease: Promise<Lease> | undefined;
+
+  constructor(storage: Storage, tab: TabId) {
+    this.#storage = storage;
+    this.#tab = tab;
+  }
+
+  /** `count` ids that nobody ever had. Nothing is written yet. */
+  async reserve(store: StagingStore, count: number): Promise<Staged> {
+    assert(count <= idsPerGeneration, "what is staged at once has room in one generation");
+    for (;;) {
+      const taking = (this.#lease ??= this.#take());
+      try {
+        const { generation, given } = await taking;
+        const from = generation * idsPerGeneration + given[store];
+        if (given[store] + count <= idsPerGeneration) {
+          given[store] += count;
+          return { tab: this.#tab, store, from, to: from + count };
+        }
+        this.#drop(taking);
+      } catch (e) {
+        this.#drop(taking);
+        throw e;
+      }
+    }
+  }
+
+  async #take(): Promise<Lease> {
+    return { generation: await takeGeneration(this.#storage), given: { blocks: 0, blobs: 0 } };
+  }
+
+  #drop(lease: Promise<Lease>): void {
+    if (this.#lease === lease) this.#lease = undefined;
+  }
+
+  /**
+   * Writes pieces in one transaction; the first time for these ids with the row that names them.
+   * @throws STORAGE_LOST when the row is gone: then so are the pieces.
+   */
+  async write(staged: Staged, pieces: readonly Piece[], isFirst: boolean): Promise<void> {
+    const { store } = staged;
+    const writes = pieces.map(({ id, value }): Write => ({ kind: "put", store, key: id, value }));
+    const done = await this.#storage.commit(
+      isFirst
+        ? { durability: "relaxed", writes: [rowOf(staged), ...writes] }
+        : {
+            durability: "relaxed",
+            stores: [store],
+            reads: readStaged([staged]),
+            writes: (found) => (areStaged(found) ? writes : undefined),
+          },
+    );
+    if (done.status !== "committed") throw sweptMeanwhile();
+  }
+
+  /** Deletes what was staged unless it was published; what fails here is swept when this tab is gone. */
+  async discard(all: readonly Staged[]): Promise<void> {
+    for (const staged of all) await discard(this.#storage, staged).catch(() => undefined);
+  }
+}
+
+export const sweptMeanwhile = (): TidemarkError =>
+  new TidemarkError("STORAGE_LOST", "What this commit had stored so far was swept; nothing was committed", {
+    outcome: "none",
+  });
+
+/** Deletes what is staged and not published. Deletes alone: they pass even where the disk is full. */
+export async function discard(storage: Storage, staged: Staged): Promise<void> {
+  const { store, from, to } = staged;
+  await storage.commit({
+    durability: "relaxed",
+    stores: ["meta", store],
+    reads: readStaged([staged]),
+    writes: (found) =>
+      areStaged(found) ? [{ kind: "deleteRange", store, range: { from, to: to - 1 } }, deleteRow(staged)] : undefined,
+  });
+}
