@@ -138,7 +138,7 @@ export class Query<T, K> {
         const next = answer.rest && answering.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
         next?.catch(noop); // awaited below
         // The next part is on its way while this one is unpacked.
-        if (next) await undefined;
+        if (next) await Promise.resolve();
         for (const value of unpackValues(answer.values)) all.push(value as T);
         if (!next) return all;
         signal?.throwIfAborted();

@@ -59,7 +59,7 @@ async function stageChanges(handle: Handle, definition: Definition): Promise<boo
 /** Writes every record of a collection again with the keys of all its present indexes. */
 async function reindex(handle: Handle, name: string, collection: StoredCollection): Promise<void> {
   const records: { key: ByteKey; payload: Uint8Array }[] = [];
-  await handle.scan(tableRange(collection.table), false, (key, payload) => {
+  await handle.scan(tableRange(collection.table), false, ({ key }, payload) => {
     records.push({ key, payload });
     return true;
   });

@@ -5,8 +5,7 @@ import { outsideIn } from "../codec/outside.ts";
 import { indexEntriesOf, recordValue, tablePrefix, tablePrefixBytes } from "../codec/record.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import { contains, type Range } from "../mvcc/read-set.ts";
-import { after } from "../mvcc/reader.ts";
+import { after, contains, type Range } from "../mvcc/read-set.ts";
 
 export interface ScanQuery extends Range {
   readonly reverse: boolean;
@@ -34,14 +33,15 @@ export async function scanRecords(handle: Handle, query: ScanQuery): Promise<Sca
     query.records === undefined
       ? await scanTable(handle, query, taken)
       : await scanIndex(handle, query, query.records, taken);
-  const values = packValues(await handle.values(taken.keys, taken.values));
+  const values = packValues(taken.outside.size === 0 ? taken.values : await handle.values(taken.outside, taken.values));
   return { values, rest: taken.isLimited ? undefined : rest };
 }
 
 /** Values as they come, until the query has enough; those out of line count, but are read when it has. */
 class Taken {
-  readonly keys: ByteKey[] = [];
   readonly values: Uint8Array[] = [];
+  /** Whose values lie out of line, by position. */
+  readonly outside = new Map<number, ByteKey>();
   readonly #limit: number;
   readonly #maxBytes: number;
   #sizeBytes = 0;
@@ -59,20 +59,21 @@ class Taken {
   }
 
   /** False when this was enough. */
-  take(key: ByteKey, payload: Uint8Array): boolean {
+  take(at: { readonly key: ByteKey }, payload: Uint8Array): boolean {
     const value = recordValue(payload);
-    this.keys.push(key);
+    const ref = outsideIn(value);
+    if (ref) this.outside.set(this.values.length, at.key);
     this.values.push(value);
-    this.#sizeBytes += outsideIn(value)?.sizeBytes ?? value.length;
+    this.#sizeBytes += ref?.sizeBytes ?? value.length;
     return this.#sizeBytes < this.#maxBytes && !this.isLimited;
   }
 }
 
 async function scanTable(handle: Handle, query: ScanQuery, taken: Taken): Promise<Range | undefined> {
   let rest: Range | undefined;
-  await handle.scan(query, query.reverse, (key, payload) => {
-    if (taken.take(key, payload)) return true;
-    rest = restAfter(query, key, query.reverse);
+  await handle.scan(query, query.reverse, (at, payload) => {
+    if (taken.take(at, payload)) return true;
+    rest = restAfter(query, at.key, query.reverse);
     return false;
   });
   return rest;
@@ -86,7 +87,7 @@ async function scanIndex(handle: Handle, query: ScanQuery, records: TableId, tak
     const entries: ByteKey[] = [];
     const most = Math.min(fetchAtOnce, taken.left);
     left = undefined;
-    await handle.scan(part, query.reverse, (entry) => {
+    await handle.scan(part, query.reverse, ({ key: entry }) => {
       entries.push(entry);
       if (entries.length < most) return true;
       left = restAfter(part, entry, query.reverse);
@@ -97,7 +98,7 @@ async function scanIndex(handle: Handle, query: ScanQuery, records: TableId, tak
     for (const [i, payload] of payloads.entries()) {
       if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
       if (query.whole && !isFirst(entries[i]!, keys[i]!, payload, query.whole, query.reverse)) continue;
-      if (!taken.take(keys[i]!, payload)) return restAfter(part, entries[i]!, query.reverse);
+      if (!taken.take({ key: keys[i]! }, payload)) return restAfter(part, entries[i]!, query.reverse);
     }
   }
   return undefined;
@@ -111,7 +112,7 @@ export async function countRecords(handle: Handle, range: Range, whole: Range, r
     const part: Range = left;
     const entries: ByteKey[] = [];
     left = undefined;
-    await handle.scan(part, false, (entry) => {
+    await handle.scan(part, false, ({ key: entry }) => {
       entries.push(entry);
       if (entries.length < fetchAtOnce) return true;
       left = restAfter(part, entry, false);

@@ -207,7 +207,7 @@ export class Committer implements Participants<Member> {
     const owners = new Map<ByteKey, readonly ByteKey[]>();
     for (const from of prefixes) {
       const found: ByteKey[] = [];
-      await this.#reader.scan({ from, to: prefixEnd(from) }, this.#store.fence.seq, false, undefined, (key) => {
+      await this.#reader.scan({ from, to: prefixEnd(from) }, this.#store.fence.seq, false, undefined, ({ key }) => {
         found.push(key);
         return true;
       });

@@ -5,8 +5,9 @@ import { loadOutside } from "../wal/chunks.ts";
 import type { Staged } from "../wal/staging.ts";
 import type { Isolation } from "./group.ts";
 import { Memtable } from "./memtable.ts";
-import { type Range, ReadSet } from "./read-set.ts";
-import { after, Reader } from "./reader.ts";
+import { after, type Range, ReadSet } from "./read-set.ts";
+import { Reader } from "./reader.ts";
+import type { Visit } from "./sightings.ts";
 import type { Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -81,10 +82,10 @@ export class Handle {
   /**
    * The values of what was read through this view, where some are out of line. They are there for as long as the view
    * is open: what it sees no fold drops.
-   * @throws CORRUPT naming the `key` of a value that is damaged.
+   * @throws CORRUPT naming the `key`, of `keys` by position, of a value that is damaged.
    */
   async values<Value extends Uint8Array | undefined>(
-    keys: readonly ByteKey[],
+    keys: ReadonlyMap<number, ByteKey> | readonly ByteKey[],
     values: readonly Value[],
   ): Promise<readonly (Value | Uint8Array)[]> {
     try {
@@ -94,15 +95,21 @@ export class Handle {
       await this.#store.reload(); // says so if it is another database by now
       this.#refuseStruck();
       const { position, ...details } = e.details;
-      throw new TidemarkError("CORRUPT", e.message, { ...details, key: keys[Number(position)] }, e);
+      throw new TidemarkError(
+        "CORRUPT",
+        e.message,
+        { ...details, key: new Map(keys.entries()).get(Number(position)) },
+        e,
+      );
     }
   }
 
   /** As `Reader.scan`; what was covered of the range is remembered as read. */
-  async scan(range: Range, reverse: boolean, visit: (key: ByteKey, payload: Uint8Array) => boolean): Promise<void> {
+  async scan(range: Range, reverse: boolean, visit: Visit): Promise<void> {
     let covered = range;
-    await this.#reader.scan(range, this.seq, reverse, this.#overlay, (key, payload) => {
-      if (visit(key, payload)) return true;
+    await this.#reader.scan(range, this.seq, reverse, this.#overlay, (at, payload) => {
+      if (visit(at, payload)) return true;
+      const { key } = at;
       covered = reverse ? { from: key, to: range.to } : { from: range.from, to: after(key) };
       return false;
     });

@@ -59,6 +59,11 @@ export class Memtable {
     return this.#keys.range(from, to, reverse);
   }
 
+  /** Whether no key k with from ≤ k < to has any version. */
+  isEmptyWithin(from: ByteKey, to: ByteKey | undefined): boolean {
+    return this.#versions === 0 || this.#keys.range(from, to, false).next().done === true;
+  }
+
   /** All versions with seq ≤ `at`, as a fold takes them: keys ascending, newest first. */
   changes(at: Seq): ChangeSource {
     return { read: (from, limit) => this.#changes(from, limit, at) };

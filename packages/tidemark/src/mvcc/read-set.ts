@@ -1,4 +1,4 @@
-import type { ByteKey, TableId } from "../base/brand.ts";
+import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
 import { tableOf } from "../codec/record.ts";
 
 /** Keys k with from ≤ k < to; no `to`: all from there on. */
@@ -6,6 +6,9 @@ export interface Range {
   readonly from: ByteKey;
   readonly to: ByteKey | undefined;
 }
+
+/** The smallest key greater than `key`. */
+export const after = (key: ByteKey): ByteKey => byteKey(`${key}\u0000`);
 
 export const contains = (r: Range, key: ByteKey): boolean => key >= r.from && (r.to === undefined || key < r.to);
 

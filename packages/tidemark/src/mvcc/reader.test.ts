@@ -8,8 +8,8 @@ import type { KeyVersions, Version } from "../segments/version.ts";
 import type { Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { Memtable } from "./memtable.ts";
-import { after, type ReadState, Reader } from "./reader.ts";
-import { contains, type Range } from "./read-set.ts";
+import { type ReadState, Reader } from "./reader.ts";
+import { after, contains, type Range } from "./read-set.ts";
 
 type Chains = Map<ByteKey, Version[]>;
 
@@ -37,7 +37,6 @@ class World implements ReadState {
       const key = byteKey(k);
       const payload = payloadBytes === undefined ? undefined : new Uint8Array(payloadBytes);
       const version = this.disk.version(payload);
-      payload?.fill(version.seq);
       this.head = version.seq;
       for (const chains of [fresh, this.model]) chains.set(key, [version, ...(chains.get(key) ?? [])]);
     }
@@ -124,9 +123,10 @@ class World implements ReadState {
     limit = Infinity,
   ): Promise<readonly string[]> {
     const found: string[] = [];
-    await this.reader.scan(range, seq(r), reverse, overlay, (key, payload, version) => {
-      expect(payload).toBe(version.payload);
-      found.push(`${key}@${version.seq}`);
+    await this.reader.scan(range, seq(r), reverse, overlay, (at, payload) => {
+      const mine = overlay?.newest(at.key) ?? this.at(at.key, r);
+      expect([at.seq, payload]).toEqual([mine?.seq, mine?.payload]);
+      found.push(`${at.key}@${at.seq}`);
       return found.length < limit;
     });
     return found;
@@ -281,8 +281,10 @@ describe("[VG14] a reader reads no more blocks than it must", () => {
           wanted.push(info.id);
           if (found && world.disk.open(info.id).find(key, seq(r))) break;
         }
-        expect(world.read).toEqual(wanted);
-        expect(wanted.length).toBeLessThanOrEqual(levelCount);
+        // Of those before the one that decides a filter may know better.
+        expect(wanted.filter((id) => world.read.includes(id))).toEqual(world.read);
+        if (found) expect(world.read.at(-1)).toBe(wanted.at(-1));
+        expect(world.read.length).toBeLessThanOrEqual(levelCount);
       }
     }
   });

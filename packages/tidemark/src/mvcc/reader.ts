@@ -7,17 +7,19 @@
  * awaiting in between, and after every await it looks anew. A block that is gone from storage means that our manifest is
  * old: the store reloads and the step is taken again. The answer at r is the same in every state, as long as r is pinned.
  */
-import { type BlockId, type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
+import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Block } from "../segments/block.ts";
 import type { BlockSource } from "../segments/block-source.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { hashOf, mayHold } from "../segments/filter.ts";
-import type { Level } from "../segments/level.ts";
+import { newest } from "../segments/internal-key.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import type { Memtable } from "./memtable.ts";
+import { type Extent, extentOf, following } from "./extent.ts";
 import type { Range } from "./read-set.ts";
+import { type Sighting, sightings, type Visit, visitAll, visitBlock } from "./sightings.ts";
 
 /** Where a reader finds the present state; `reload` is called when the manifest turns out to be old. */
 export interface ReadState {
@@ -27,12 +29,6 @@ export interface ReadState {
   readonly checkpoint: Seq;
   readonly blocks: BlockSource;
   reload(): Promise<void>;
-}
-
-/** A version as seen in passing; `undefined` where the source has none that is old enough. */
-interface Sighting {
-  readonly key: ByteKey;
-  readonly version: Version | undefined;
 }
 
 interface BlockVersions {
@@ -58,10 +54,6 @@ type Held = ReadonlyMap<BlockId, Block>;
 
 /** At most so many blocks are held by one read at a time. */
 const maxBlocksAtOnce = 16;
-const newest = seq(Number.MAX_SAFE_INTEGER);
-
-/** The smallest key greater than `key`. */
-export const after = (key: ByteKey): ByteKey => byteKey(`${key}\u0000`);
 
 export class Reader {
   readonly #state: ReadState;
@@ -122,13 +114,7 @@ export class Reader {
    * Calls `visit` for each key of the range that is there at `at`, in order, until it returns false. `visit` is
    * synchronous and runs between awaits, so what it collects per call is bounded by itself alone.
    */
-  async scan(
-    range: Range,
-    at: Seq,
-    reverse: boolean,
-    overlay: Memtable | undefined,
-    visit: (key: ByteKey, payload: Uint8Array, version: Version) => boolean,
-  ): Promise<void> {
+  async scan(range: Range, at: Seq, reverse: boolean, overlay: Memtable | undefined, visit: Visit): Promise<void> {
     let left: Range | undefined = range;
     let held: Held = none;
     let ahead = 1;
@@ -141,6 +127,12 @@ export class Reader {
         ahead = Math.min(ahead * 2, maxBlocksAtOnce);
         continue;
       }
+      const only = overlay === undefined ? this.#onlySource(extent, blocks, at) : undefined;
+      if (only) {
+        if (!visitBlock(only, extent, reverse, visit)) return;
+        left = extent.rest;
+        continue;
+      }
       const { split } = extent;
       let border: Sighting | undefined;
       if (split !== undefined) {
@@ -148,7 +140,9 @@ export class Reader {
         border = { key: split, version: await this.get(split, at, overlay) };
         if (manifest !== this.#state.manifest) continue;
       }
-      if (!visitExtent(this.#sightings(extent, blocks, at, reverse, overlay, border), visit)) return;
+      const { memtable } = this.#state;
+      const seen = sightings({ range: extent, at, reverse, overlay, memtable, border, blocks });
+      if (!visitAll(seen, visit)) return;
       left = extent.rest;
     }
   }
@@ -164,22 +158,12 @@ export class Reader {
     return blocks;
   }
 
-  #sightings(
-    { from, to }: Extent,
-    blocks: readonly Block[],
-    at: Seq,
-    reverse: boolean,
-    overlay: Memtable | undefined,
-    border: Sighting | undefined,
-  ): Iterator<Sighting, void> {
-    const sources: Iterator<Sighting, void>[] = [];
-    if (overlay) sources.push(inMemtable(overlay, from, to, newest, reverse));
-    sources.push(inMemtable(this.#state.memtable, from, to, at, reverse));
-    if (border) sources.push([border][Symbol.iterator]() as Iterator<Sighting, void>);
-    for (const block of blocks) {
-      sources.push(reverse ? blockDescending(block, from, to, at) : blockAscending(block, from, to, at));
-    }
-    return sources.reduceRight((lower, upper) => merge(upper, lower, reverse));
+  /** The block that alone says what is there at `at`, one version a key, as it is nearly always. */
+  #onlySource({ parts, split, from, to }: Extent, blocks: readonly Block[], at: Seq): Block | undefined {
+    const [part] = parts;
+    if (part === undefined || parts.length > 1 || split !== undefined || part.info.obsolete > 0) return undefined;
+    const { checkpoint, memtable } = this.#state;
+    return at >= checkpoint && memtable.isEmptyWithin(from, to) ? blocks[0] : undefined;
   }
 
   /** A version, `undefined` for none, or the block that has to be loaded to tell. */
@@ -229,166 +213,4 @@ export class Reader {
   }
 }
 
-/** A stretch of keys that at most one block a level covers. */
-interface Extent extends Range {
-  /** Those blocks, uppermost level first. */
-  readonly parts: readonly Part[];
-  /** A key at the extent's border whose version chain goes on in a neighbouring block. */
-  readonly split?: ByteKey;
-  readonly rest?: Range;
-}
-
-interface Part {
-  readonly level: Level;
-  readonly position: number;
-  readonly info: BlockInfo;
-}
-
-/** The part of `left` that one block a level (or none) covers, and what remains after it. */
-const extentOf = (manifest: Manifest, left: Range, reverse: boolean): Extent =>
-  reverse ? lastExtent(manifest, left) : firstExtent(manifest, left);
-
-function firstExtent({ filled }: Manifest, left: Range): Extent {
-  const met: Part[] = [];
-  for (const level of filled) {
-    const position = level.find(left.from, newest);
-    const info = level.at(position);
-    if (info !== undefined && (left.to === undefined || info.first.key < left.to)) met.push({ level, position, info });
-  }
-  if (met.length === 0) return { ...left, parts: met };
-  const last = met.reduce((low, { info }) => (info.last.key < low ? info.last.key : low), met[0]!.info.last.key);
-  const end = after(last);
-  const isAll = left.to !== undefined && end >= left.to;
-  const parts = met.filter(({ info }) => info.first.key <= last);
-  const isSplit =
-    (left.to === undefined || last < left.to) &&
-    parts.some((p) => p.info.last.key === last && p.level.at(p.position + 1)?.first.key === last);
-  return {
-    from: left.from,
-    to: isAll ? left.to : end,
-    parts,
-    ...(isSplit ? { split: last } : {}),
-    ...(isAll ? {} : { rest: { from: end, to: left.to } }),
-  };
-}
-
-function lastExtent({ filled }: Manifest, left: Range): Extent {
-  const met: Part[] = [];
-  for (const level of filled) {
-    const position = (left.to === undefined ? level.length : level.findBeginning(left.to)) - 1;
-    const info = level.at(position);
-    if (info !== undefined && info.last.key >= left.from) met.push({ level, position, info });
-  }
-  if (met.length === 0) return { ...left, parts: met };
-  const first = met.reduce((high, { info }) => (info.first.key > high ? info.first.key : high), met[0]!.info.first.key);
-  const isAll = first <= left.from;
-  const parts = met.filter(({ info }) => info.last.key >= first);
-  const isSplit =
-    first >= left.from &&
-    parts.some((p) => p.info.first.key === first && p.level.at(p.position - 1)?.last.key === first);
-  return {
-    from: isAll ? left.from : first,
-    to: left.to,
-    parts,
-    ...(isSplit ? { split: first } : {}),
-    ...(isAll ? {} : { rest: { from: left.from, to: first } }),
-  };
-}
-
-/** Level by level, up to `count` − 1 blocks after the extent's that the scan will want. */
-function following(
-  manifest: Manifest,
-  { parts }: Extent,
-  left: Range,
-  reverse: boolean,
-  count: number,
-): readonly BlockInfo[] {
-  const ahead: BlockInfo[] = [];
-  const most = Math.max(1, Math.floor(count / manifest.filled.length));
-  for (const { level, position } of parts) {
-    for (let n = 1; n < most; n++) {
-      const info = level.at(reverse ? position - n : position + n);
-      if (info === undefined) break;
-      if (reverse ? info.last.key < left.from : left.to !== undefined && info.first.key >= left.to) break;
-      ahead.push(info);
-    }
-  }
-  return ahead;
-}
-
 const none: Held = new Map();
-
-function visitExtent(
-  sightings: Iterator<Sighting, void>,
-  visit: (key: ByteKey, payload: Uint8Array, version: Version) => boolean,
-): boolean {
-  for (let next = sightings.next(); !next.done; next = sightings.next()) {
-    const { key, version } = next.value;
-    if (version?.payload !== undefined && !visit(key, version.payload, version)) return false;
-  }
-  return true;
-}
-
-function* inMemtable(
-  table: Memtable,
-  from: ByteKey,
-  to: ByteKey | undefined,
-  at: Seq,
-  reverse: boolean,
-): Generator<Sighting, void> {
-  for (const key of table.keys(from, to, reverse)) yield { key, version: table.find(key, at) };
-}
-
-function* blockAscending(block: Block, from: ByteKey, to: ByteKey | undefined, at: Seq): Generator<Sighting, void> {
-  let i = block.lowerBound(from, newest);
-  while (i < block.count) {
-    const key = block.keyAt(i);
-    if (to !== undefined && key >= to) return;
-    let version: Version | undefined;
-    for (; i < block.count && block.keyEquals(i, key); i++) {
-      if (version === undefined && block.seqAt(i) <= at) version = block.versionAt(i);
-    }
-    yield { key, version };
-  }
-}
-
-function* blockDescending(block: Block, from: ByteKey, to: ByteKey | undefined, at: Seq): Generator<Sighting, void> {
-  let i = (to === undefined ? block.count : block.lowerBound(to, newest)) - 1;
-  while (i >= 0) {
-    const key = block.keyAt(i);
-    if (key < from) return;
-    let version: Version | undefined;
-    // From old to new: the last one that is old enough is the visible one.
-    for (; i >= 0 && block.keyEquals(i, key); i--) if (block.seqAt(i) <= at) version = block.versionAt(i);
-    yield { key, version };
-  }
-}
-
-/** Both in order; where both sight a key the upper one decides, unless it has no version old enough. */
-function* merge(
-  upper: Iterator<Sighting, void>,
-  lower: Iterator<Sighting, void>,
-  reverse: boolean,
-): Generator<Sighting, void> {
-  let a = upper.next();
-  let b = lower.next();
-  while (!a.done || !b.done) {
-    if (b.done) {
-      yield (a as IteratorYieldResult<Sighting>).value;
-      a = upper.next();
-    } else if (a.done) {
-      yield b.value;
-      b = lower.next();
-    } else if (a.value.key === b.value.key) {
-      yield a.value.version === undefined ? b.value : a.value;
-      a = upper.next();
-      b = lower.next();
-    } else if (a.value.key < b.value.key !== reverse) {
-      yield a.value;
-      a = upper.next();
-    } else {
-      yield b.value;
-      b = lower.next();
-    }
-  }
-}

@@ -1,4 +1,4 @@
-import type { BlockId, ByteKey } from "../base/brand.ts";
+import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import { Block } from "../segments/block.ts";
 import type { Manifest } from "../segments/manifest.ts";
@@ -9,6 +9,7 @@ import { outsideOf, type OutsideRef } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import { faultOfOutside } from "../wal/chunks.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
+import { floorIn, readFloor } from "./pins.ts";
 import { Reader } from "./reader.ts";
 import { catalogAt, liveTables } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -88,13 +89,23 @@ async function outsideFault(store: Store, block: Block): Promise<string | undefi
     const ref = payload && outsideOf(payload);
     const why = ref && (await faultOfOutside(store.storage, ref));
     if (why === undefined) continue;
-    // A version that was folded away meanwhile took its value along, or, where two of a cleared record share it, one
-    // that is gone already.
     await store.reload();
-    const live = liveTables(await catalogAt(new Reader(store), store.head.seq));
-    if (store.manifest.info(block.id) !== undefined && live.has(tableOf(block.keyAt(i)))) return why;
+    const isListed = store.manifest.info(block.id) !== undefined;
+    if (isListed && (await isReadable(store, block.keyAt(i), block.seqAt(i)))) return why;
   }
   return undefined;
+}
+
+/**
+ * Whether anybody can read this version, now or later. One that nobody can may have lost its value already: it goes
+ * with the last version that refers to it and can be read, while others wait in another level, or in a cleared table.
+ */
+async function isReadable(store: Store, key: ByteKey, at: Seq): Promise<boolean> {
+  const reader = new Reader(store);
+  if (!liveTables(await catalogAt(reader, store.head.seq)).has(tableOf(key))) return false;
+  const [row] = await store.storage.read([readFloor]);
+  const floor = floorIn(row);
+  return at >= floor || (await reader.get(key, floor))?.seq === at;
 }
 
 function contentFault(block: Block, info: BlockInfo): string | undefined {

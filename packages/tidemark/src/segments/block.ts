@@ -204,6 +204,19 @@ export class Block {
     return { seq: versionSeq, stamp: versionStamp, payload: undefined };
   }
 
+  /** The payload alone; `undefined` of a tombstone. */
+  payloadAt(i: number): Uint8Array | undefined {
+    const length = this.#varint(this.#offset(i));
+    this.#varint(this.#at + length);
+    this.#varint(this.#at);
+    const flag = this.#bytes[this.#at];
+    const from = this.#at + 1;
+    const end = this.#checkEnd(i, from);
+    if (flag === valueFlag) return this.#bytes.subarray(from, end);
+    if (flag !== tombstoneFlag || from !== end) throw this.#damaged("has an entry of no known kind");
+    return undefined;
+  }
+
   /** The newest version of `key` with seq ≤ `at` in this block. */
   find(key: ByteKey, at: Seq): Version | undefined {
     const i = this.lowerBound(key, at);

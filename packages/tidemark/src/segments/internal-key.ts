@@ -1,10 +1,13 @@
-import type { ByteKey, Seq } from "../base/brand.ts";
+import { type ByteKey, type Seq, seq } from "../base/brand.ts";
 
 /** Where a version stands in the sorted order: key ascending, then seq descending, so that a chain reads newest first. */
 export interface InternalKey {
   readonly key: ByteKey;
   readonly seq: Seq;
 }
+
+/** Later than every commit: a chain begins at (key, newest). */
+export const newest: Seq = seq(Number.MAX_SAFE_INTEGER);
 
 /** Negative, zero or positive as `a` comes before, at or after `b`. */
 export function compareInternal(a: InternalKey, b: InternalKey): number {

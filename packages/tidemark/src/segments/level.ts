@@ -1,7 +1,8 @@
 import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
 import { assert } from "../base/errors.ts";
+import { damaged } from "../wal/envelope.ts";
 import { type BlockInfo, faultOf } from "./block-info.ts";
-import { compareInternal, type InternalKey } from "./internal-key.ts";
+import { compareInternal, type InternalKey, newest } from "./internal-key.ts";
 import { maxPageBlocks, Page } from "./page.ts";
 
 /** Blocks that leave a level and blocks that enter it, each in order. */
@@ -28,6 +29,8 @@ export class Level {
   readonly sizeBytes: number;
   /** Position of each page's first block. */
   readonly #starts: readonly number[];
+  /** Pages that were found to come after the one before them. */
+  readonly #fits: boolean[] = [];
 
   constructor(pages: readonly Page[]) {
     this.pages = pages;
@@ -50,7 +53,7 @@ export class Level {
   /** Position of the first block whose last version is at or after (key, seq); `length` if there is none. */
   find(key: ByteKey, at: Seq): number {
     const p = firstEndingAt(this.pages, key, at);
-    return p === this.pages.length ? this.length : this.#starts[p]! + firstEndingAt(this.pages[p]!.infos, key, at);
+    return p === this.pages.length ? this.length : this.#starts[p]! + firstEndingAt(this.#infosOf(p), key, at);
   }
 
   /** Position of the first block that begins at or after `key`; `length` if there is none. */
@@ -65,7 +68,7 @@ export class Level {
   at(i: number): BlockInfo | undefined {
     if (i < 0 || i >= this.length) return undefined;
     const p = this.#pageOf(i);
-    return this.pages[p]!.infos[i - this.#starts[p]!];
+    return this.#infosOf(p)[i - this.#starts[p]!];
   }
 
   /** Whether a block's key range includes `key`. */
@@ -81,7 +84,7 @@ export class Level {
 
   *blocks(from = 0): Generator<BlockInfo, void> {
     for (let p = from < this.length ? this.#pageOf(from) : this.pages.length; p < this.pages.length; p++) {
-      const { infos } = this.pages[p]!;
+      const infos = this.#infosOf(p);
       for (let i = Math.max(0, from - this.#starts[p]!); i < infos.length; i++) yield infos[i]!;
     }
   }
@@ -110,11 +113,28 @@ export class Level {
       pages.push(...paged(pages, merged(kept, added.slice(from, next)), newPageId));
     }
     assert(next === added.length, "blocks are added in order");
+    const old = new Set(this.pages);
+    for (const [p, page] of pages.entries()) {
+      const before = pages[p - 1];
+      const isBorder = before !== undefined && !(old.has(page) && old.has(before));
+      assert(!isBorder || follows(page, before), "the manifest's blocks overlap");
+    }
     return new Level(pages);
   }
 
   #without(p: number, gone: ReadonlySet<BlockId>): readonly BlockInfo[] {
-    return this.pages[p]?.infos.filter(({ id }) => !gone.has(id)) ?? [];
+    return p < this.pages.length ? this.#infosOf(p).filter(({ id }) => !gone.has(id)) : [];
+  }
+
+  /** @throws CORRUPT where the page does not come after the one before it */
+  #infosOf(p: number): readonly BlockInfo[] {
+    const page = this.pages[p]!;
+    if (!this.#fits[p]) {
+      if (p > 0 && !follows(page, this.pages[p - 1]!))
+        throw damaged({ what: "manifest page" }, "overlaps its neighbour");
+      this.#fits[p] = true;
+    }
+    return page.infos;
   }
 
   #pageOf(i: number): number {
@@ -134,7 +154,7 @@ export class Level {
   }
 }
 
-const newest = Number.MAX_SAFE_INTEGER as Seq;
+const follows = (page: Page, before: Page): boolean => compareInternal(before.last, page.infos[0]!.first) < 0;
 
 /** By bisection: the first of `items`, in order, whose last version is at or after (key, seq). */
 function firstEndingAt(items: readonly { readonly last: InternalKey }[], key: ByteKey, at: Seq): number {

@@ -5,15 +5,15 @@
  * lies above the bottom, which alone can be out of date, is at most a seventh of it. (After the dynamic level sizes of
  * RocksDB: Dong et al., "Optimizing Space Amplification in RocksDB", CIDR 2017.)
  */
-import { type ByteKey, byteKey, type Seq } from "../base/brand.ts";
+import { type ByteKey, byteKey } from "../base/brand.ts";
 import type { BlockInfo } from "./block-info.ts";
+import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
 import { levelCount, type Manifest } from "./manifest.ts";
 
 const fanout = 8;
 /** So many blocks go down in one step at most, even if all of them only move. */
 const maxStepBlocks = 64;
-const newest = Number.MAX_SAFE_INTEGER as Seq;
 
 export interface LevelOptions {
   /** The least that is worth a level of its own. */

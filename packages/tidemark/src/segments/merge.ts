@@ -24,6 +24,7 @@ import type { BlockInfo } from "./block-info.ts";
 import { BlockWriter, type StagedBlock } from "./block-writer.ts";
 import { ChangeCursor, type ChangeSource } from "./changes.ts";
 import { retain } from "./drop.ts";
+import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
 import type { Pace } from "./pace.ts";
 import type { Version } from "./version.ts";
@@ -67,7 +68,6 @@ export interface Merged {
 
 export const merge = (input: MergeInput): Promise<Merged> => new Merge(input).run();
 
-const newest = Number.MAX_SAFE_INTEGER as Seq;
 /** So many keys are merged between two looks at the clock. */
 const keysPerLook = 16;
 

@@ -29,7 +29,7 @@ const maxClashes = 3;
 const maxLosses = 3;
 const maxMembers = 1000;
 /** What goes beyond `maxEntryBytes` is staged: a group of small commits should not be. */
-const maxGroupBytes = 40 * 1024;
+const maxGroupBytes = 48 * 1024;
 
 export interface Sealed {
   readonly bytes: StoredValue;
