@@ -302,6 +302,11 @@ export class Process {
     const { medium } = this.#world;
     return {
       open: (name) => this.pass(undefined, async () => new Connection(this, await medium.open(name))),
+      reopen: (name) =>
+        this.pass(undefined, async () => {
+          const opened = await medium.reopen(name);
+          return opened && new Connection(this, opened);
+        }),
       remove: (name) => this.pass(undefined, () => medium.remove(name)),
       list: () => this.pass(undefined, () => medium.list()),
     };

@@ -249,18 +249,18 @@ describe("sweeping", () => {
 
 test("[MV8][MV11] of two versions that share a value, the one that nobody can read may outlive it: that is no damage", async () => {
   const levels = { minLevelBytes: 200, maxStepBytes: 900 };
-  const world = new World({ rewrite: { ...defaultRewrite, targetBytes: 300, maxStoreBytes: 700, levels } });
-  const tab = await world.open();
-  await write(tab, [put(large("z5x", 5))]);
+  const small = new World({ rewrite: { ...defaultRewrite, targetBytes: 300, maxStoreBytes: 700, levels } });
+  const opened = await small.open();
+  await write(opened, [put(large("z5x", 5))]);
   await write(
-    tab,
+    opened,
     Array.from({ length: 60 }, (_, i) => put({ id: `z${i}`, n: i, pad: "p".repeat(60) })),
   );
-  await world.upkeep(tab);
+  await small.upkeep(opened);
   // To fill the new index the record is written again, with its value where it is.
   const indexes = { n: { path: "n", unique: false, multi: false } };
-  await define(tab.database, { version: 1, dropCollections: [], collections: { items: { key: "id", indexes } } });
-  await write(tab, [put(large("z5x", 6))]);
-  await world.upkeep(tab);
-  expect((await verify(tab.database.store)).damage).toEqual([]);
+  await define(opened.database, { version: 1, dropCollections: [], collections: { items: { key: "id", indexes } } });
+  await write(opened, [put(large("z5x", 6))]);
+  await small.upkeep(opened);
+  expect((await verify(opened.database.store)).damage).toEqual([]);
 });

@@ -28,6 +28,7 @@ import { create } from "./mvcc/recovery.ts";
 import type { Schema } from "./mvcc/schema.ts";
 import type { Storage } from "./storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
+import { ReopeningStorage } from "./storage/reopening.ts";
 
 export interface Item {
   readonly id: string;
@@ -69,6 +70,8 @@ export interface Tab {
 interface WorldOptions extends MemoryOptions {
   readonly sleep?: Clock["sleep"];
   readonly cacheMaxBytes?: number;
+  /** Lost connections are opened anew, as by a host. */
+  readonly reopens?: boolean;
   /** Default: blocks and levels so small that a few records fill several. */
   readonly rewrite?: RewriteOptions;
   /** What lies between a tab and its medium. */
@@ -97,7 +100,8 @@ export class World {
     const id = tabId(this.random.id());
     this.live.add(id);
     const opened = await this.medium.open(databaseName);
-    const storage = this.#options.connect?.(opened, id) ?? opened;
+    const lasting = this.#options.reopens === true ? this.#lasting(opened) : undefined;
+    const storage = lasting ?? this.#options.connect?.(opened, id) ?? opened;
     await create(storage, this.random);
     const sent: Uint8Array[] = [];
     const damage: TidemarkError[] = [];
@@ -115,8 +119,17 @@ export class World {
       catalogChanged: () => undefined,
       damaged: (error) => damage.push(error),
     });
+    if (lasting) lasting.admit = (fresh) => database.store.admit(fresh);
     await define(database, definition);
     return { id, storage, database, sent, damage, tenure: undefined };
+  }
+
+  #lasting(opened: Storage): ReopeningStorage {
+    return new ReopeningStorage(opened, {
+      reopen: () => this.medium.reopen(databaseName),
+      // The medium always answers: nobody waits for so long that it did not.
+      sleep: (ms) => (ms >= 10_000 ? new Promise(() => undefined) : this.clock.sleep(ms)),
+    });
   }
 
   /** The tab dies without a word; its lock becomes free. */

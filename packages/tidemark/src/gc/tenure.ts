@@ -15,7 +15,9 @@ import {
   type Found,
   get,
   type Read,
+  type ReserveUse,
   type Storage,
+  type StoreKey,
   type StoreName,
   storeNames,
   valueOf,
@@ -24,8 +26,8 @@ import {
 import { idsPerGeneration, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 
-const key = "upkeep";
-const readUpkeep: Read = get("meta", key);
+const upkeepKey = "upkeep";
+const readUpkeep: Read = get("meta", upkeepKey);
 const maxDeletesAtOnce = 1000;
 
 /** Generations of tenures: `from` ≤ generation ≤ `to`. */
@@ -49,7 +51,7 @@ function putUpkeep({ epoch, former }: UpkeepRow): Write {
       out.varint(to);
     }
   });
-  return { kind: "put", store: "meta", key, value };
+  return { kind: "put", store: "meta", key: upkeepKey, value };
 }
 
 function upkeepIn(found: Found | undefined): UpkeepRow {
@@ -67,6 +69,8 @@ export class Tenure {
   readonly #storage: Storage;
   #blocks = 0;
   #deposed = false;
+  /** Where the last value lies that was written relaxed, since the last strict write. */
+  #staged: StoreRead | undefined;
 
   private constructor(storage: Storage, epoch: UpkeepEpoch) {
     this.#storage = storage;
@@ -78,6 +82,8 @@ export class Tenure {
     let row: UpkeepRow = { epoch: upkeepEpoch(0), former: [] };
     await storage.commit({
       durability: "strict",
+      isRepeatable: true,
+      reserve: "all",
       stores: ["meta"],
       reads: [readUpkeep, ...readGenerations],
       writes: ([before, ...generations]) => {
@@ -131,23 +137,59 @@ export class Tenure {
 
   /**
    * Commits `decide`'s writes if this tenure still lasts; `decide` gets what `reads` found. False: deposed, or
-   * `decide` declined.
+   * `decide` declined, or what was staged is gone. Where nobody can say whether they were committed, `decide` is asked
+   * again: it has to judge by what it finds, as a publishing does that finds itself published and declines. On a full
+   * disk it may have all that is kept in reserve.
+   *
+   * A medium may lose the last relaxed writes and be opened anew under us (MV9). So a strict write, which makes what was
+   * staged count, first sees the last of it: a suffix is lost or nothing, so the rest is there as well.
    */
   async write(
     durability: Durability,
     reads: readonly Read[],
     decide: (found: readonly Found[]) => readonly Write[] | undefined,
     stores: readonly StoreName[] = storeNames,
+    reserve: ReserveUse = "all",
   ): Promise<boolean> {
+    const witness =
+      durability === "strict" && this.#staged && stores.includes(this.#staged.store) ? this.#staged : undefined;
+    let written: readonly Write[] = [];
     const done = await this.#storage.commit({
       durability,
+      isRepeatable: true,
+      reserve,
       stores,
-      reads: [readUpkeep, ...reads],
+      reads: [readUpkeep, ...reads, ...(witness ? [witness] : [])],
       writes: ([row, ...found]) => {
         this.#deposed = upkeepIn(row).epoch !== this.epoch;
-        return this.#deposed ? undefined : decide(found);
+        if (this.#deposed) return undefined;
+        if (witness && found.pop()?.length === 0) {
+          this.#staged = undefined;
+          return undefined;
+        }
+        const chosen = decide(found);
+        written = chosen ?? [];
+        return chosen;
       },
     });
+    if (done.status === "committed") this.#noteStaged(durability, written);
     return done.status === "committed";
   }
+
+  #noteStaged(durability: Durability, written: readonly Write[]): void {
+    if (durability === "strict") this.#staged = undefined;
+    else {
+      for (const write of written) {
+        if (write.kind === "put" || write.kind === "add") this.#staged = keyRead(write.store, write.key);
+        else if (write.store === this.#staged?.store) this.#staged = undefined; // taken back
+      }
+    }
+  }
 }
+
+type StoreRead = Extract<Read, { kind: "keys" }>;
+const keyRead = (store: StoreName, key: StoreKey): StoreRead => ({
+  kind: "keys",
+  store,
+  range: { from: key, to: key },
+});

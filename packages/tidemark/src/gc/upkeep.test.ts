@@ -5,13 +5,14 @@ import { isTidemarkError } from "../base/errors.ts";
 import { Committer } from "../mvcc/committer.ts";
 import { putPin, raisePin } from "../mvcc/pins.ts";
 import { Reader } from "../mvcc/reader.ts";
-import { create, drop } from "../mvcc/recovery.ts";
+import { create, drop, recover } from "../mvcc/recovery.ts";
 import { emptyCatalog, Schema } from "../mvcc/schema.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
-import { type Storage, valueOf } from "../storage/contract.ts";
+import { type Storage, valueOf, type Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
+import { ReopeningStorage } from "../storage/reopening.ts";
 import { decodeFence, type Fence, readFence } from "../wal/log.ts";
 import { idsPerGeneration } from "../wal/generations.ts";
 import { sealRow } from "../wal/row.ts";
@@ -26,6 +27,8 @@ const clock = { now: () => now++, sleep: () => Promise.resolve() };
 const schema = new Schema(emptyCatalog);
 const key = (name: string) => byteKey(`\0\0\0\x01${name}`);
 const block = (id: number) => ({ kind: "put", store: "blocks", key: id, value: Uint8Array.of(1) }) as const;
+
+const never = (): Promise<never> => new Promise(() => undefined);
 
 let medium: MemoryMedium;
 let storage: Storage;
@@ -73,6 +76,48 @@ describe("an upkeep tenure", () => {
     expect(await storedBlocks()).toEqual([id]);
     expect(await raiseFloor(first, new Set())).toBeUndefined();
   });
+
+  test("[MV9] publishes nothing where a medium opened anew has lost what was staged", async () => {
+    const lasting = new ReopeningStorage(storage, { reopen: () => medium.reopen("d"), sleep: never });
+    lasting.admit = () => Promise.resolve("same");
+    const tenure = await Tenure.begin(lasting);
+    const publish = (id: number) => tenure.write("strict", [], () => [block(id)]);
+    const stage = (id: number) => tenure.write("relaxed", [], () => [block(id)], ["blocks"]);
+    for (const id of [1, 2]) expect(await stage(id)).toBe(true);
+    medium.crash({ keepRelaxed: 1 });
+    expect(await publish(3)).toBe(false);
+    expect(tenure.isDeposed).toBe(false);
+    for (const id of [4, 5]) expect(await stage(id)).toBe(true);
+    medium.crash({ keepRelaxed: "all" });
+    expect(await publish(6)).toBe(true);
+    await stage(7);
+    await tenure.write("relaxed", [], () => [{ kind: "delete", store: "blocks", key: 7 }], ["blocks"]);
+    expect(await publish(8)).toBe(true);
+    storage = lasting;
+    expect(await storedBlocks()).toEqual([1, 4, 5, 6, 8]);
+  });
+
+  test.each(["commit", "committed"] as const)(
+    "[MV9] repeats a write of which nobody can say whether it was done, and judges anew (lost at '%s')",
+    async (at) => {
+      const lasting = new ReopeningStorage(storage, { reopen: () => medium.reopen("d"), sleep: never });
+      lasting.admit = () => Promise.resolve("same");
+      const tenure = await Tenure.begin(lasting);
+      let isLost = false;
+      medium.onStep = ({ kind }) => {
+        if (isLost || kind !== at) return "go";
+        isLost = true;
+        return "lost";
+      };
+      const once: (string | undefined)[] = [];
+      const written = await tenure.write("strict", [{ kind: "get", store: "blocks", key: 1 }], ([found]) => {
+        once.push(found?.length === 0 ? "free" : "taken");
+        return found?.length === 0 ? [block(1)] : undefined;
+      });
+      expect([written, once]).toEqual(at === "commit" ? [true, ["free"]] : [false, ["free", "taken"]]);
+      expect(await lasting.read([{ kind: "get", store: "blocks", key: 1 }])).toHaveLength(1);
+    },
+  );
 
   test("[TB2] tabs that begin at once have different epochs, and ids are never given twice", async () => {
     const tenures = await Promise.all(Array.from({ length: 5 }, () => Tenure.begin(storage)));
@@ -314,3 +359,15 @@ async function chains({
   }
   return all;
 }
+
+test.each(["manifest", "fence"])(
+  "[MV5] a database of format 1 that lost its %s is gone, and opening it says so",
+  async (lost) => {
+    const writes: readonly Write[] = [
+      { kind: "put", store: "meta", key: "format", value: Uint8Array.of(1) },
+      lost === "fence" ? { kind: "delete", store: "log", key: 0 } : { kind: "delete", store: "meta", key: "manifest" },
+    ];
+    await storage.commit({ durability: "relaxed", writes });
+    await expect(recover(storage)).rejects.toSatisfy((e) => isTidemarkError(e, "STORAGE_LOST"));
+  },
+);

@@ -19,6 +19,8 @@ import {
   type Response,
 } from "../protocol/messages.ts";
 import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
+import { ReopeningStorage } from "../storage/reopening.ts";
+import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
@@ -83,12 +85,18 @@ export class Host implements HostSurface {
     const early: TabMessage[] = [];
     let receive = (message: TabMessage): void => void early.push(message);
     const tabs = await Tabs.join(request.name, environment, (message) => receive(message));
-    let storage: Storage | undefined;
+    let opened: Storage | undefined;
     try {
-      storage = await factory.open(request.name);
+      const { locks, clock } = environment;
+      const lasting = new ReopeningStorage(await factory.open(request.name), {
+        reopen: () => factory.reopen(request.name),
+        sleep: (ms) => clock.sleep(ms),
+      });
+      const makeRoom = (): Promise<void> => this.#running?.upkeep.makeRoom() ?? Promise.resolve();
+      const storage = new ReservingStorage(lasting, makeRoom);
+      opened = storage;
       if (request.database !== undefined) await refuseAnother(storage, request.database);
       await create(storage, environment.random);
-      const { locks, clock } = environment;
       const retry = lockNames(request.name).retry;
       const retryPeers = {
         takeToken: async (): Promise<() => void> => {
@@ -108,6 +116,7 @@ export class Host implements HostSurface {
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
       );
+      lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
@@ -127,7 +136,7 @@ export class Host implements HostSurface {
       void this.#look(environment);
       return database;
     } catch (e) {
-      storage?.close();
+      opened?.close();
       tabs.leave();
       throw e;
     }
@@ -180,7 +189,8 @@ export class Host implements HostSurface {
     this.#closed = "closed";
     await upkeep.stop();
     // Where this fails the next upkeep removes it: our lock is about to be free.
-    await storage.commit({ durability: "relaxed", writes: [deletePin(tabs.self)] }).catch(() => undefined);
+    const unpin = { durability: "relaxed", isRepeatable: true, writes: [deletePin(tabs.self)] } as const;
+    await storage.commit(unpin).catch(() => undefined);
     await this.#letGo(running);
     return { ok: true, catalog: undefined };
   }
@@ -337,7 +347,7 @@ async function using<T>(factory: StorageFactory, name: string, use: (storage: St
 }
 
 const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
-  using(factory, name, (storage) => drop(storage, random));
+  using(factory, name, (storage) => drop(new ReservingStorage(storage, () => Promise.resolve()), random));
 
 /** Whether nothing but the shell of a deleted database is there. */
 const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
@@ -362,6 +372,7 @@ async function noteVersion(storage: Storage, version: number): Promise<void> {
   if (bytes && openRow(bytes, "version").varint() === version) return;
   await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
     writes: [{ kind: "put", store: "meta", key: "version", value: sealRow((out) => out.varint(version)) }],
   });
 }

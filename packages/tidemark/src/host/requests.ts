@@ -5,6 +5,7 @@ import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../p
 import { countRecords } from "../collections/scan.ts";
 import { floorIn, readFloor } from "../mvcc/pins.ts";
 import { verify } from "../mvcc/verify.ts";
+import { readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Upkeep } from "./upkeep.ts";
 
@@ -99,11 +100,8 @@ const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): Commi
 });
 
 async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
-  const [floorRow, meta, chunks] = await store.storage.read([
-    readFloor,
-    { kind: "range", store: "meta", range: {} },
-    readChunkKeys,
-  ]);
+  const allMeta = { kind: "range", store: "meta", range: {} } as const;
+  const [floorRow, meta, chunks, reserve] = await store.storage.read([readFloor, allMeta, readChunkKeys, readReserve]);
   const { log, memtable, manifest } = store;
   return {
     head: store.head.seq,
@@ -115,6 +113,7 @@ async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
     blockBytes: manifest.sizeBytes,
     blobBytes: storedBytes(chunks),
     metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
+    reserveBytes: reserveBytes(reserve),
     versions: memtable.versions + manifest.versions,
     memtableBytes: memtable.sizeBytes,
     upkeep: upkeep.isHere,

@@ -5,7 +5,7 @@
  */
 import { type Seq, seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { compact } from "../gc/compact.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
@@ -14,6 +14,7 @@ import { reclaim } from "../gc/reclaim.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
+import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import type { Pace } from "../segments/pace.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
@@ -32,6 +33,11 @@ const roomLookMs = 4;
 
 /** Other tabs hear of compaction now and then; whoever misses a block finds out by itself. */
 const stepsPerNews = 32;
+
+/** On a full disk: so long deletes gather before they are folded. */
+const deletesGatherMs = 1000;
+/** A smaller database keeps no reserve for a full disk. */
+const reserveFromBytes = 1 << 20;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
@@ -54,6 +60,7 @@ export class Upkeep {
   #foldFloor: Seq = seq(0);
   #isCompacting = false;
   #watching = false;
+  #roomMade: (() => void) | undefined;
   #isStanding = false;
   #stopped = false;
 
@@ -104,6 +111,16 @@ export class Upkeep {
   /** Somebody asks for a checkpoint. */
   wanted(): void {
     if (this.#tenure) this.#foldSoon();
+  }
+
+  /** The disk is full: what was deleted is folded soon, for the room it frees. Resolves then, or when it takes long. */
+  async makeRoom(): Promise<void> {
+    const { clock } = this.#environment;
+    const made = new Promise<void>((resolve) => (this.#roomMade = resolve));
+    await Promise.race([made, clock.sleep(deletesGatherMs)]);
+    if (this.#tenure) this.#foldSoon();
+    else if (!this.#stopped) this.#tabs.post({ type: "wanted" });
+    await Promise.race([made, clock.sleep(stuckAfterMs)]);
   }
 
   /** Resolves when everything committed before the call is folded into blocks. @throws CLOSED if we end before that */
@@ -224,14 +241,31 @@ export class Upkeep {
     const floor = await this.#floor(tenure);
     const { store } = this.#database;
     const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#rewriting());
+    if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
       this.#foldFloor = floor!;
       void this.#compact(tenure);
-    } else if (tenure.isDeposed) this.#stepDown(tenure);
-    else await store.reload();
+    } else await store.reload();
+    await this.#fillReserve(tenure);
+    this.#roomMade?.();
     void this.#sweep();
     queueMicrotask(() => this.advanced()); // what came meanwhile may be enough for another
+  }
+
+  /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
+  async #fillReserve(tenure: Tenure): Promise<void> {
+    const { storage, manifest } = this.#database.store;
+    const [found] = await storage.read([readReserve]);
+    if (manifest.sizeBytes < reserveFromBytes && reserveBytes(found) === 0) return;
+    for (const chunk of missingChunks(found)) {
+      try {
+        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "refill"))) return;
+      } catch (e) {
+        if (isTidemarkError(e, "QUOTA_EXCEEDED")) return;
+        throw e;
+      }
+    }
   }
 
   /**

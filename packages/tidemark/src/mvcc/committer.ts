@@ -166,6 +166,10 @@ export class Committer implements Participants<Member> {
     return request.writes.reduce((n, w) => n + w.key.length + (w.payload?.length ?? 0), 0);
   }
 
+  onlyDeletes({ request }: Member): boolean {
+    return request.writes.every((w) => w.kind === "delete");
+  }
+
   durability(members: readonly Member[]): Durability {
     return members.some((m) => m.request.durability === "strict") ? "strict" : "relaxed";
   }

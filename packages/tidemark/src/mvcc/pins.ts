@@ -56,6 +56,8 @@ export const pinsIn = (found: Found): readonly Pin[] =>
 export async function raisePin(storage: Storage, tab: TabId, to: Seq, known: Fence): Promise<boolean> {
   const done = await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
+    reserve: "all",
     stores: ["meta"],
     reads: [get("meta", prefix + tab), readFence],
     writes: ([pinRow, fenceRow]) => {

@@ -44,6 +44,7 @@ export async function create(storage: Storage, random: Random): Promise<void> {
   if (valueOf(found[0]) && !valueOf(found[1])) return;
   await storage.commit({
     durability: "strict",
+    isRepeatable: true,
     stores: ["log", "meta"],
     reads: [readFence],
     writes: ([row]) => [...(valueOf(row) ? [] : firstRows(random)), { kind: "delete", store: "meta", key: droppedKey }],
@@ -57,6 +58,7 @@ export async function create(storage: Storage, random: Random): Promise<void> {
 export async function drop(storage: Storage, random: Random): Promise<void> {
   await storage.commit({
     durability: "strict",
+    reserve: "all",
     stores: storeNames,
     reads: readGenerations,
     writes: (found) => [
@@ -124,6 +126,8 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   const before = await recover(storage);
   const done = await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
+    reserve: "all",
     stores: ["meta", "log"],
     reads: [...stateReads, readFloor],
     writes: (found) => {
@@ -146,7 +150,7 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   return { ...again, struck: before.struck || again.struck };
 }
 
-const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
+export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
 
 const laterOf = (a: Seq, b: Seq): Seq => (a > b ? a : b);
 
@@ -161,12 +165,16 @@ async function upgrade(storage: Storage): Promise<void> {
     reads: stateReads,
     writes: (found) => {
       const [fenceRow, manifestRow] = [valueOf(found[0]), valueOf(found[2])];
-      if (!isFormat1(found) || !fenceRow || !manifestRow) return undefined;
+      if (!isFormat1(found)) return undefined; // another tab was here first
+      if (!fenceRow || !manifestRow) throw databaseIsGone();
       const manifest = upgradedFrom1(manifestRow);
       return [putFormat, ...putManifest(Manifest.empty, manifest), putFence(succeeding(decodeFence(fenceRow)))];
     },
   });
 }
+
+const databaseIsGone = (): TidemarkError =>
+  new TidemarkError("STORAGE_LOST", "The database is gone from storage (cleared by the user or the browser)");
 
 function judge(found: readonly Found[]): StateFound {
   const [fenceRow, log, rootRow] = found;
@@ -181,7 +189,7 @@ function judge(found: readonly Found[]): StateFound {
   const fenceBytes = valueOf(fenceRow);
   const rootBytes = valueOf(rootRow);
   if (!fenceBytes || !rootBytes) {
-    throw new TidemarkError("STORAGE_LOST", "The database is gone from storage (cleared by the user or the browser)");
+    throw databaseIsGone();
   }
   const fence = decodeFence(fenceBytes);
   return { fence, root: decodeRoot(rootBytes), ...chainFrom(log ?? [], fence) };
@@ -232,6 +240,8 @@ async function strike(storage: Storage, lost?: Seq): Promise<boolean> {
   let isDamage = false;
   await storage.commit({
     durability: "strict",
+    isRepeatable: true,
+    reserve: "all",
     stores: ["log", "meta"],
     reads: [...stateReads, readFloor, readPins],
     writes: (found) => {

@@ -15,6 +15,7 @@ import { Memtable } from "./memtable.ts";
 import type { ReadState } from "./reader.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { Staging } from "../wal/staging.ts";
+import { beginIncarnation, lookAtLog } from "./reconnect.ts";
 import { join, type Recovered, recover, wholeEntries } from "./recovery.ts";
 import { CommitWindow } from "./window.ts";
 
@@ -168,6 +169,23 @@ export class Store implements ReadState {
     return this.#inTurn(() => this.#readState());
   }
 
+  /**
+   * Whether a connection opened anew shows the log that this memory is of. Where it lost entries, memory is replaced by
+   * what is there: all of it in this call, since nothing may be served from either before. @throws CLOSED
+   */
+  async admit(fresh: Storage): Promise<"same" | "changed"> {
+    const { fence, isIntact } = await lookAtLog(fresh, this.head, this.#fence);
+    this.#refuseForeign(fence);
+    if (isIntact) return "same";
+    if (sameLog(fence, this.#fence)) await beginIncarnation(fresh, this.head, this.#fence);
+    for (;;) {
+      const state = await join(fresh, this.tab, false);
+      if (state.struck) this.events?.struck();
+      this.blocks.clear();
+      if (await this.#replaceBy(state, new BlockSource(fresh, 0))) return "changed";
+    }
+  }
+
   #inTurn<T>(read: () => Promise<T>): Promise<T> {
     const done = this.#turns.then(read);
     this.#turns = done.catch(() => undefined);
@@ -208,16 +226,17 @@ export class Store implements ReadState {
     }
   }
 
-  /** Drops memory for a state read anew. False: that state is old already; read once more. */
-  async #replaceBy({ fence, manifest, entries }: Recovered): Promise<boolean> {
+  /** Drops memory for a state read anew. False: that state, or ours, is not what it was; read once more. */
+  async #replaceBy({ fence, manifest, entries }: Recovered, blocks = this.blocks): Promise<boolean> {
     this.settle();
+    const before = this.#fence;
     const memtable = new Memtable();
     for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
     const last = entries.at(-1);
     const head = last ? { seq: last.lastSeq, checksum: last.checksum, stamp: last.commits.at(-1)!.stamp } : fence;
-    const state = { memtable, manifest, checkpoint: fence.seq, blocks: this.blocks, reload: goneAlready };
+    const state = { memtable, manifest, checkpoint: fence.seq, blocks, reload: goneAlready };
     const takeEffect = await this.#dependents(state, head.seq, entries);
-    if (takeEffect === undefined) return false;
+    if (takeEffect === undefined || this.#fence !== before) return false;
     this.#memtable = memtable;
     this.#manifest = manifest;
     this.#fence = fence;

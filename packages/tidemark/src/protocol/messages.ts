@@ -149,6 +149,8 @@ export interface Metrics {
   /** Values out of line, within one KB each. */
   readonly blobBytes: number;
   readonly metaBytes: number;
+  /** Room kept for deletes and upkeep on a full disk: 1 MB in a database of more than that, less while it is in use. */
+  readonly reserveBytes: number;
   /** Versions held in blocks and in memory, index entries included. */
   readonly versions: number;
   readonly memtableBytes: number;

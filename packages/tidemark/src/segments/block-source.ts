@@ -54,6 +54,10 @@ export class BlockSource {
     }
   }
 
+  clear(): void {
+    this.#cache.clear();
+  }
+
   forget(ids: readonly BlockId[]): void {
     for (const id of ids) this.#cache.delete(id);
   }

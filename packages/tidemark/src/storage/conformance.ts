@@ -360,6 +360,22 @@ const life: readonly ConformanceCase[] = [
     same(await contents(again, "meta"), [], "empty after removal");
     again.close();
   }),
+  testCase(
+    "[MV9] reopening makes nothing: what is not there is not there afterwards",
+    async ({ factory, storage, name }) => {
+      const absent = `${name} (absent)`;
+      same(await factory.reopen(absent), undefined, "absent");
+      same((await factory.list()).includes(absent), false, "listed");
+      await write(storage, put("meta", "a", 1));
+      const again = await factory.reopen(name);
+      if (again === undefined) throw new Error("it is there");
+      same(await contents(again, "meta"), [["a", [1]]], "contents");
+      again.close();
+      storage.close();
+      await factory.remove(name);
+      same(await factory.reopen(name), undefined, "removed");
+    },
+  ),
   testCase("what was committed is there when opened again", async ({ storage, connect }) => {
     await write(storage, put("meta", "a", 1), put("log", 1, 2));
     storage.close();

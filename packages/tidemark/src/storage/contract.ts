@@ -56,11 +56,19 @@ export interface Batch {
   /** For a function: the stores it may write, besides those it reads; all where it does not say. */
   readonly stores?: readonly StoreName[];
   /**
-   * A list is sent without waiting for the reads. A function is called once, inside the transaction, with what was
-   * read; it must be synchronous, and returning `undefined` declines: nothing is written.
+   * A list is sent without waiting for the reads. A function is called inside the transaction, with what was read; it
+   * must be synchronous, and returning `undefined` declines: nothing is written. It is called once for each time that
+   * the batch is tried, which is once unless a connection is lost or the disk is full.
    */
   readonly writes: readonly Write[] | ((found: readonly Found[]) => readonly Write[] | undefined);
+  /** To do it twice is as good as to do it once: it is sent again where nobody can say whether it was done. */
+  readonly isRepeatable?: boolean;
+  /** Where the disk is full: who may have the room that is kept in reserve. Default: not this batch. */
+  readonly reserve?: ReserveUse;
 }
+
+/** `some`: what only deletes may have a part of the reserve, so that upkeep, which frees the room, finds the rest. */
+export type ReserveUse = "none" | "some" | "all" | "refill";
 
 export type Committed =
   | { readonly status: "committed"; readonly found: readonly Found[] }
@@ -72,10 +80,13 @@ export type Committed =
 export interface Storage {
   /**
    * Answers all reads from one consistent state, positions matching.
-   * @throws TidemarkError STORAGE_LOST when the medium is gone; CLOSED after `close`.
+   * @throws TidemarkError STORAGE_LOST when the connection is gone; CLOSED after `close`.
    */
   read(reads: readonly Read[]): Promise<readonly Found[]>;
-  /** @throws TidemarkError QUOTA_EXCEEDED (nothing written), STORAGE_LOST (outcome unknown), CLOSED. */
+  /**
+   * @throws TidemarkError QUOTA_EXCEEDED (nothing written), CLOSED, STORAGE_LOST: with `details.outcome` "none" nothing
+   * was written, with "unknown" all of it or nothing.
+   */
   commit(batch: Batch): Promise<Committed>;
   /** Ends this connection; batches under way still finish. Idempotent. */
   close(): void;
@@ -84,6 +95,8 @@ export interface Storage {
 /** A medium: opens, removes and lists databases by name. */
 export interface StorageFactory {
   open(name: string): Promise<Storage>;
+  /** As `open`, but makes nothing: `undefined` where there is no such database. */
+  reopen(name: string): Promise<Storage | undefined>;
   /** Removes everything of that database. The caller sees to it that nobody has it open. */
   remove(name: string): Promise<void>;
   list(): Promise<readonly string[]>;

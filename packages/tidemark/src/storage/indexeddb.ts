@@ -40,6 +40,7 @@ export interface IndexedDbOptions {
 export function indexedDbStorage({ removeTimeoutMs = 5_000 }: IndexedDbOptions = {}): StorageFactory {
   return {
     open: (name) => reporting(async () => new IndexedDbConnection(await openDatabase(name))),
+    reopen: (name) => reporting(() => reopened(name)),
     remove: (name) => reporting(() => removeDatabase(name, removeTimeoutMs)),
     list: () => reporting(listDatabases),
   };
@@ -54,11 +55,13 @@ async function reporting<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function openDatabase(name: string): Promise<IDBDatabase> {
+/** `isRefused` is asked, before anything is made, where there is no such database; then the opening is undone. */
+async function openDatabase(name: string, isRefused: () => boolean = () => false): Promise<IDBDatabase> {
   const wrapped = await openDB(prefix + name, 1, {
     upgrade: (created, _from, _to, tx) => {
       tx.done.catch(() => undefined); // the open request reports it
-      for (const store of storeNames) created.createObjectStore(store);
+      if (isRefused()) tx.abort();
+      else for (const store of storeNames) created.createObjectStore(store);
     },
   });
   const db = unwrap(wrapped);
@@ -66,6 +69,16 @@ async function openDatabase(name: string): Promise<IDBDatabase> {
   if (missing.length === 0) return db;
   db.close();
   throw new TidemarkError("CORRUPT", `The database lacks its stores ${missing.join(", ")}.`, { missing });
+}
+
+async function reopened(name: string): Promise<Storage | undefined> {
+  let isGone = false;
+  try {
+    return new IndexedDbConnection(await openDatabase(name, () => (isGone = true)));
+  } catch (error) {
+    if (isGone) return undefined;
+    throw error;
+  }
 }
 
 /** A deletion that came too late stays requested: the browser does it once the last connection has gone. */

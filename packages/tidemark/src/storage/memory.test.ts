@@ -94,6 +94,11 @@ describe("crashes", () => {
     await expect(one.commit(batch(2))).rejects.toMatchObject({ code: "STORAGE_LOST" });
     await expect(one.read([])).rejects.toMatchObject({ code: "STORAGE_LOST", details: { outcome: "none" } });
     expect(await logKeys(two)).toEqual([1, 2]);
+    const three = await medium.open(name);
+    medium.onStep = () => "cut";
+    await expect(three.commit(batch(9))).rejects.toMatchObject({ details: { outcome: "none" } });
+    medium.onStep = undefined;
+    expect(await logKeys(two)).toEqual([1, 2]);
     medium.onStep = () => {
       medium.crash({ keepRelaxed: 1 });
       return "go";

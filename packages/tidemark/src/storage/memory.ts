@@ -37,10 +37,12 @@ export type Step =
   | { readonly n: number; readonly kind: "commit" | "committed"; readonly database: string; readonly batch: Batch };
 
 /**
- * `crash` is `medium.crash()`; for another `keepRelaxed` the hook calls it itself. `lost` kills this connection only.
- * `quota` (at `commit` only) refuses the batch as a full disk would.
+ * `crash` is `medium.crash()`; for another `keepRelaxed` the hook calls it itself. `lost` kills this connection only,
+ * and the caller does not hear whether the call took effect: at `commit` it did not, at `committed` it did. `cut` does
+ * so before the call was sent (not at `committed`), and the caller hears that. `quota` (at `commit` only) refuses the
+ * batch as a full disk would.
  */
-export type Verdict = "go" | "crash" | "lost" | "quota";
+export type Verdict = "go" | "crash" | "lost" | "cut" | "quota";
 
 export interface MemoryOptions {
   /** Commits that would store more than this fail with QUOTA_EXCEEDED. Default: no limit. */
@@ -271,6 +273,12 @@ class Medium implements MemoryMedium {
     return new MemoryConnection(this, database);
   }
 
+  async reopen(name: string): Promise<Storage | undefined> {
+    await this.pause();
+    const database = this.#databases.get(name);
+    return database && new MemoryConnection(this, database);
+  }
+
   async remove(name: string): Promise<void> {
     await this.pause();
     const database = this.#databases.get(name);
@@ -386,8 +394,9 @@ class MemoryConnection implements Storage {
     this.#check("unknown");
     const verdict = this.#medium.decide(kind, this.#database.name, about);
     if (verdict === "crash") this.#medium.crash();
-    if (verdict === "lost") this.#cut = true;
-    this.#check("unknown"); // the hook may have crashed the medium itself
+    assert(verdict !== "cut" || kind !== "committed", "what took effect was sent");
+    if (verdict === "lost" || verdict === "cut") this.#cut = true;
+    this.#check(verdict === "cut" ? "none" : "unknown"); // the hook may have crashed the medium itself
     if (verdict !== "quota") return;
     assert(kind === "commit", "only a commit meets the quota");
     throw full(this.#database.name);

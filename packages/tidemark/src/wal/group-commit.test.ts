@@ -27,6 +27,9 @@ class Acceptor implements Participants<Member> {
   sizeOf(): number {
     return 1;
   }
+  onlyDeletes(): boolean {
+    return false;
+  }
   staged(): readonly [] {
     return [];
   }

@@ -10,16 +10,23 @@
  * judged again if anything was committed meanwhile; nearly always what was staged still is what they write.
  * Losing the position to another tab is no conflict: catch up and take the round again. After `maxClashes` lost races
  * the tail is read and the entry sealed and added inside one transaction, which cannot lose.
+ *
+ * Losing the connection is none either: the entry is looked up in the log, and is never sent twice. It holds the only
+ * position it can ever take, so where that is free or another's, it was not appended: take the round again. On a full
+ * disk those who only delete go on by themselves: they free room, and may have some that is kept in reserve.
  */
 import type { Seq } from "../base/brand.ts";
-import { type Durability, type Storage, type StoredValue } from "../storage/contract.ts";
-import { append, type Appended, appendStaged, type Fence, followed, type Head, tailReads } from "./log.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { Durability, Storage, StoredValue } from "../storage/contract.ts";
+import { append, type AppendTerms, appendStaged, type Fence, followed, type Head, tailReads } from "./log.ts";
 import type { LogEntry } from "./entry.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { stageValues } from "./stage-values.ts";
 import { areStaged, published, readStaged, type Staged, type Staging, sweptMeanwhile } from "./staging.ts";
 
 const maxClashes = 3;
+/** A round is taken again after so many lost connections. */
+const maxLosses = 3;
 const maxMembers = 1000;
 /** What goes beyond `maxEntryBytes` is staged: a group of small commits should not be. */
 const maxGroupBytes = 48 * 1024;
@@ -49,6 +56,8 @@ export interface Participants<Member> {
   isPrepared(): boolean;
   /** About how many bytes it adds to an entry. */
   sizeOf(member: Member): number;
+  /** Whether all it does is to delete. */
+  onlyDeletes(member: Member): boolean;
   /** What the members would publish. */
   staged(members: readonly Member[]): readonly Staged[];
   /** What the strictest of the members asked for. */
@@ -96,12 +105,7 @@ export class GroupCommit<Member> {
   async #run(): Promise<void> {
     try {
       while (this.#waiting.length > 0) {
-        const members = this.#gather();
-        try {
-          await this.#commit(members);
-        } catch (e) {
-          this.#participants.failed(members, e);
-        }
+        await this.#attempt(this.#gather());
       }
     } finally {
       this.#running = undefined; // in the same turn as the last look at who waits
@@ -118,6 +122,30 @@ export class GroupCommit<Member> {
     return this.#waiting.splice(0, n);
   }
 
+  /** Commits the members, or tells them why not. */
+  async #attempt(members: readonly Member[]): Promise<void> {
+    try {
+      await this.#commit(members);
+    } catch (e) {
+      const parts = isTidemarkError(e, "QUOTA_EXCEEDED") ? this.#partsByKind(members) : [];
+      if (parts.length < 2) this.#participants.failed(members, e);
+      else for (const part of parts) await this.#attempt(part);
+    }
+  }
+
+  /** In their order: stretches of members that only delete, and of others. */
+  #partsByKind(members: readonly Member[]): readonly (readonly Member[])[] {
+    const parts: Member[][] = [];
+    let last: boolean | undefined;
+    for (const member of members) {
+      const kind = this.#participants.onlyDeletes(member);
+      if (kind === last) parts.at(-1)?.push(member);
+      else parts.push([member]);
+      last = kind;
+    }
+    return parts;
+  }
+
   async #commit(members: readonly Member[]): Promise<void> {
     const body = new BodyStage(this.#staging);
     try {
@@ -130,47 +158,81 @@ export class GroupCommit<Member> {
   async #commitWith(members: readonly Member[], body: BodyStage): Promise<void> {
     const p = this.#participants;
     let isFresh = false;
-    for (let clashes = 0; ;) {
+    for (let clashes = 0, losses = 0; ;) {
       try {
         do await p.prepare(members);
         while (!p.isPrepared());
       } catch (e) {
+        if (isTidemarkError(e, "STORAGE_LOST")) throw e;
         return this.#oneByOne(members, e);
       }
-      if (clashes >= maxClashes) {
-        if (await this.#commitInside(members, body)) return;
-        continue;
+      const round = new Round();
+      try {
+        const isInside = clashes >= maxClashes;
+        const end: RoundEnd = isInside
+          ? await this.#commitInside(members, body, round)
+          : await this.#append(members, isFresh, body, round);
+        if (end === "over") return;
+        if (end === "swept") return this.#oneByOne(members, sweptMeanwhile());
+        if (end === "clash") clashes++;
+        isFresh ||= end !== "again";
+      } catch (e) {
+        await this.#lookUp(e, round);
+        if (++losses > maxLosses) throw lost("none", e); // known by now
       }
-      const sealed = p.seal(members, isFresh, body.staged);
-      if (!sealed) return;
-      if (sealed === "look") {
-        await p.follow();
-        isFresh = true;
-        continue;
-      }
-      if (!isSealed(sealed)) {
-        await body.stage(sealed);
-        continue;
-      }
-      const outcome = await this.#append(sealed, p.durability(members));
-      if (outcome === "appended") {
-        p.committed(sealed);
-        return;
-      }
-      if (outcome === "clash") {
-        clashes++;
-        isFresh = true;
-        await p.follow();
-      } else if (outcome === "unstaged") return this.#oneByOne(members, sweptMeanwhile());
-      else await p.reload(outcome === "unsure" ? sealed : undefined);
     }
   }
 
-  #append({ bytes, firstSeq, staged }: Sealed, durability: Durability): Promise<Appended> {
-    const { fence } = this.#participants;
-    return staged.length === 0
-      ? append(this.#storage, bytes, firstSeq, fence, durability)
-      : appendStaged(this.#storage, bytes, firstSeq, fence, durability, staged);
+  async #append(members: readonly Member[], isFresh: boolean, body: BodyStage, round: Round): Promise<RoundEnd> {
+    const p = this.#participants;
+    const sealed = p.seal(members, isFresh, body.staged);
+    if (!sealed) return "over";
+    if (sealed === "look") {
+      await p.follow();
+      return "followed";
+    }
+    if (!isSealed(sealed)) {
+      await body.stage(sealed);
+      return "again";
+    }
+    const { bytes, firstSeq, staged } = sealed;
+    const terms = this.#terms(members);
+    const appending =
+      staged.length === 0
+        ? append(this.#storage, bytes, firstSeq, p.fence, terms)
+        : appendStaged(this.#storage, bytes, firstSeq, p.fence, terms, staged);
+    const outcome = await appending.catch((e: unknown) => round.fail(sealed, e));
+    if (outcome === "appended") {
+      p.committed(sealed);
+      return "over";
+    }
+    if (outcome === "clash") {
+      await p.follow();
+      return "clash";
+    }
+    if (outcome === "unstaged") return "swept";
+    if (outcome === "unsure") round.unsure = sealed;
+    await p.reload(round.unsure);
+    return "again";
+  }
+
+  #terms(members: readonly Member[]): AppendTerms {
+    const p = this.#participants;
+    const isFreeing = members.every((m) => p.onlyDeletes(m));
+    return { durability: p.durability(members), reserve: isFreeing ? "some" : "none" };
+  }
+
+  /**
+   * The round met a failure. Where its entry may be in the log all the same, its members learn what became of it; they
+   * fail with outcome "unknown" only where that cannot be told. Returns where the round may be taken again.
+   */
+  async #lookUp(error: unknown, { unsure }: Round): Promise<void> {
+    if (!unsure && !isTidemarkError(error, "STORAGE_LOST")) throw error;
+    try {
+      await this.#participants.reload(unsure);
+    } catch (e) {
+      throw !unsure || isTidemarkError(e, "CLOSED") ? e : lost("unknown", e);
+    }
   }
 
   /** What one member needs cannot be read: the others shall not fail with it. */
@@ -185,8 +247,8 @@ export class GroupCommit<Member> {
     }
   }
 
-  /** Tail and append in one transaction. False: the state has to be loaded or prepared anew first. */
-  async #commitInside(members: readonly Member[], body: BodyStage): Promise<boolean> {
+  /** Tail and append in one transaction, which cannot lose its position. */
+  async #commitInside(members: readonly Member[], body: BodyStage, round: Round): Promise<RoundEnd> {
     const p = this.#participants;
     const { head, fence } = p;
     let sealed: Sealed | undefined;
@@ -196,11 +258,14 @@ export class GroupCommit<Member> {
     let isUnstaged = false;
     const reads = tailReads(head.seq);
     const staged = [...p.staged(members), ...(body.staged?.staged ?? [])];
-    const done = await this.#storage.commit({
-      durability: p.durability(members),
+    const committing = this.#storage.commit({
+      ...this.#terms(members),
       stores: staged.length === 0 ? ["log"] : ["log", "meta"],
       reads: [...reads, ...readStaged(staged)],
       writes: (found) => {
+        sealed = undefined;
+        toStage = undefined;
+        judged = false;
         isUnstaged = !areStaged(found.slice(reads.length));
         if (isUnstaged) return undefined;
         const tail = followed(found, head, fence);
@@ -221,19 +286,37 @@ export class GroupCommit<Member> {
         );
       },
     });
-    if (isUnstaged) {
-      await this.#oneByOne(members, sweptMeanwhile());
-      return true;
-    }
+    const done = await committing.catch((e: unknown) => round.fail(sealed, e));
+    if (isUnstaged) return "swept";
     if (toStage) await body.stage(toStage);
     if (stale) {
       await (stale === "follow" ? p.follow() : p.reload());
-      return false;
+      return "again";
     }
     if (done.status === "committed" && sealed) p.committed(sealed);
-    return judged && done.status !== "exists";
+    return judged && done.status !== "exists" ? "over" : "again";
   }
 }
+
+/**
+ * How a round ended: everybody was told; what others appended was read; so it was, and they had
+ * taken the position; what the members refer to is not staged any more; anything else, to be taken again.
+ */
+type RoundEnd = "over" | "followed" | "clash" | "swept" | "again";
+
+class Round {
+  /** Its entry, where that may be in the log although nobody said so. */
+  unsure: Sealed | undefined;
+
+  /** Notes what a failure leaves open about an entry that was being appended. @throws it */
+  fail(sealed: Sealed | undefined, error: unknown): never {
+    if (isTidemarkError(error, "STORAGE_LOST") && error.details["outcome"] !== "none") this.unsure = sealed;
+    throw error;
+  }
+}
+
+const lost = (outcome: "none" | "unknown", cause: unknown): TidemarkError =>
+  new TidemarkError("STORAGE_LOST", "The connection to the storage was lost during the commit", { outcome }, cause);
 
 const isSealed = (sealed: Sealed | Body): sealed is Sealed => "firstSeq" in sealed;
 

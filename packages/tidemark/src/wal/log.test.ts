@@ -11,6 +11,7 @@ import {
   type Fence,
   followed,
   type Head,
+  holds,
   putFence,
   sameLog,
   tailReads,
@@ -141,9 +142,41 @@ describe("the tail", () => {
   });
 });
 
+describe("[MV9] a head", () => {
+  const first = entry(fence, 3);
+  const second = entry(first.head);
+  const log = [
+    { key: 11, value: first.bytes },
+    { key: 14, value: second.bytes },
+  ];
+  const isHeld = (head: Head, present = fence, entries = log): boolean => holds(present, entries, head, fence);
+
+  test("is held where the fence or an entry of the log ends just so", () => {
+    expect([fence, first.head, second.head].map((head) => isHeld(head))).toEqual([true, true, true]);
+    expect(isHeld({ ...second.head, checksum: 1 })).toBe(false);
+    expect(isHeld({ ...fence, checksum: 1 })).toBe(false);
+  });
+
+  test("is not held where the log ends, or breaks, before it, or another took its place", () => {
+    expect(isHeld(second.head, fence, log.slice(0, 1))).toBe(false);
+    expect(isHeld(second.head, fence, log.slice(1))).toBe(false);
+    expect(isHeld(second.head, fence, [log[0]!, { key: 14, value: entry(first.head, 1, "y").bytes }])).toBe(false);
+    expect(isHeld({ ...first.head, seq: seq(12) })).toBe(false); // within a group
+  });
+
+  test("is held where it was folded, as long as the incarnation vouches for it", () => {
+    const folded = { ...fence, ...second.head };
+    expect(isHeld(first.head, folded, [])).toBe(true);
+    expect(isHeld(second.head, folded, [])).toBe(true);
+    expect(isHeld(first.head, { ...folded, incarnation: 4 }, [])).toBe(false);
+    expect(isHeld(first.head, { ...fence, database: 4 })).toBe(false);
+  });
+});
+
 describe("an append", () => {
   const next = entry(fence);
-  const appendAt = (at: number, known = fence, bytes = next.bytes) => append(storage, bytes, seq(at), known, "relaxed");
+  const terms = { durability: "relaxed", reserve: "none" } as const;
+  const appendAt = (at: number, known = fence, bytes = next.bytes) => append(storage, bytes, seq(at), known, terms);
 
   test("[MV1] takes a free place behind the fence", async () => {
     expect(await appendAt(11)).toBe("appended");

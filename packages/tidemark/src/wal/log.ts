@@ -14,6 +14,7 @@ import {
   type Found,
   get,
   type Read,
+  type ReserveUse,
   type Storage,
   type StoredValue,
   valueOf,
@@ -116,6 +117,20 @@ export function chainFrom(found: Found, head: Head): { entries: readonly LogEntr
   return { entries, broken: false };
 }
 
+/** The fence and all entries after it, and void ones before. */
+export const wholeLog: readonly Read[] = tailReads(seq(fenceKey));
+
+/**
+ * Whether the log of `fence` is the one that somebody knew as `known`, and his head still in it: the entry that ended
+ * there does so now. Of what was folded since, the incarnation alone vouches.
+ */
+export function holds(fence: Fence, log: Found, head: Head, known: Fence): boolean {
+  if (!sameLog(fence, known)) return false;
+  if (fence.seq > head.seq) return true;
+  const isHead = (end: Seq, checksum: number): boolean => end === head.seq && checksum === head.checksum;
+  return isHead(fence.seq, fence.checksum) || chainFrom(log, fence).entries.some((e) => isHead(e.lastSeq, e.checksum));
+}
+
 /**
  * Whether what lies behind the break, if anything, is only what tabs of a deleted namesake wrote after it was gone:
  * that is no damage, nobody was ever told that it counts.
@@ -148,16 +163,21 @@ export type Appended =
   /** Nothing was written: what it refers to is not staged any more. */
   | "unstaged";
 
+export interface AppendTerms {
+  readonly durability: Durability;
+  readonly reserve: ReserveUse;
+}
+
 /** Appends one encoded entry at `at`, pipelined with reading the fence. */
 export async function append(
   storage: Storage,
   entry: StoredValue,
   at: Seq,
   known: Fence,
-  durability: Durability,
+  terms: AppendTerms,
 ): Promise<Appended> {
   const done = await storage.commit({
-    durability,
+    ...terms,
     reads: [readFence],
     writes: [{ kind: "add", store: "log", key: at, value: entry }],
   });
@@ -182,12 +202,12 @@ export async function appendStaged(
   entry: StoredValue,
   at: Seq,
   known: Fence,
-  durability: Durability,
+  terms: AppendTerms,
   staged: readonly Staged[],
 ): Promise<Appended> {
   let declined: Appended = "void";
   const done = await storage.commit({
-    durability,
+    ...terms,
     stores: ["log", "meta"],
     reads: [readFence, ...readStaged(staged)],
     writes: ([row, ...rows]) => {
@@ -207,6 +227,8 @@ async function withdraw(storage: Storage, at: Seq, entry: StoredValue): Promise<
   const key = at;
   await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
+    reserve: "all",
     stores: ["log"],
     reads: [get("log", key)],
     writes: ([row]) => {

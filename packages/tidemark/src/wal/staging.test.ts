@@ -23,7 +23,7 @@ const keysIn = async (store: "blobs" | "blocks" | "log") =>
   (await storage.read([{ kind: "keys", store, range: { from: 1 } }]))[0]!.map((e) => e.key);
 const rows = async () => stagingIn((await storage.read([readStaging]))[0]);
 const publish = (all: readonly Staged[], at = 6, known = fence) =>
-  appendStaged(storage, entry, seq(at), known, "relaxed", all);
+  appendStaged(storage, entry, seq(at), known, { durability: "relaxed", reserve: "none" }, all);
 
 async function staged(tab: string, count = 3): Promise<Staged> {
   const staging = new Staging(storage, tabId(tab));
