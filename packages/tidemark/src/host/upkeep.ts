@@ -184,6 +184,7 @@ export class Upkeep {
       void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
+      void this.#compact(tenure); // goes on where the tenure before left off
     } catch (e) {
       if (!steal) this.#isStanding = false;
       lock?.release();

@@ -53,7 +53,8 @@ export interface MergeInput {
   readonly pace: Pace;
   newBlockId(): BlockId;
   readonly load: LoadBlocks;
-  store(blocks: readonly StagedBlock[]): Promise<void>;
+  /** `isLast`: nothing comes after them. */
+  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
 }
 
 export interface Merged {
