@@ -6,7 +6,7 @@ import { maxInlineBytes, type OutsideRef, outsideOf, slotsOf, withReference } fr
 import { recordValue, type Write } from "../codec/record.ts";
 import type { KeyRange, Storage } from "../storage/contract.ts";
 import { stageValues } from "../wal/stage-values.ts";
-import type { Staged, Staging } from "../wal/staging.ts";
+import { notCounted, type Staged, type Staging } from "../wal/staging.ts";
 
 export interface TakenOut {
   readonly writes: readonly Write[];
@@ -49,10 +49,12 @@ export class Outside {
     if (used.length === 0) return none;
     const unused = staged.flatMap((s) => gaps(s, used));
     if (unused.length > 0) {
-      await this.#storage.commit({
+      const deleting = this.#storage.commit({
         durability: "relaxed",
+        isRepeatable: true,
         writes: unused.map((range) => ({ kind: "deleteRange", store: "blobs", range })),
       });
+      await deleting.catch(notCounted);
     }
     return staged;
   }

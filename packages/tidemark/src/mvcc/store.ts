@@ -61,6 +61,8 @@ export class Store implements ReadState {
   /** Readings of the stored state take turns. */
   #turns: Promise<unknown> = Promise.resolve();
   #nextFollow: Promise<void> | undefined;
+  /** How many connections were admitted: of what was read on an earlier one, the end may be gone. */
+  #admissions = 0;
 
   private constructor(storage: Storage, options: StoreOptions, state: Recovered) {
     this.storage = storage;
@@ -174,7 +176,8 @@ export class Store implements ReadState {
    * what is there: all of it in this call, since nothing may be served from either before. @throws CLOSED
    */
   async admit(fresh: Storage): Promise<"same" | "changed"> {
-    const { fence, isIntact } = await lookAtLog(fresh, this.head, this.#fence);
+    this.#admissions++;
+    const { fence, isIntact } = await this.#look(fresh);
     this.#refuseForeign(fence);
     if (isIntact) return "same";
     if (sameLog(fence, this.#fence)) await beginIncarnation(fresh, this.head, this.#fence);
@@ -186,6 +189,15 @@ export class Store implements ReadState {
     }
   }
 
+  /** What was on its way when the connection was lost may still come in meanwhile. */
+  async #look(fresh: Storage): ReturnType<typeof lookAtLog> {
+    for (;;) {
+      const { head } = this;
+      const shown = await lookAtLog(fresh, head, this.#fence);
+      if (this.head === head) return shown;
+    }
+  }
+
   #inTurn<T>(read: () => Promise<T>): Promise<T> {
     const done = this.#turns.then(read);
     this.#turns = done.catch(() => undefined);
@@ -193,18 +205,21 @@ export class Store implements ReadState {
   }
 
   async #readTail(): Promise<void> {
+    const admissions = this.#admissions;
     const { head, fence } = this;
     const tail = followed(await this.storage.read(tailReads(head.seq)), head, fence);
     const entries =
       tail.status === "reload" || tail.broken ? undefined : await wholeEntries(this.storage, tail.entries);
-    if (entries === undefined) return this.#readState();
+    if (entries === undefined || admissions !== this.#admissions) return this.#readState();
     for (const entry of entries) this.apply(entry);
   }
 
   async #readState(): Promise<void> {
     for (;;) {
+      const admissions = this.#admissions;
       const state = await recover(this.storage, this.#manifest);
       if (state.struck) this.events?.struck();
+      if (admissions !== this.#admissions) continue;
       this.#refuseForeign(state.fence);
       if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
         // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
@@ -229,14 +244,14 @@ export class Store implements ReadState {
   /** Drops memory for a state read anew. False: that state, or ours, is not what it was; read once more. */
   async #replaceBy({ fence, manifest, entries }: Recovered, blocks = this.blocks): Promise<boolean> {
     this.settle();
-    const before = this.#fence;
+    const [before, admissions] = [this.#fence, this.#admissions];
     const memtable = new Memtable();
     for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
     const last = entries.at(-1);
     const head = last ? { seq: last.lastSeq, checksum: last.checksum, stamp: last.commits.at(-1)!.stamp } : fence;
     const state = { memtable, manifest, checkpoint: fence.seq, blocks, reload: goneAlready };
     const takeEffect = await this.#dependents(state, head.seq, entries);
-    if (takeEffect === undefined || this.#fence !== before) return false;
+    if (takeEffect === undefined || this.#fence !== before || this.#admissions !== admissions) return false;
     this.#memtable = memtable;
     this.#manifest = manifest;
     this.#fence = fence;

@@ -1,0 +1,39 @@
+/** A connection that is lost, and with it what was written last, while something is read in several steps. */
+import { expect, test } from "vitest";
+import { itemsIn, put, type Tab, World, write } from "./test-world.test-support.ts";
+
+async function everything(tab: Tab): Promise<unknown> {
+  const view = await tab.database.begin(-7, { tracked: false, isolation: "snapshot", fresh: true, attempt: 0 });
+  try {
+    return await itemsIn(view);
+  } finally {
+    await tab.database.end(-7);
+  }
+}
+
+test("[MV9] entries read before the loss do not count: at any step of a reading", async () => {
+  let steps = 0;
+  for (let at = 0; at <= steps; at++) {
+    const world = new World({ reopens: true });
+    const [a, b] = [await world.open(), await world.open()];
+    await write(a, [put({ id: "kept", n: 1 })], "strict");
+    await b.database.store.follow();
+    await world.upkeep(a); // there is a page of the manifest that b has to read
+    await write(a, [put({ id: "lost", n: 1 })]);
+    let n = 0;
+    world.medium.onStep = ({ kind }) => {
+      if (kind !== "read") return "go";
+      if (at === 0) steps++;
+      return ++n === at ? "crash" : "go";
+    };
+    await b.database.store.reload();
+    world.medium.onStep = undefined;
+    await write(b, [put({ id: "after", n: 1 })]);
+    const there = at === 0 ? ["after", "kept", "lost"] : ["after", "kept"];
+    for (const tab of [b, a, await world.open()]) {
+      expect(await everything(tab)).toEqual(there.map((id) => ({ id, n: 1 })));
+      expect(tab.damage).toEqual([]);
+    }
+  }
+  expect(steps).toBeGreaterThan(1);
+});
