@@ -31,6 +31,9 @@ export async function references(store: Store): Promise<readonly OutsideRef[]> {
 export const chunkKeys = async (storage: Storage): Promise<readonly number[]> =>
   (await storage.read([readChunkKeys]))[0]!.map(({ key }) => key as number);
 
+export const storedBlocks = async (storage: Storage): Promise<readonly number[]> =>
+  (await storage.read([{ kind: "keys", store: "blocks", range: {} }]))[0]!.map(({ key }) => key as number);
+
 export const stagedRows = async (storage: Storage): Promise<readonly Staged[]> =>
   stagingIn((await storage.read([readStaging]))[0]);
 

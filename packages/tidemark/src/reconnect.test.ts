@@ -1,5 +1,6 @@
 /** A connection that is lost, and with it what was written last, while something is read in several steps. */
 import { expect, test } from "vitest";
+import { storedBlocks } from "./large-values.test-support.ts";
 import { itemsIn, put, type Tab, World, write } from "./test-world.test-support.ts";
 
 async function everything(tab: Tab): Promise<unknown> {
@@ -36,4 +37,37 @@ test("[MV9] entries read before the loss do not count: at any step of a reading"
     }
   }
   expect(steps).toBeGreaterThan(1);
+});
+
+test("[MV9] upkeep whose publishing nobody answered finds it published, installs it and takes nothing back", async () => {
+  let strict = 0;
+  for (let at = 0; at <= strict; at++) {
+    const world = new World({ reopens: true });
+    const a = await world.open();
+    let n = 0;
+    for (let round = 0; round < 6; round++) {
+      const items = Array.from({ length: 20 }, (_, i) => ({
+        id: `k${(i * 7 + round) % 40}`,
+        n: i,
+        pad: "p".repeat(90),
+      }));
+      await write(a, items.map(put));
+      world.medium.onStep = (step) => {
+        if (step.kind !== "committed" || step.batch.durability !== "strict") return "go";
+        if (at === 0) strict++;
+        return ++n === at ? "lost" : "go";
+      };
+      const done = await world.upkeep(a);
+      world.medium.onStep = undefined;
+      const { store } = a.database;
+      expect(done?.fence).toEqual(store.fence);
+      expect(store.fence.seq).toBe(store.head.seq);
+      const listed = [...store.manifest.all()].map(({ id }) => id as number);
+      expect(listed.toSorted((x, y) => x - y)).toEqual(await storedBlocks(a.storage));
+    }
+    expect(a.tenure?.isDeposed).toBe(false);
+    expect(await everything(a)).toHaveLength(40);
+    expect(await everything(await world.open())).toEqual(await everything(a));
+  }
+  expect(strict).toBeGreaterThan(20);
 });

@@ -11,7 +11,7 @@ import { readRoot } from "../segments/manifest-rows.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { headlong, type Pace } from "../segments/pace.ts";
-import { type Found, valueOf, type Write } from "../storage/contract.ts";
+import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import type { Fence } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
@@ -37,6 +37,8 @@ export const defaultRewrite: RewriteOptions = {
 export interface Rewrite extends Pick<MergeInput, "changes" | "above"> {
   readonly level: number;
   readonly floor: Seq;
+  /** What of it may be taken on a full disk for what is staged; all of it goes back as that is published. */
+  readonly reserve: ReserveUse;
   edits(merged: Merged): readonly ManifestEdit[];
   /** What the manifest's new state implies besides; where the fence moves, that is its new place. */
   readonly fence: Fence;
@@ -92,7 +94,7 @@ interface Work extends Rewrite {
 function mergeInput(
   store: Store,
   tenure: Tenure,
-  { changes, above, level, floor, manifest: { levels }, dead, staged }: Work,
+  { changes, above, level, floor, manifest: { levels }, dead, staged, reserve }: Work,
   { targetBytes, maxStoreBytes, pace }: RewriteOptions,
 ): MergeInput {
   return {
@@ -110,7 +112,7 @@ function mergeInput(
     store: async (blocks) => {
       staged.push(...blocks.map((b) => b.id));
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));
-      if (!(await tenure.write("relaxed", [], () => writes, ["blocks"]))) throw tenureIsOver;
+      if (!(await tenure.write("relaxed", [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
     },
   };
 }

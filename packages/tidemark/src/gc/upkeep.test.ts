@@ -330,6 +330,31 @@ describe("a checkpoint", () => {
     expect((await checkpoint(store, tenure, seq(view + 1), defaultRewrite))?.dropped.versions).toBe(1);
   });
 
+  test("[MV9] without room for all of the log folds by parts, down to one entry, and leaves nothing where that fails", async () => {
+    const a = await engine("a");
+    const tenure = await Tenure.begin(storage);
+    for (let i = 0; i < 32; i++) await a.write(`k${String(i).padStart(2, "0")}`, 20_000);
+    const before = a.store.head.seq;
+    medium.quotaBytes = medium.usedBytes;
+    await expect(checkpoint(a.store, tenure, seq(0), defaultRewrite)).rejects.toMatchObject({ code: "QUOTA_EXCEEDED" });
+    expect([a.store.fence.seq, await storedBlocks()]).toEqual([0, []]);
+    medium.quotaBytes = medium.usedBytes + 60_000;
+    const fences = new Set<number>();
+    medium.onStep = () => {
+      fences.add(a.store.fence.seq);
+      return "go";
+    };
+    const done = await checkpoint(a.store, tenure, seq(0), defaultRewrite);
+    medium.onStep = undefined;
+    expect(done?.fence).toEqual(a.store.fence);
+    expect(a.store.fence.seq).toBe(before);
+    expect(fences.size).toBeGreaterThan(8);
+    expect(await storedBlocks()).toHaveLength(a.store.manifest.blocks);
+    for (let i = 0; i < 32; i++) {
+      expect((await a.reader.get(key(`k${String(i).padStart(2, "0")}`), before))?.payload).toHaveLength(20_001);
+    }
+  });
+
   test("[MV8] names a listed block that is gone; it is not taken for another tab's upkeep", async () => {
     const a = await engine("a");
     const tenure = await Tenure.begin(storage);

@@ -114,7 +114,19 @@ export class Store implements ReadState {
 
   /** Where the writes of entries up to `at` lie that do not stand in them. */
   bodiesThrough(at: Seq): readonly OutsideRef[] {
-    return this.#log.flatMap(({ lastSeq, body }) => (body && lastSeq <= at ? [body] : []));
+    return this.#log.flatMap(({ end, body }) => (body && end.seq <= at ? [body] : []));
+  }
+
+  /** The first entries after the fence that take `maxBytes` together, but one at least; there are entries. */
+  logWithin(maxBytes: number): { readonly end: Head; readonly sizeBytes: number } {
+    let sizeBytes = 0;
+    let end: Head = this.#fence;
+    for (const entry of this.#log) {
+      if (end !== this.#fence && sizeBytes + entry.sizeBytes > maxBytes) break;
+      sizeBytes += entry.sizeBytes;
+      end = entry.end;
+    }
+    return { end, sizeBytes };
   }
 
   /** Applies the entry if it is the next one; tells whether the head is now at or past its end. */
@@ -129,8 +141,9 @@ export class Store implements ReadState {
       this.#window.add(commit.seq, entry.origin, touched);
       for (const key of touched) all.push(key);
     }
-    this.#head = { seq: entry.lastSeq, checksum: entry.checksum, stamp: entry.commits.at(-1)!.stamp };
-    this.#log.push(loggedEntry(entry));
+    const logged = loggedEntry(entry);
+    this.#head = logged.end;
+    this.#log.push(logged);
     this.#logBytes += entry.sizeBytes;
     this.events?.applied(entry, all);
     return true;
@@ -247,8 +260,8 @@ export class Store implements ReadState {
     const [before, admissions] = [this.#fence, this.#admissions];
     const memtable = new Memtable();
     for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
-    const last = entries.at(-1);
-    const head = last ? { seq: last.lastSeq, checksum: last.checksum, stamp: last.commits.at(-1)!.stamp } : fence;
+    const log = entries.map(loggedEntry);
+    const head = log.at(-1)?.end ?? fence;
     const state = { memtable, manifest, checkpoint: fence.seq, blocks, reload: goneAlready };
     const takeEffect = await this.#dependents(state, head.seq, entries);
     if (takeEffect === undefined || this.#fence !== before || this.#admissions !== admissions) return false;
@@ -256,7 +269,7 @@ export class Store implements ReadState {
     this.#manifest = manifest;
     this.#fence = fence;
     this.#head = head;
-    this.#keepLog(entries);
+    this.#keepLog(log);
     this.#window.restart(head.seq);
     takeEffect();
     return true;
@@ -271,28 +284,37 @@ export class Store implements ReadState {
     }
   }
 
-  #keepLog(entries: readonly LoggedEntry[]): void {
-    this.#log = entries.map(loggedEntry);
+  #keepLog(entries: LoggedEntry[]): void {
+    this.#log = entries;
     this.#logBytes = entries.reduce((n, e) => n + e.sizeBytes, 0);
   }
 
-  /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be. */
+  /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be, or another log's. */
   install(manifest: Manifest, fence: Fence): void {
     this.settle();
+    if (!sameLog(fence, this.#fence)) return;
     assert(fence.seq <= this.#head.seq, "a checkpoint is installed by who has all of it");
     if (fence.seq < this.#fence.seq || manifest.version < this.#manifest.version) return;
     this.#manifest = manifest;
     if (fence.seq > this.#fence.seq) {
       this.#memtable.dropThrough(fence.seq);
-      this.#keepLog(this.#log.filter((e) => e.lastSeq > fence.seq));
+      this.#keepLog(this.#log.filter((e) => e.end.seq > fence.seq));
     }
     this.#fence = fence;
   }
 }
 
 /** What is remembered of an entry once it is applied. */
-type LoggedEntry = Pick<LogEntry, "lastSeq" | "sizeBytes" | "body">;
-const loggedEntry = ({ lastSeq, sizeBytes, body }: LoggedEntry): LoggedEntry => ({ lastSeq, sizeBytes, body });
+interface LoggedEntry extends Pick<LogEntry, "sizeBytes" | "body"> {
+  /** The head once it is applied. */
+  readonly end: Head;
+}
+
+const loggedEntry = ({ lastSeq, checksum, commits, sizeBytes, body }: LogEntry): LoggedEntry => ({
+  end: { seq: lastSeq, checksum, stamp: commits.at(-1)!.stamp },
+  sizeBytes,
+  body,
+});
 
 const nothing = (): void => undefined;
 const stateIsOld = new TidemarkError("BUSY", "The state read was replaced while it was read");

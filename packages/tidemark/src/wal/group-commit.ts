@@ -22,7 +22,15 @@ import { append, type AppendTerms, appendStaged, type Fence, followed, type Head
 import type { LogEntry } from "./entry.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { stageValues } from "./stage-values.ts";
-import { areStaged, published, readStaged, type Staged, type Staging, sweptMeanwhile } from "./staging.ts";
+import {
+  areStaged,
+  published,
+  publishedStores,
+  readStaged,
+  type Staged,
+  type Staging,
+  sweptMeanwhile,
+} from "./staging.ts";
 
 const maxClashes = 3;
 /** A round is taken again after so many lost connections. */
@@ -262,7 +270,7 @@ export class GroupCommit<Member> {
     const terms = this.#terms(members);
     const committing = this.#storage.commit({
       ...terms,
-      stores: staged.length === 0 ? ["log"] : ["log", "meta"],
+      stores: ["log", ...publishedStores(staged)],
       reads: [...reads, ...readStaged(staged)],
       writes: (found) => {
         sealed = undefined;

@@ -66,6 +66,15 @@ describe("what is staged", () => {
     expect(await keysIn("blobs")).toEqual([t.from, t.from + 1, t.from + 2]);
   });
 
+  test("[MV11] and that its publisher does not use goes as it is published, and not before", async () => {
+    const s = await staged("a");
+    const cut = { ...s, unused: [{ from: s.from + 1, to: s.from + 1 }] };
+    expect(await publish([cut], 5)).toBe("void");
+    expect(await keysIn("blobs")).toHaveLength(3);
+    expect(await publish([cut])).toBe("appended");
+    expect(await keysIn("blobs")).toEqual([s.from, s.to - 1]);
+  });
+
   test("[MV11] is not added to once it is discarded", async () => {
     const staging = new Staging(storage, tabId("a"));
     const s = await staging.reserve("blocks", 2);
@@ -138,7 +147,7 @@ describe("what is staged", () => {
       }
       const isLost = keep < at;
       storage = lasting;
-      const entryAt = (Number((await keysIn("log")).at(-1) ?? 5) + 1) as number;
+      const entryAt = Number((await keysIn("log")).at(-1) ?? 5) + 1;
       expect(await publish([s], entryAt)).toBe(isLost ? "unstaged" : "appended");
       expect(written).toBe(isLost ? at : 3);
       for (const e of told) expect(e).toMatchObject({ code: "STORAGE_LOST", details: { outcome: "none" } });

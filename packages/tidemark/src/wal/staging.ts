@@ -28,6 +28,7 @@ import { assert, isTidemarkError, TidemarkError } from "../base/errors.ts";
 import {
   type Found,
   get,
+  type KeyRange,
   type Read,
   type ReserveUse,
   type Storage,
@@ -47,6 +48,8 @@ export interface Staged {
   readonly store: StagingStore;
   readonly from: number;
   readonly to: number;
+  /** Of them, what its publisher does not refer to: it goes as the rest is published. */
+  readonly unused?: readonly KeyRange[];
 }
 
 export interface Piece {
@@ -108,7 +111,14 @@ export const areStaged = (found: readonly Found[]): boolean =>
     const row = foundRow(one);
     return row !== undefined && row.through === row.to;
   });
-export const published = (all: readonly Staged[]): readonly Write[] => all.map(deleteRow);
+export const published = (all: readonly Staged[]): readonly Write[] =>
+  all.flatMap((staged) => [
+    deleteRow(staged),
+    ...(staged.unused ?? []).map((range): Write => ({ kind: "deleteRange", store: staged.store, range })),
+  ]);
+/** The stores that this transaction writes, besides the log. */
+export const publishedStores = (all: readonly Staged[]): readonly StoreName[] =>
+  all.flatMap(({ store, unused = [] }) => (unused.length > 0 ? ["meta", store] : ["meta"]));
 
 const readRow = (staged: Staged): Read => get("meta", keyOf(staged));
 const foundRow = (found: Found | undefined): Row | undefined => {
@@ -193,9 +203,11 @@ export class Staging {
 }
 
 export const sweptMeanwhile = (): TidemarkError =>
-  new TidemarkError("STORAGE_LOST", "What this commit had stored so far was swept; nothing was committed", {
+  new TidemarkError("STORAGE_LOST", "What this commit had stored so far was lost or swept; nothing was committed", {
     outcome: "none",
+    lost: "staged",
   });
+export const isSwept = (e: unknown): boolean => isTidemarkError(e, "STORAGE_LOST") && e.details["lost"] === "staged";
 
 /** What is staged does not count by itself: whatever became of it, nothing was committed. @throws */
 export function notCounted(e: unknown): never {
