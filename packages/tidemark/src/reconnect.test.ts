@@ -39,6 +39,27 @@ test("[MV9] entries read before the loss do not count: at any step of a reading"
   expect(steps).toBeGreaterThan(1);
 });
 
+test("[MV9][VG3] a tab whose pin was lost reads nothing that is no longer held for it", async () => {
+  const world = new World({ reopens: true, cacheMaxBytes: 1 });
+  const a = await world.open();
+  const items = Array.from({ length: 20 }, (_, n) => ({ id: `k${n + 10}`, n, pad: "p".repeat(90) }));
+  await write(a, items.map(put), "strict");
+  await world.upkeep(a);
+  const b = await world.open();
+  const view = await b.database.begin(1, { tracked: false, isolation: "snapshot", fresh: false, attempt: 0 });
+  expect(await itemsIn(view)).toEqual(items);
+  world.medium.crash({ keepRelaxed: "none" });
+  await write(
+    a,
+    items.map((item) => put({ ...item, n: -1 })),
+    "strict",
+  );
+  await world.upkeep(a);
+  await expect(itemsIn(view)).rejects.toMatchObject({ code: "STORAGE_LOST" });
+  await b.database.end(1);
+  expect(await everything(b)).toEqual(items.map((item) => ({ ...item, n: -1 })));
+});
+
 test("[MV9] upkeep whose publishing nobody answered finds it published, installs it and takes nothing back", async () => {
   let strict = 0;
   for (let at = 0; at <= strict; at++) {

@@ -22,7 +22,7 @@ export const maxInlineBytes: number = 32 * 1024;
 
 /**
  * What a chunk holds. Below 64 KB with all that surrounds it, since Chromium keeps larger values in files of their own,
- * which a later strict transaction does not make durable.
+ * which a later strict transaction may not make durable (decision 14).
  */
 const chunkBytes = 60 * 1024;
 

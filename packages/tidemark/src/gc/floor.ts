@@ -1,7 +1,7 @@
 /**
  * The visibility floor: the smallest seq any holder may still read at. It is durable and only rises. Creating a pin and
- * raising the floor are serialised by storage: a joining tab pins the fence in one transaction, the floor rises to the
- * smallest pin in another, and the fence is never below the floor.
+ * raising the floor are serialised by storage: a joining tab pins the fence, or the floor where that has risen past it,
+ * in one transaction, and the floor rises to the smallest pin in another.
  */
 import { type Seq, seq, type TabId } from "../base/brand.ts";
 import { deletePin, floorIn, type Pin, pinsIn, putFloor, readFloor, readPins } from "../mvcc/pins.ts";

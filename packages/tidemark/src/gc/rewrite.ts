@@ -33,6 +33,9 @@ export const defaultRewrite: RewriteOptions = {
   pace: headlong,
 };
 
+/** A browser may keep larger values in files of their own, which a later strict transaction need not flush. */
+const maxRelaxedBytes = 60 * 1024;
+
 /** What goes where: `above` leaves the level over `level`, and with the changes becomes part of it. */
 export interface Rewrite extends Pick<MergeInput, "changes" | "above"> {
   readonly level: number;
@@ -109,10 +112,13 @@ function mergeInput(
     pace,
     newBlockId: () => tenure.newBlockId(),
     load: (ids) => loadAll(store, tenure, ids),
-    store: async (blocks) => {
+    store: async (blocks, isLast) => {
       staged.push(...blocks.map((b) => b.id));
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));
-      if (!(await tenure.write("relaxed", [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
+      // The last ones bring all that was staged to the disk here, where no commit waits for it, and not in the swap.
+      const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
+      const durability = isStrict ? "strict" : "relaxed";
+      if (!(await tenure.write(durability, [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
     },
   };
 }

@@ -5,12 +5,12 @@ import { isTidemarkError } from "../base/errors.ts";
 import { Committer } from "../mvcc/committer.ts";
 import { putPin, raisePin } from "../mvcc/pins.ts";
 import { Reader } from "../mvcc/reader.ts";
-import { create, drop } from "../mvcc/recovery.ts";
+import { create, drop, recover } from "../mvcc/recovery.ts";
 import { emptyCatalog, Schema } from "../mvcc/schema.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
-import { type Storage, valueOf } from "../storage/contract.ts";
+import { type Storage, valueOf, type Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { ReopeningStorage } from "../storage/reopening.ts";
 import { decodeFence, type Fence, readFence } from "../wal/log.ts";
@@ -399,3 +399,15 @@ async function chains({
   }
   return all;
 }
+
+test.each(["manifest", "fence"])(
+  "[MV5] a database of format 1 that lost its %s is gone, and opening it says so",
+  async (lost) => {
+    const writes: readonly Write[] = [
+      { kind: "put", store: "meta", key: "format", value: Uint8Array.of(1) },
+      lost === "fence" ? { kind: "delete", store: "log", key: 0 } : { kind: "delete", store: "meta", key: "manifest" },
+    ];
+    await storage.commit({ durability: "relaxed", writes });
+    await expect(recover(storage)).rejects.toSatisfy((e) => isTidemarkError(e, "STORAGE_LOST"));
+  },
+);

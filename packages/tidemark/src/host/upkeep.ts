@@ -162,7 +162,8 @@ export class Upkeep {
 
   #isDue(times: number): boolean {
     const { memtable, log } = this.#database.store;
-    return memtable.sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
+    const sizeBytes = memtable.sizeBytes + memtable.outsideBytes;
+    return sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
   }
 
   /** One request at a time waits its turn; taking the lock over does not wait. */
@@ -187,6 +188,7 @@ export class Upkeep {
       void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
+      void this.#compact(tenure); // goes on where the tenure before left off
     } catch (e) {
       if (!steal) this.#isStanding = false;
       lock?.release();

@@ -13,6 +13,7 @@
  */
 import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
 import { type Clock, nextStamp } from "../base/clock.ts";
+import { textBytes } from "../base/bytes.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
 import { keyEnd, prefixEnd } from "../codec/key.ts";
 import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
@@ -418,7 +419,7 @@ function constraint(failures: readonly Failure[], writes: readonly Write[], sche
 
 const isLarge = (commits: readonly Commit[]): boolean => {
   let sizeBytes = 0;
-  return commits.some(({ writes }) => (sizeBytes += writesBytes(writes)) > maxEntryBytes);
+  return commits.some(({ tag, writes }) => (sizeBytes += textBytes(tag) + writesBytes(writes)) > maxEntryBytes);
 };
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

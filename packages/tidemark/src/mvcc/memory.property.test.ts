@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type ByteKey, byteKey, seq, stamp, tabId } from "../base/brand.ts";
 import type { Version } from "../segments/version.ts";
+import { withReference } from "../codec/outside.ts";
 import { Memtable } from "./memtable.ts";
 import { contains, ReadSet } from "./read-set.ts";
 import { SortedKeys } from "./sorted-keys.ts";
@@ -68,7 +69,7 @@ describe("a memtable", () => {
           for (const s of steps) {
             if (s.op === "put") {
               if (!s.same) head++;
-              const payload = s.size === undefined ? undefined : new Uint8Array(s.size).fill(head);
+              const payload = s.size === undefined ? undefined : Uint8Array.of(0, 1, head, ...new Uint8Array(s.size));
               const version = { seq: seq(head), stamp: stamp(head), payload };
               table.put(s.key, version);
               model = model.filter((m) => m.key !== s.key || m.version.seq !== head);
@@ -104,6 +105,19 @@ describe("a memtable", () => {
         },
       ),
     );
+  });
+
+  test("counts the bytes of values that its versions refer to", () => {
+    const table = new Memtable();
+    const referring = withReference(Uint8Array.of(0, 1), { id: 64, sizeBytes: 100_000 });
+    table.put(byteKey("a"), { seq: seq(1), stamp: stamp(1), payload: referring });
+    table.put(byteKey("a"), { seq: seq(2), stamp: stamp(2), payload: referring });
+    table.put(byteKey("b"), { seq: seq(3), stamp: stamp(3), payload: Uint8Array.of(0, 1) });
+    expect(table.outsideBytes).toBe(200_000);
+    table.dropThrough(seq(1));
+    expect(table.outsideBytes).toBe(100_000);
+    table.dropThrough(seq(3));
+    expect(table.outsideBytes).toBe(0);
   });
 
   test("refuses a version older than what it has", () => {

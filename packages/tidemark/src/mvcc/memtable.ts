@@ -1,5 +1,6 @@
 import type { ByteKey, Seq } from "../base/brand.ts";
 import { assert } from "../base/errors.ts";
+import { outsideOf } from "../codec/outside.ts";
 import type { ChangeSource } from "../segments/changes.ts";
 import type { KeyVersions, Version } from "../segments/version.ts";
 import { SortedKeys } from "./sorted-keys.ts";
@@ -20,6 +21,7 @@ export class Memtable {
   #written: ByteKey[] = [];
   #versions = 0;
   #sizeBytes = 0;
+  #outsideBytes = 0;
 
   get versions(): number {
     return this.#versions;
@@ -30,17 +32,21 @@ export class Memtable {
     return this.#sizeBytes;
   }
 
+  /** Of the values that its versions refer to. */
+  get outsideBytes(): number {
+    return this.#outsideBytes;
+  }
+
   put(key: ByteKey, version: Version): void {
     const older = this.#chains.get(key);
     assert(older === undefined || older.seq <= version.seq, "versions of a key arrive in commit order");
-    if (older?.seq === version.seq) this.#forget(key, older); // one commit writes a key once; the last word counts
+    if (older?.seq === version.seq) this.#count(key, older.payload, -1); // one commit writes a key once; the last word counts
     const { seq, stamp, payload } = version;
     this.#chains.set(key, { seq, stamp, payload, older: older?.seq === seq ? older.older : older });
     if (older === undefined) this.#keys.add(key);
     this.#seqs.push(seq);
     this.#written.push(key);
-    this.#versions++;
-    this.#sizeBytes += cost(key, payload);
+    this.#count(key, payload, 1);
   }
 
   newest(key: ByteKey): Version | undefined {
@@ -89,6 +95,7 @@ export class Memtable {
     this.#keys.reset([]);
     this.#versions = 0;
     this.#sizeBytes = 0;
+    this.#outsideBytes = 0;
     for (const key of this.#written) {
       if (this.#chains.has(key)) continue;
       this.#chains.set(key, this.#cut(key, chains.get(key)!, at));
@@ -99,14 +106,15 @@ export class Memtable {
   /** The chain without versions with seq ≤ `at`; its newest is above that. */
   #cut(key: ByteKey, chain: Chain, at: Seq): Chain {
     const older = chain.older !== undefined && chain.older.seq > at ? this.#cut(key, chain.older, at) : undefined;
-    this.#versions++;
-    this.#sizeBytes += cost(key, chain.payload);
+    this.#count(key, chain.payload, 1);
     return { seq: chain.seq, stamp: chain.stamp, payload: chain.payload, older };
   }
 
-  #forget(key: ByteKey, version: Version): void {
-    this.#versions--;
-    this.#sizeBytes -= cost(key, version.payload);
+  /** `sign`: 1 for a version that comes, −1 for one that goes. */
+  #count(key: ByteKey, payload: Uint8Array | undefined, sign: 1 | -1): void {
+    this.#versions += sign;
+    this.#sizeBytes += sign * cost(key, payload);
+    this.#outsideBytes += sign * ((payload && outsideOf(payload)?.sizeBytes) ?? 0);
   }
 }
 

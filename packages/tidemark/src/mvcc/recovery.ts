@@ -165,12 +165,16 @@ async function upgrade(storage: Storage): Promise<void> {
     reads: stateReads,
     writes: (found) => {
       const [fenceRow, manifestRow] = [valueOf(found[0]), valueOf(found[2])];
-      if (!isFormat1(found) || !fenceRow || !manifestRow) return undefined;
+      if (!isFormat1(found)) return undefined; // another tab was here first
+      if (!fenceRow || !manifestRow) throw databaseIsGone();
       const manifest = upgradedFrom1(manifestRow);
       return [putFormat, ...putManifest(Manifest.empty, manifest), putFence(succeeding(decodeFence(fenceRow)))];
     },
   });
 }
+
+const databaseIsGone = (): TidemarkError =>
+  new TidemarkError("STORAGE_LOST", "The database is gone from storage (cleared by the user or the browser)");
 
 function judge(found: readonly Found[]): StateFound {
   const [fenceRow, log, rootRow] = found;
@@ -185,7 +189,7 @@ function judge(found: readonly Found[]): StateFound {
   const fenceBytes = valueOf(fenceRow);
   const rootBytes = valueOf(rootRow);
   if (!fenceBytes || !rootBytes) {
-    throw new TidemarkError("STORAGE_LOST", "The database is gone from storage (cleared by the user or the browser)");
+    throw databaseIsGone();
   }
   const fence = decodeFence(fenceBytes);
   return { fence, root: decodeRoot(rootBytes), ...chainFrom(log ?? [], fence) };

@@ -15,7 +15,7 @@ import { Memtable } from "./memtable.ts";
 import type { ReadState } from "./reader.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { Staging } from "../wal/staging.ts";
-import { beginIncarnation, lookAtLog } from "./reconnect.ts";
+import { beginIncarnation, lookAtLog, type Remembered } from "./reconnect.ts";
 import { join, type Recovered, recover, wholeEntries } from "./recovery.ts";
 import { CommitWindow } from "./window.ts";
 
@@ -193,7 +193,7 @@ export class Store implements ReadState {
     const { fence, isIntact } = await this.#look(fresh);
     this.#refuseForeign(fence);
     if (isIntact) return "same";
-    if (sameLog(fence, this.#fence)) await beginIncarnation(fresh, this.head, this.#fence);
+    if (sameLog(fence, this.#fence)) await beginIncarnation(fresh, this.#remembered);
     for (;;) {
       const state = await join(fresh, this.tab, false);
       if (state.struck) this.events?.struck();
@@ -205,10 +205,14 @@ export class Store implements ReadState {
   /** What was on its way when the connection was lost may still come in meanwhile. */
   async #look(fresh: Storage): ReturnType<typeof lookAtLog> {
     for (;;) {
-      const { head } = this;
-      const shown = await lookAtLog(fresh, head, this.#fence);
-      if (this.head === head) return shown;
+      const remembered = this.#remembered;
+      const shown = await lookAtLog(fresh, remembered);
+      if (this.head === remembered.head) return shown;
     }
+  }
+
+  get #remembered(): Remembered {
+    return { tab: this.tab, head: this.head, fence: this.#fence };
   }
 
   #inTurn<T>(read: () => Promise<T>): Promise<T> {

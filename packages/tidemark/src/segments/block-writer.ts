@@ -17,7 +17,8 @@ export interface BlockWriterOptions {
   readonly targetBytes: number;
   readonly maxStoreBytes: number;
   newBlockId(): BlockId;
-  store(blocks: readonly StagedBlock[]): Promise<void>;
+  /** `isLast`: nothing comes after them. */
+  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
 }
 
 /**
@@ -94,12 +95,12 @@ export class BlockWriter {
 
   /** Stores full batches and keeps the rest for the next one. */
   async drain(): Promise<void> {
-    while (this.full) await this.#storeBatch();
+    while (this.full) await this.#storeBatch(false);
   }
 
   async finish(): Promise<void> {
     this.cut();
-    while (this.#staged.length > 0) await this.#storeBatch();
+    while (this.#staged.length > 0) await this.#storeBatch(true);
   }
 
   #prefixLengthWith(key: ByteKey): number {
@@ -112,7 +113,7 @@ export class BlockWriter {
     return blockHeaderBytes + this.#openBytes + bytes - prefixLength * this.#open.length;
   }
 
-  async #storeBatch(): Promise<void> {
+  async #storeBatch(isEnding: boolean): Promise<void> {
     let size = 0;
     let bytes = 0;
     for (const block of this.#staged) {
@@ -123,7 +124,7 @@ export class BlockWriter {
     const batch = this.#staged.slice(0, size);
     this.#staged = this.#staged.slice(size);
     this.#stagedBytes -= bytes;
-    await this.#options.store(batch);
+    await this.#options.store(batch, isEnding && this.#staged.length === 0);
   }
 }
 

@@ -34,8 +34,11 @@ function encode1(blocks: readonly BlockInfo[]): Uint8Array {
   return sealEnvelope(out);
 }
 
-/** What format 1 did not say counts as none. */
-const block = (id: number, first: InternalKey, last: InternalKey) => infoOf(id, first, last, { tombstones: 0 });
+/** What format 1 did not say: no tombstone is known of, and nobody may rely on one version a key. */
+const block = (id: number, first: InternalKey, last: InternalKey) => {
+  const info = infoOf(id, first, last, { tombstones: 0 });
+  return { ...info, obsolete: info.count - 1 };
+};
 const spanning = [
   block(1, at("a", 4), at("b", 90)),
   block(2, at("b", 80), at("b", 70)),

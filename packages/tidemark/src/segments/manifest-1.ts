@@ -22,8 +22,9 @@ const what = { what: "manifest" };
 const noFilter = new Uint8Array(0);
 
 /**
- * The same blocks as the lowest level. Pages get numbers from 1 on, which no tenure gives out. How many tombstones a
- * block holds was not stored: it counts as none until the block is rewritten.
+ * The same blocks as the lowest level. Pages get numbers from 1 on, which no tenure gives out. How many tombstones and
+ * obsolete versions a block holds was not stored: until it is rewritten none counts as a tombstone, and all but one as
+ * obsolete, since whoever reads the block must not take it for one with a single version of each key.
  * @throws TidemarkError CORRUPT with {what: "manifest"}.
  */
 export function upgradedFrom1(bytes: Uint8Array): Manifest {
@@ -44,7 +45,17 @@ function decode(bytes: Uint8Array): readonly BlockInfo[] {
     if (!first || !last) throw damaged(what, "shares more of a key than there is");
     const count = input.varint();
     const sizeBytes = input.varint();
-    blocks.push({ id, first, last, count, tombstones: 0, obsolete: 0, outside: 0, sizeBytes, filter: noFilter });
+    blocks.push({
+      id,
+      first,
+      last,
+      count,
+      tombstones: 0,
+      obsolete: count - 1,
+      outside: 0,
+      sizeBytes,
+      filter: noFilter,
+    });
     before = last.key;
   }
   if (!input.done) throw damaged(what, "goes on after its end");

@@ -13,8 +13,9 @@
  * blocks, whatever the level's size; in between it asks `pace` whether to let others run.
  *
  * Chains span blocks. All blocks of the level that hold a key with new versions take part, so its chain here is whole.
- * At either end of a stretch there can be an untouched key whose chain goes on outside: such versions pass as they are,
- * since nothing is decided on a part of a chain. And a tombstone goes only where no level below may hold what it hides.
+ * At either end of a stretch there can be an untouched key whose chain goes on outside: such versions pass as they are.
+ * From above may come the old end of a chain whose newer part stays there: what the versions at hand prove is decided by
+ * them, and what is newer only hides them more. A tombstone goes only where no level below may hold what it hides.
  */
 import type { BlockId, ByteKey, Seq, TableId } from "../base/brand.ts";
 import { type OutsideRef, outsideLost } from "../codec/outside.ts";
@@ -52,7 +53,8 @@ export interface MergeInput {
   readonly pace: Pace;
   newBlockId(): BlockId;
   readonly load: LoadBlocks;
-  store(blocks: readonly StagedBlock[]): Promise<void>;
+  /** `isLast`: nothing comes after them. */
+  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
 }
 
 export interface Merged {
@@ -62,7 +64,7 @@ export interface Merged {
   /** Bytes of keys and payloads. */
   readonly dropped: { readonly versions: number; readonly bytes: number };
   readonly written: { readonly blocks: number; readonly bytes: number };
-  /** Values out of line that nothing refers to any more. */
+  /** Values out of line that no version which anybody can read refers to any more. */
   readonly lost: readonly OutsideRef[];
 }
 

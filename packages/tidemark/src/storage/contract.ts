@@ -7,6 +7,7 @@
  *
  * - A batch is atomic and isolated: its reads see every batch committed before it and none after; all of its writes or
  *   none become visible.
+ * - Calls of one connection take effect in the order in which they were made, as far as they touch the same stores.
  * - `commit` resolves only when the medium has reported completion. With `strict` the batch, and every batch committed
  *   before it, survives power loss; with `relaxed` a crash may lose a suffix of the committed batches, never one out of
  *   the middle.

@@ -1,6 +1,6 @@
 /**
  * Values out of line, as they lie in store `blobs`: chunks, each an envelope (magic "TMCH", checksum, format) around a
- * part of the value. Immutable, and there as long as any version refers to them.
+ * part of the value. Immutable, and there as long as any version that somebody can read refers to them.
  */
 import { ByteWriter } from "../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
