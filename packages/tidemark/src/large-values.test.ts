@@ -9,7 +9,7 @@ import { define } from "./collections/define.ts";
 import { defaultRewrite } from "./gc/rewrite.ts";
 import type { Isolation } from "./mvcc/group.ts";
 import { verify } from "./mvcc/verify.ts";
-import { chunkKeys, faults, large, references, stagedRows, sweep } from "./large-values.test-support.ts";
+import { chunkKeys, faults, large, largestCall, references, stagedRows, sweep } from "./large-values.test-support.ts";
 import {
   add,
   commit,
@@ -50,30 +50,11 @@ const get = async (of: Tab, id: string): Promise<unknown> => {
   return unpackValues(await of.database.reading(0, epoch, (h) => of.database.get(h, [key])))[0];
 };
 
-/** The largest number of bytes that one storage call moved while `work` ran. */
-async function largestCall(work: () => Promise<unknown>): Promise<number> {
-  let most = 0;
-  let { bytesRead, bytesWritten } = world.medium.stats;
-  const look = () => {
-    const now = world.medium.stats;
-    most = Math.max(most, now.bytesRead - bytesRead, now.bytesWritten - bytesWritten);
-    ({ bytesRead, bytesWritten } = now);
-  };
-  world.medium.onStep = () => {
-    look();
-    return "go";
-  };
-  await work();
-  look();
-  world.medium.onStep = undefined;
-  return most;
-}
-
 describe("a large value", () => {
   test("[MV11] of 20 MB, and 200 of 100 KB, are written, folded and read in small transactions", async () => {
     const whale = large("whale", 1, 20_000_000);
     const many = Array.from({ length: 200 }, (_, i) => large(`m${1000 + i}`, i));
-    const most = await largestCall(async () => {
+    const most = await largestCall(world, async () => {
       await write(tab, [put(whale)]);
       await write(tab, many.map(put), "strict");
       await world.upkeep(tab);

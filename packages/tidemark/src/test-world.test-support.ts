@@ -95,13 +95,13 @@ export class World {
     this.random = { next: () => 0.5, id: () => `tab${++this.#ids}` };
   }
 
-  /** Opens another tab, as a host would. */
-  async open(): Promise<Tab> {
+  /** Opens another tab, as a host would. `connect`: what lies between this one and its medium. */
+  async open(connect = this.#options.connect): Promise<Tab> {
     const id = tabId(this.random.id());
     this.live.add(id);
     const opened = await this.medium.open(databaseName);
     const lasting = this.#options.reopens === true ? this.#lasting(opened) : undefined;
-    const storage = lasting ?? this.#options.connect?.(opened, id) ?? opened;
+    const storage = lasting ?? connect?.(opened, id) ?? opened;
     await create(storage, this.random);
     const sent: Uint8Array[] = [];
     const damage: TidemarkError[] = [];

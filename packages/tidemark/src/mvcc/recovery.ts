@@ -9,9 +9,18 @@ import { decodeRoot, Manifest, type Root } from "../segments/manifest.ts";
 import { upgradedFrom1 } from "../segments/manifest-1.ts";
 import { manifestOf, putManifest, putRoot, readPages, readRoot } from "../segments/manifest-rows.ts";
 import { type Found, get, type Read, type Storage, storeNames, valueOf, type Write } from "../storage/contract.ts";
-import { loadValues } from "../wal/chunks.ts";
+import { deletesOf, loadValues } from "../wal/chunks.ts";
 import { type LogEntry, wholeEntry } from "../wal/entry.ts";
-import { chainFrom, decodeFence, isOnlyStray, type Fence, putFence, readFence, tailReads } from "../wal/log.ts";
+import {
+  bodiesBehind,
+  chainFrom,
+  decodeFence,
+  isOnlyStray,
+  type Fence,
+  putFence,
+  readFence,
+  tailReads,
+} from "../wal/log.ts";
 import { damaged } from "../wal/envelope.ts";
 import { lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { floorIn, pinsIn, putFloor, putPin, readFloor, readPins } from "./pins.ts";
@@ -220,35 +229,35 @@ async function wholeOne(storage: Storage, entry: LogEntry): Promise<LogEntry | u
   }
 }
 
-/** The first entry whose writes are lost although it is still in the log; `undefined` if a checkpoint took them. */
-async function firstLost(storage: Storage, { entries }: { entries: readonly LogEntry[] }): Promise<Seq | undefined> {
-  for (const entry of entries) {
-    if ((await wholeOne(storage, entry)) !== undefined) continue;
-    const [row] = await storage.read([readFence]);
-    const bytes = valueOf(row);
-    return bytes && decodeFence(bytes).seq < entry.firstSeq ? entry.firstSeq : undefined;
-  }
+/** The first entry whose writes are not to be had: lost, if it still is in the log. */
+async function firstLost(
+  storage: Storage,
+  { entries }: { entries: readonly LogEntry[] },
+): Promise<LogEntry | undefined> {
+  for (const entry of entries) if ((await wholeOne(storage, entry)) === undefined) return entry;
   return undefined;
 }
 
 /**
  * Removes what lies behind the break, under a new incarnation. Floor and pins may speak of commits that are gone: they
  * come down with the head, or the views of those that take their seqs would not be held. Tells whether it was damage.
- * `lost`: an entry that chains, but whose writes are lost, breaks the log as well.
+ * `lost`: an entry that chains, but whose writes are lost, breaks the log as well; unless a checkpoint took it
+ * meanwhile, or it was struck and another stands in its place.
  */
-async function strike(storage: Storage, lost?: Seq): Promise<boolean> {
+async function strike(storage: Storage, lost?: LogEntry): Promise<boolean> {
   let isDamage = false;
   await storage.commit({
     durability: "strict",
     isRepeatable: true,
     reserve: "all",
-    stores: ["log", "meta"],
+    stores: ["log", "meta", "blobs"],
     reads: [...stateReads, readFloor, readPins],
     writes: (found) => {
       const { fence, entries, broken } = judge(found);
-      const isLost = lost !== undefined && entries.some((e) => e.firstSeq === lost);
+      const isLost =
+        lost !== undefined && entries.some((e) => e.firstSeq === lost.firstSeq && e.checksum === lost.checksum);
       if (!broken && !isLost) return undefined;
-      const good = isLost ? entries.filter((e) => e.firstSeq < lost) : entries;
+      const good = isLost ? entries.filter((e) => e.firstSeq < lost.firstSeq) : entries;
       const lastGood = good.at(-1)?.lastSeq ?? fence.seq;
       const rest: Write = { kind: "deleteRange", store: "log", range: { from: lastGood + 1 } };
       isDamage = isLost || !isOnlyStray(found[1] ?? [], lastGood, fence.database);
@@ -256,6 +265,7 @@ async function strike(storage: Storage, lost?: Seq): Promise<boolean> {
       const [floorRow, pinRows] = found.slice(stateReads.length);
       return [
         rest,
+        ...bodiesBehind(found[1] ?? [], lastGood).flatMap((body) => deletesOf(body)),
         ...(floorIn(floorRow) > lastGood ? [putFloor(lastGood)] : []),
         ...pinsIn(pinRows ?? []).flatMap((p) => (p.seq > lastGood ? [putPin(p.tab, lastGood)] : [])),
         putFence(succeeding(fence)),

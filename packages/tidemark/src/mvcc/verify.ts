@@ -5,9 +5,10 @@ import type { Manifest } from "../segments/manifest.ts";
 import { compareInternal } from "../segments/internal-key.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { get, valueOf } from "../storage/contract.ts";
-import { outsideOf, type OutsideRef } from "../codec/outside.ts";
+import { outsideOf } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import { faultOfOutside } from "../wal/chunks.ts";
+import { entryChecksum, type LogEntry } from "../wal/entry.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
 import { floorIn, readFloor } from "./pins.ts";
 import { Reader } from "./reader.ts";
@@ -51,18 +52,18 @@ export async function verify(store: Store): Promise<Verified> {
   if (broken) {
     damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why: "the chain of entries is broken" });
   }
-  for (const { body } of entries) {
-    const why = body && (await faultOfOutside(store.storage, body));
-    if (why === undefined || !(await isLogged(store, body!))) continue;
+  for (const entry of entries) {
+    const why = entry.body && (await faultOfOutside(store.storage, entry.body));
+    if (why === undefined || !(await isLogged(store, entry))) continue;
     damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why });
   }
   return { blocks, entries: entries.length, damage };
 }
 
-/** Whether the log still refers to it: a checkpoint may have taken it meanwhile. */
-async function isLogged(store: Store, { id }: OutsideRef): Promise<boolean> {
-  await store.reload();
-  return store.bodiesThrough(store.head.seq).some((body) => body.id === id);
+/** Whether it still is in the log: a checkpoint may have taken it meanwhile. To reload would be to strike it. */
+async function isLogged({ storage }: Store, { firstSeq, checksum }: LogEntry): Promise<boolean> {
+  const bytes = valueOf((await storage.read([get("log", firstSeq)]))[0]);
+  return bytes !== undefined && entryChecksum(bytes) === checksum;
 }
 
 /** What is wrong with a block; `undefined` for nothing. */

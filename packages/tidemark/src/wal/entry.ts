@@ -43,7 +43,7 @@ export interface LoggedWrite {
   readonly key: ByteKey;
   /** `undefined`: the key is deleted. */
   readonly payload: Uint8Array | undefined;
-  /** The seq whose version of this key it supersedes; 0 where there was none. */
+  /** The seq whose version of this key it supersedes; 0 where there was none, or where the writes were staged. */
   readonly supersedes: Seq;
   /** Full keys of the index entries the superseded version had. */
   readonly oldEntries: readonly ByteKey[];
@@ -104,12 +104,16 @@ export function encodeEntry(
   return sealEnvelope(out);
 }
 
-/** The writes of commits, to be staged. */
+/**
+ * The writes of commits, to be staged. What they supersede is left out: it changes whenever another tab commits to the
+ * same keys, and they would have to be staged again.
+ */
 export function encodeWrites(commits: readonly Commit[]): StoredValue {
   const out = new ByteWriter(commits.reduce((n, c) => n + writesBytes(c.writes), 0));
-  for (const { writes } of commits) putWrites(out, writes);
+  for (const { writes } of commits) putWrites(out, writes, unknown);
   return out.finish();
 }
+const unknown = seq(0);
 
 /** The entry with its writes, as `encodeWrites` encoded them; payloads are views on `body`. @throws CORRUPT */
 export function wholeEntry(entry: LogEntry, body: Uint8Array): LogEntry {
@@ -128,7 +132,7 @@ function entryBytes(origin: TabId, commits: readonly Commit[], body: OutsideRef 
   return body ? n + varintBytes(body.id) + varintBytes(body.sizeBytes) : n;
 }
 
-/** How much the writes of one commit take in an entry. */
+/** How much the writes of one commit take in an entry, or at most where they are staged. */
 export function writesBytes(writes: readonly LoggedWrite[]): number {
   let n = varintBytes(writes.length);
   for (const w of writes) n += writeBytes(w);
@@ -141,12 +145,13 @@ function writeBytes({ key, supersedes, oldEntries, payload }: LoggedWrite): numb
   return n + (payload === undefined ? 1 : varintBytes(payload.length + 1) + payload.length);
 }
 
-function putWrites(out: ByteWriter, writes: readonly LoggedWrite[]): void {
+/** `supersedes`: in place of what each of them has. */
+function putWrites(out: ByteWriter, writes: readonly LoggedWrite[], supersedes?: Seq): void {
   out.varint(writes.length);
   for (const w of writes) {
     out.varint(w.key.length);
     out.key(w.key);
-    out.varint(w.supersedes);
+    out.varint(supersedes ?? w.supersedes);
     out.varint(w.oldEntries.length);
     for (const k of w.oldEntries) {
       out.varint(k.length);

@@ -9,6 +9,7 @@
  */
 import { type Seq, seq, type Stamp, stamp } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
+import type { OutsideRef } from "../codec/outside.ts";
 import {
   type Durability,
   type Found,
@@ -141,6 +142,11 @@ export function isOnlyStray(found: Found, lastGood: Seq, database: number): bool
     const entry = intact(value);
     return entry !== undefined && entry.database !== database;
   });
+}
+
+/** Where the writes of entries behind `lastGood` lie, as far as these can be read: each is that entry's alone. */
+export function bodiesBehind(found: Found, lastGood: Seq): readonly OutsideRef[] {
+  return found.flatMap(({ key, value }) => ((key as number) > lastGood ? (intact(value)?.body ?? []) : []));
 }
 
 function intact(bytes: StoredValue): LogEntry | undefined {

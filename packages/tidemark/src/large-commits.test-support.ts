@@ -1,0 +1,70 @@
+/** Commits of many small records, too large for one entry, and what comes in between their storage calls. */
+import type { Batch, Committed, Found, Read, Storage } from "./storage/contract.ts";
+import { del, type Item, itemsIn, put, type Change, type Tab } from "./test-world.test-support.ts";
+
+const idOf = (i: number): string => `r${String(i).padStart(5, "0")}`;
+
+/** Records of about 400 bytes, like no others. */
+export const records = (n: number, count = 300, from = 0): readonly Item[] =>
+  Array.from({ length: count }, (_, i) => ({ id: idOf(from + i), n, pad: `${n}.${i},`.repeat(100).slice(0, 350) }));
+
+export const puts = (n: number, count?: number, from?: number): readonly Change[] => records(n, count, from).map(put);
+export const dels = (count: number, from = 0): readonly Change[] => records(0, count, from).map(({ id }) => del(id));
+
+/** Everything there is, by a look at the log's head itself. */
+export async function contents({ database }: Tab, handle = -1000): Promise<Item[]> {
+  const view = await database.begin(handle, { tracked: false, isolation: "snapshot", fresh: true, attempt: 0 });
+  try {
+    return await itemsIn(view);
+  } finally {
+    await database.end(handle);
+  }
+}
+
+export interface Between {
+  /** Awaited before a call takes effect. */
+  before?: ((call: Call) => Promise<void>) | undefined;
+  /** Awaited before its caller hears of it. */
+  after?: ((call: Call) => Promise<void>) | undefined;
+}
+export type Call = { readonly reads: readonly Read[]; readonly batch?: Batch };
+
+/** Something may happen between any two storage calls of a tab; they keep their order. */
+export function interposed(storage: Storage, between: Between): Storage {
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(call: Call, work: () => Promise<T>): Promise<T> => {
+    const done = last.then(async () => {
+      await between.before?.(call);
+      const result = await work();
+      await between.after?.(call);
+      return result;
+    });
+    last = done.catch(() => undefined);
+    return done;
+  };
+  return {
+    read: (reads): Promise<readonly Found[]> => inTurn({ reads }, () => storage.read(reads)),
+    commit: (batch): Promise<Committed> => inTurn({ reads: batch.reads ?? [], batch }, () => storage.commit(batch)),
+    close: () => storage.close(),
+  };
+}
+
+/** Whether the call appends to the log: directly, with what is staged, or together with reading the tail. */
+export const isAppend = ({ batch }: Call): boolean =>
+  batch !== undefined &&
+  (typeof batch.writes === "function"
+    ? (batch.stores?.includes("log") ?? false)
+    : batch.writes.some((w) => w.kind === "add" && w.store === "log"));
+
+/** Whether the call appends inside the transaction that reads the tail: it cannot lose. */
+export const isInside = (call: Call): boolean =>
+  isAppend(call) && call.reads.some((r) => r.kind === "range" && r.store === "log");
+
+/** Whether the call writes a part of what is staged; one that discards brings nothing, and needs no reserve. */
+export const isStaging = ({ reads, batch }: Call): boolean =>
+  batch?.reserve !== undefined && (batch.stores?.includes("blobs") ?? false) && reads.some(isOfRow);
+
+const isOfRow = (read: Read): boolean => read.kind === "get" && String(read.key).startsWith("stage/");
+
+export const readsBlobs = ({ reads, batch }: Call): boolean =>
+  batch === undefined && reads.some((r) => r.store === "blobs");
