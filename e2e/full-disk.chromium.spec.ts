@@ -13,6 +13,16 @@ async function allow(context: BrowserContext, page: Page, quotaSize: number): Pr
 
 const metrics = (page: Page) => page.evaluate(() => lab.db.storage.metrics());
 
+/** Opens the database on a small disk. */
+async function openOn(context: BrowserContext, page: Page, memtableMaxBytes: number): Promise<void> {
+  await page.goto(`/lab.html?memtableMaxBytes=${memtableMaxBytes}`);
+  await allow(context, page, 12_000_000);
+  await page.evaluate(async () => {
+    globalThis.noise = (lengthBytes) => crypto.getRandomValues(new Uint8Array(lengthBytes));
+    await lab.db.open();
+  });
+}
+
 /** Puts records of so many bytes until the disk is full, and stays full for seconds; answers how many there were. */
 const fill = (page: Page, prefix: string, lengthBytes: number): Promise<number> =>
   page.evaluate(
@@ -41,12 +51,7 @@ test("[MV9] on a full disk everything stays readable, deletes work, and after a 
 }) => {
   test.setTimeout(120_000);
   const page = await context.newPage();
-  await page.goto("/lab.html?memtableMaxBytes=262144");
-  await allow(context, page, 12_000_000);
-  await page.evaluate(async () => {
-    globalThis.noise = (lengthBytes) => crypto.getRandomValues(new Uint8Array(lengthBytes));
-    await lab.db.open();
-  });
+  await openOn(context, page, 262_144);
   const [large, small] = [await fill(page, "large", 20_000), await fill(page, "small", 500)];
   const { reserveBytes } = await metrics(page);
   const count = large + small;
@@ -81,4 +86,45 @@ test("[MV9] on a full disk everything stays readable, deletes work, and after a 
     .toBe("written");
   expect(await allItems(page)).toHaveLength(count - 150 + 1);
   expect((await page.evaluate(() => lab.db.verify())).damage).toEqual([]);
+});
+
+test("[MV9][MV11] a log of megabytes is folded on a full disk, clearing passes, and then writes work again", async ({
+  context,
+}) => {
+  test.setTimeout(120_000);
+  const page = await context.newPage();
+  await openOn(context, page, 1 << 25); // nothing is folded unless asked for
+  await page.evaluate(async () => {
+    for (let n = 0; n < 150; n++) await lab.items.put({ id: `first ${n}`, value: noise(20_000) });
+    await lab.db.checkpoint();
+  });
+  expect((await metrics(page)).reserveBytes).toBe(1 << 20);
+  const logged = await page.evaluate(async () => {
+    for (let n = 0; ; n++) {
+      try {
+        await lab.items.put({ id: `then ${n}`, value: noise(20_000) });
+      } catch (e) {
+        if (!tidemark.isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
+        return n;
+      }
+    }
+  });
+  const { logBytes } = await metrics(page);
+  console.log(`  full with ${logBytes} B in the log`);
+  expect(logBytes).toBeGreaterThan(2_000_000);
+  await page.evaluate(() => lab.db.checkpoint());
+  expect((await metrics(page)).logEntries).toBe(0);
+  expect(await allItems(page)).toHaveLength(150 + logged);
+  expect((await page.evaluate(() => lab.db.verify())).damage).toEqual([]);
+  await page.evaluate(() => lab.items.clear());
+  await page.evaluate(() => lab.db.checkpoint());
+  const put = () =>
+    page.evaluate(() =>
+      lab.items.put({ id: "after", value: noise(20_000) }).then(
+        () => "written",
+        (e: unknown) => String(e),
+      ),
+    );
+  await expect.poll(put, { timeout: 60_000 }).toBe("written");
+  expect(await allItems(page)).toHaveLength(1);
 });

@@ -160,7 +160,7 @@ async function rowsLeft(): Promise<Record<"format" | "upkeep" | "stage" | "versi
   const upkeep = await rowOf(storage, "meta", "upkeep");
   const staging = new Staging(storage, tab);
   const staged = await staging.reserve("blobs", 64);
-  await staging.write(staged, [], true);
+  await staging.write(staged, { ...staged, pieces: [] });
   const stage = await rowOf(storage, "meta", `stage/tab-a/blobs/${staged.from}`);
   await drop(storage, random);
   const dropped = await rowOf(storage, "meta", "dropped");

@@ -252,6 +252,54 @@ describe("a full disk", () => {
       expect((await a.metrics()).reserveBytes).toBe(1 << 20);
     }));
 
+  test("[MV9] a log of any size is folded by parts, each within the reserve", () =>
+    simulate(async (world) => {
+      const a = await openPage(world, "a", { memtableMaxBytes: 1 << 26 });
+      for (let i = 0; i < 600; i += 100) await a.put(...many(i, i + 100));
+      await a.checkpoint();
+      expect((await a.metrics()).reserveBytes).toBe(1 << 20);
+      for (let i = 600; i < 2600; i += 20) await a.put(...many(i, i + 20));
+      world.medium.quotaBytes = world.medium.usedBytes;
+      const fences = new Set<number>();
+      const folding = a.checkpoint();
+      for (let folded = false; !folded;) {
+        await world.sleep(1);
+        const { checkpoint, logEntries } = await a.metrics();
+        fences.add(checkpoint);
+        folded = logEntries === 0;
+      }
+      await folding;
+      expect(fences.size).toBeGreaterThan(10);
+      expect(await keysIn(world, "blocks")).toHaveLength((await a.metrics()).blocks);
+      await a.delete("k0001");
+      const left = many(0, 2600).filter(({ id }) => id !== "k0001");
+      expect(await a.all()).toEqual(left);
+      expect(a.errors).toEqual([]);
+    }));
+
+  test("[MV9][MV11] clearing passes on it, and so does deleting so much that it is staged; both free room", () =>
+    simulate(async (world) => {
+      const a = await openPage(world, "a");
+      const ids = range(0, 4000).map(({ id }) => id.padEnd(40, "x"));
+      for (let i = 0; i < ids.length; i += 100) {
+        await a.put(...ids.slice(i, i + 100).map((id, n) => ({ id, n, pad: "p".repeat(500) })));
+      }
+      await a.checkpoint();
+      world.medium.quotaBytes = world.medium.usedBytes;
+      const deleting = a.delete(...ids.slice(0, 2000)); // their keys alone are more than one entry takes
+      await deleting;
+      expect((await a.metrics()).blobBytes).toBeGreaterThan(56 * 1024);
+      await a.checkpoint();
+      expect((await a.metrics()).blockBytes).toBeLessThan(1_500_000);
+      world.medium.quotaBytes = world.medium.usedBytes;
+      await a.clear();
+      await world.sleep(10_000);
+      expect((await a.metrics()).blockBytes).toBeLessThan(10_000);
+      await a.put(item(1));
+      await expectEverywhere(world, [a], [item(1)]);
+      expect(a.errors).toEqual([]);
+    }));
+
   test("[MV9] whole or not, a database on it can be deleted", () =>
     simulate(async (world) => {
       const a = await fullHost(world);

@@ -60,10 +60,11 @@ export const isAppend = ({ batch }: Call): boolean =>
 export const isInside = (call: Call): boolean =>
   isAppend(call) && call.reads.some((r) => r.kind === "range" && r.store === "log");
 
-export const isStaging = ({ batch }: Call): boolean =>
-  batch !== undefined &&
-  typeof batch.writes !== "function" &&
-  batch.writes.some((w) => w.kind === "put" && w.store === "blobs");
+/** Whether the call writes a part of what is staged; one that discards brings nothing, and needs no reserve. */
+export const isStaging = ({ reads, batch }: Call): boolean =>
+  batch?.reserve !== undefined && (batch.stores?.includes("blobs") ?? false) && reads.some(isOfRow);
+
+const isOfRow = (read: Read): boolean => read.kind === "get" && String(read.key).startsWith("stage/");
 
 export const readsBlobs = ({ reads, batch }: Call): boolean =>
   batch === undefined && reads.some((r) => r.store === "blobs");

@@ -32,6 +32,9 @@ export async function references(store: Store): Promise<readonly OutsideRef[]> {
 export const chunkKeys = async (storage: Storage): Promise<readonly number[]> =>
   (await storage.read([readChunkKeys]))[0]!.map(({ key }) => key as number);
 
+export const storedBlocks = async (storage: Storage): Promise<readonly number[]> =>
+  (await storage.read([{ kind: "keys", store: "blocks", range: {} }]))[0]!.map(({ key }) => key as number);
+
 /** Where the writes of large commits lie that the log still refers to. */
 export async function bodies(storage: Storage): Promise<readonly OutsideRef[]> {
   const [fence, log] = await storage.read([readFence, { kind: "range", store: "log", range: { from: 1 } }]);

@@ -3,6 +3,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
+import { faults, large, sweep } from "./large-values.test-support.ts";
 import type { KeepRelaxed, Verdict } from "./storage/memory.ts";
 import {
   commit,
@@ -11,6 +12,7 @@ import {
   itemOf,
   itemsIn,
   put,
+  stage,
   type Tab,
   Turns,
   World,
@@ -19,7 +21,7 @@ import {
 
 interface Action {
   readonly tab: 0 | 1;
-  readonly kind: "put" | "strict" | "increment" | "delete" | "upkeep" | "look" | "crash";
+  readonly kind: "put" | "strict" | "large" | "many" | "largeIn" | "increment" | "delete" | "upkeep" | "look" | "crash";
   /** Whether the tab's next action waits for it. */
   readonly alone: boolean;
 }
@@ -85,6 +87,16 @@ class Life {
       deepStrictEqual(tab.damage, []);
     }
     deepStrictEqual(await itemsOf(tabs[0]), await itemsOf(await this.world.open()));
+    await this.#expectNothingLeft(tabs);
+  }
+
+  /** What lies out of line is whole, and once its tabs are dead nothing is left of what was not published. */
+  async #expectNothingLeft(tabs: readonly Tab[]): Promise<void> {
+    for (const tab of tabs) this.world.kill(tab);
+    const last = await this.world.open();
+    await sweep(this.world, last.storage);
+    await this.world.upkeep(last); // what is in the log alone is out of line there, too
+    deepStrictEqual(await faults(last), []);
   }
 
   async #actAll(tab: Tab, tabs: readonly Tab[], actions: readonly Action[], prefix: string): Promise<void> {
@@ -104,6 +116,9 @@ class Life {
       this.world.medium.crash({ keepRelaxed: this.#keep });
     } else if (kind === "look") await this.#look(tab, handle);
     else if (kind === "upkeep") await this.#fold(tab, tabs);
+    else if (kind === "large") await this.#told(id, false, write(tab, [put(large(id, 1, 300_000))]));
+    else if (kind === "many") await this.#told(id, false, write(tab, [...manyWrites, put({ id, n: 1 })]));
+    else if (kind === "largeIn") await this.#told(id, false, largeIn(tab, handle, id));
     else if (kind === "increment") await this.#told(id, false, increment(tab, handle, id));
     else if (kind === "delete") await this.#told(id, false, deleteAndPut(tab, handle, id));
     else await this.#told(id, kind === "strict", write(tab, [put({ id, n: 1 })], kind === "strict" ? kind : "relaxed"));
@@ -152,7 +167,7 @@ class Life {
       // A later crash may take what is not strict.
       if (told === "done" && (isStrict || lives === this.#lives)) ok(there.has(id), `${id} was done, and is gone`);
     }
-    const commits = items.filter((i) => i.id !== "count");
+    const commits = items.filter((i) => i.id !== "count" && !i.id.startsWith("many"));
     const count = items.find((i) => i.id === "count")?.n;
     strictEqual(count, commits.filter((i) => i.at === 1).length, "increments");
     for (const tab of tabs) {
@@ -196,6 +211,21 @@ async function increment(tab: Tab, handle: number, id: string): Promise<unknown>
   return commit(tab, handle, [put({ id: "count", n: n + 1 }), put({ id, n: 1, at: 1 })]);
 }
 
+/** Writes a large value twice: what the first write staged is not used. */
+async function largeIn(tab: Tab, handle: number, id: string): Promise<unknown> {
+  const tx = await tab.database.begin(handle, { tracked: true, isolation: "snapshot", fresh: false, attempt: 0 });
+  try {
+    await stage(tab, tx, [put(large(id, 2))]);
+  } catch (e) {
+    await tab.database.end(handle);
+    throw e;
+  }
+  return commit(tab, handle, [put(large(id, 1))]);
+}
+
+/** Too much for one entry. */
+const manyWrites = [1, 2, 3].map((n) => put(large(`many ${n}`, n, 30_000)));
+
 /** Deletes a key that there may be, and writes the record that tells. */
 async function deleteAndPut(tab: Tab, handle: number, id: string): Promise<unknown> {
   await tab.database.begin(handle, { tracked: true, isolation: "snapshot", fresh: false, attempt: 0 });
@@ -220,5 +250,11 @@ describe("connections lost at any step", { timeout: 60_000 }, () => {
     const actions = actionsOf("put", "put", "strict", "increment", "upkeep", "look", "crash");
     const keeps = fc.constantFrom<KeepRelaxed>("none", 1, 2, 3, "all");
     await fc.assert(fc.asyncProperty(actions, losses, fc.nat(), keeps, run), { numRuns: 300 });
+  });
+
+  test("[MV9][MV11] large values and large commits are published whole or not at all, and leave nothing behind", async () => {
+    const actions = actionsOf("large", "large", "largeIn", "many", "many", "put", "strict", "upkeep", "crash");
+    const keeps = fc.constantFrom<KeepRelaxed>("none", 1, 2, 3, 5, 8, "all");
+    await fc.assert(fc.asyncProperty(actions, losses, fc.nat(), keeps, run), { numRuns: 60 });
   });
 });

@@ -288,6 +288,9 @@ export async function commit(
   }
 }
 
+/** Nothing that a test does takes so many. */
+const maxTurns = 100_000;
+
 /** Lets one waiting call after the other go on, in an order drawn from a seed; finds out when nothing can. */
 export class Turns {
   #state: number;
@@ -313,9 +316,10 @@ export class Turns {
     let running = true;
     const ended = work.finally(() => (running = false));
     ended.catch(() => undefined); // reported by who awaits it, below
-    for (let idle = 0; ;) {
+    for (let idle = 0, turns = 0; ; turns++) {
       await new Promise<void>((resolve) => void setImmediate(resolve));
       if (!running) return ended;
+      if (turns > maxTurns) throw new Error("it goes round in circles");
       const [go] = this.#waiting.splice(Math.floor(this.#next() * this.#waiting.length), 1);
       go?.();
       idle = go ? 0 : idle + 1;

@@ -92,7 +92,7 @@ export class Database {
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     const committed = (entry: LogEntry, bytes: Uint8Array): void => events.committed(entry, bytes);
     this.#committer = new Committer(store, seams.clock, () => this.schema, committed);
-    this.#submissions = new Submissions(this.#committer, new Outside(store.storage, store.staging));
+    this.#submissions = new Submissions(this.#committer, new Outside(store.staging));
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),

@@ -4,7 +4,7 @@
  */
 import { maxInlineBytes, type OutsideRef, outsideOf, slotsOf, withReference } from "../codec/outside.ts";
 import { recordValue, type Write } from "../codec/record.ts";
-import type { KeyRange, Storage } from "../storage/contract.ts";
+import type { KeyRange } from "../storage/contract.ts";
 import { stageValues } from "../wal/stage-values.ts";
 import type { Staged, Staging } from "../wal/staging.ts";
 
@@ -16,11 +16,9 @@ export interface TakenOut {
 const none: readonly Staged[] = [];
 
 export class Outside {
-  readonly #storage: Storage;
   readonly #staging: Staging;
 
-  constructor(storage: Storage, staging: Staging) {
-    this.#storage = storage;
+  constructor(staging: Staging) {
     this.#staging = staging;
   }
 
@@ -36,30 +34,22 @@ export class Outside {
     return { staged, writes: writes.map((w, i) => withoutLarge(w, large[i] && refs[next++])) };
   }
 
-  /**
-   * What of `staged` these writes refer to, for publishing it with them; the rest of it is deleted: values that the
-   * same transaction replaced. Where they refer to nothing, nothing is to be published, and nothing deleted yet.
-   */
-  async usedBy(writes: readonly Write[], staged: readonly Staged[]): Promise<readonly Staged[]> {
-    if (staged.length === 0) return none;
-    const used = writes.flatMap(({ payload }) => {
-      const ref = payload && outsideOf(payload);
-      return ref ? [slotsOf(ref)] : [];
-    });
-    if (used.length === 0) return none;
-    const unused = staged.flatMap((s) => gaps(s, used));
-    if (unused.length > 0) {
-      await this.#storage.commit({
-        durability: "relaxed",
-        writes: unused.map((range) => ({ kind: "deleteRange", store: "blobs", range })),
-      });
-    }
-    return staged;
-  }
-
   discard(staged: readonly Staged[]): Promise<void> {
     return this.#staging.discard(staged);
   }
+}
+
+/**
+ * What of `staged` is to be published with these writes: what the same transaction replaced is marked as unused. Where
+ * they refer to nothing, nothing is to be published.
+ */
+export function usedBy(writes: readonly Write[], staged: readonly Staged[]): readonly Staged[] {
+  if (staged.length === 0) return none;
+  const used = writes.flatMap(({ payload }) => {
+    const ref = payload && outsideOf(payload);
+    return ref ? [slotsOf(ref)] : [];
+  });
+  return used.length === 0 ? none : staged.map((s) => ({ ...s, unused: gaps(s, used) }));
 }
 
 /** Whether any value is to go out of line. */

@@ -1,8 +1,9 @@
 import type { Write } from "../codec/record.ts";
 import type { Committer } from "../mvcc/committer.ts";
-import type { CommitDone, CommitRequest } from "../mvcc/group.ts";
+import { type CommitDone, type CommitRequest, stagedIsGone } from "../mvcc/group.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import { hasLarge, type Outside } from "./outside.ts";
+import { isSwept } from "../wal/staging.ts";
+import { hasLarge, type Outside, usedBy } from "./outside.ts";
 
 /**
  * Commits in call order, though what has large values takes a while until it can be submitted: what is called after it
@@ -47,7 +48,7 @@ export class Submissions {
 
   /** Commits a transaction. What is left of what it staged goes when it ends. */
   async commitTransaction(handle: Handle, request: CommitRequest): Promise<CommitDone> {
-    const staged = await this.#outside.usedBy(request.writes, handle.staged);
+    const staged = usedBy(request.writes, handle.staged);
     const done = await this.#committer.commit({ ...request, staged });
     if (staged.length > 0) handle.staged = [];
     return done;
@@ -56,7 +57,9 @@ export class Submissions {
   /** Writes on their way into a transaction: it holds references to those that are large. */
   async takeOut(handle: Handle, writes: readonly Write[]): Promise<readonly Write[]> {
     if (!hasLarge(writes)) return writes;
-    const taken = await this.#outside.takeOut(writes);
+    const taken = await this.#outside.takeOut(writes).catch((e: unknown): never => {
+      throw isSwept(e) ? stagedIsGone() : e;
+    });
     handle.staged = [...handle.staged, ...taken.staged];
     return taken.writes;
   }

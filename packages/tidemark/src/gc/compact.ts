@@ -25,6 +25,7 @@ export async function compact(
       level: level + 1,
       floor,
       fence: store.fence,
+      reserve: "all",
       edits: ({ removed, added }) => [
         { level, removed: blocks, added: [], cursor },
         { level: level + 1, removed, added },

@@ -16,24 +16,33 @@ export interface Publication {
   readonly also: readonly Write[];
 }
 
-/** False: the tenure is over, or what it was done on is no more. */
+/**
+ * False: the tenure is over, or what it was done on is no more. Where a connection was lost and nobody can say whether
+ * it was published, the manifest's version tells: while this tenure lasts, nobody else moves it on.
+ */
 export async function publish(
   store: Store,
   tenure: Tenure,
   { before, next, gone, also }: Publication,
 ): Promise<boolean> {
-  const published = await tenure.write("strict", [readFence, readRoot], ([fenceRow, rootRow]) => {
+  let isTried = false;
+  let isFound = false;
+  const written = await tenure.write("strict", [readFence, readRoot], ([fenceRow, rootRow]) => {
     const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
+    const version = rootBytes && decodeRoot(rootBytes).version;
+    isFound = isTried && version === next.manifest.version;
+    if (isFound) return undefined;
     const present = fenceBytes && decodeFence(fenceBytes);
     if (!present || !sameLog(present, before.fence) || present.seq !== before.fence.seq) return undefined;
-    if (!rootBytes || decodeRoot(rootBytes).version !== before.manifest.version) return undefined;
+    if (version !== before.manifest.version) return undefined;
+    isTried = true;
     return [
       ...putManifest(before.manifest, next.manifest),
       ...also,
       ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
     ];
   });
-  if (!published) return false;
+  if (!written && !isFound) return false;
   // Another tab's edit cannot have come between: this tenure lasts. But a reload may have seen ours already.
   store.install(next.manifest, next.fence);
   store.blocks.forget(gone);

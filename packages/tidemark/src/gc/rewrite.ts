@@ -11,7 +11,7 @@ import { readRoot } from "../segments/manifest-rows.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { headlong, type Pace } from "../segments/pace.ts";
-import { type Found, valueOf, type Write } from "../storage/contract.ts";
+import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import type { Fence } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
@@ -40,6 +40,8 @@ const maxRelaxedBytes = 60 * 1024;
 export interface Rewrite extends Pick<MergeInput, "changes" | "above"> {
   readonly level: number;
   readonly floor: Seq;
+  /** What of it may be taken on a full disk for what is staged; all of it goes back as that is published. */
+  readonly reserve: ReserveUse;
   edits(merged: Merged): readonly ManifestEdit[];
   /** What the manifest's new state implies besides; where the fence moves, that is its new place. */
   readonly fence: Fence;
@@ -95,7 +97,7 @@ interface Work extends Rewrite {
 function mergeInput(
   store: Store,
   tenure: Tenure,
-  { changes, above, level, floor, manifest: { levels }, dead, staged }: Work,
+  { changes, above, level, floor, manifest: { levels }, dead, staged, reserve }: Work,
   { targetBytes, maxStoreBytes, pace }: RewriteOptions,
 ): MergeInput {
   return {
@@ -115,7 +117,8 @@ function mergeInput(
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));
       // The last ones bring all that was staged to the disk here, where no commit waits for it, and not in the swap.
       const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
-      if (!(await tenure.write(isStrict ? "strict" : "relaxed", [], () => writes, ["blocks"]))) throw tenureIsOver;
+      const durability = isStrict ? "strict" : "relaxed";
+      if (!(await tenure.write(durability, [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
     },
   };
 }

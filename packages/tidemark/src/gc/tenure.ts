@@ -69,8 +69,8 @@ export class Tenure {
   readonly #storage: Storage;
   #blocks = 0;
   #deposed = false;
-  /** Where the last value lies that was written relaxed, since the last strict write. */
-  #staged: StoreRead | undefined;
+  /** Finds the block that was staged last, since the last strict write. */
+  #staged: Read | undefined;
 
   private constructor(storage: Storage, epoch: UpkeepEpoch) {
     this.#storage = storage;
@@ -102,10 +102,9 @@ export class Tenure {
 
   async #sweep(former: readonly Epochs[]): Promise<void> {
     if (former.length === 0) return;
-    const ids = former.map(({ from, to }): Read => {
-      const range = { from: from * idsPerGeneration, to: (to + 1) * idsPerGeneration - 1 };
-      return { kind: "keys", store: "blocks", range };
-    });
+    const ids = former.map(({ from, to }) =>
+      keysOf("blocks", from * idsPerGeneration, (to + 1) * idsPerGeneration - 1),
+    );
     const [rootRow, pageRows, ...found] = await this.#storage.read([readRoot, readPages, ...ids]);
     const bytes = valueOf(rootRow);
     const manifest = bytes ? rowsManifest(decodeRoot(bytes), pageRows ?? []) : Manifest.empty;
@@ -141,8 +140,8 @@ export class Tenure {
    * again: it has to judge by what it finds, as a publishing does that finds itself published and declines. On a full
    * disk it may have all that is kept in reserve.
    *
-   * A medium may lose the last relaxed writes and be opened anew under us (MV9). So a strict write, which makes what was
-   * staged count, first sees the last of it: a suffix is lost or nothing, so the rest is there as well.
+   * A medium may lose the last relaxed writes and be opened anew under us (MV9). So whatever stages blocks, or makes them
+   * count, first sees the last that were staged before: a suffix is lost or nothing, so the rest is there as well.
    */
   async write(
     durability: Durability,
@@ -151,8 +150,7 @@ export class Tenure {
     stores: readonly StoreName[] = storeNames,
     reserve: ReserveUse = "all",
   ): Promise<boolean> {
-    const witness =
-      durability === "strict" && this.#staged && stores.includes(this.#staged.store) ? this.#staged : undefined;
+    const witness = stores.includes("blocks") ? this.#staged : undefined;
     let written: readonly Write[] = [];
     const done = await this.#storage.commit({
       durability,
@@ -163,13 +161,12 @@ export class Tenure {
       writes: ([row, ...found]) => {
         this.#deposed = upkeepIn(row).epoch !== this.epoch;
         if (this.#deposed) return undefined;
-        if (witness && found.pop()?.length === 0) {
-          this.#staged = undefined;
-          return undefined;
-        }
+        const isGone = witness !== undefined && found.pop()?.length === 0;
         const chosen = decide(found);
         written = chosen ?? [];
-        return chosen;
+        if (!isGone || !(durability === "strict" || written.some(isStaging))) return chosen;
+        this.#staged = undefined;
+        return undefined;
       },
     });
     if (done.status === "committed") this.#noteStaged(durability, written);
@@ -177,19 +174,14 @@ export class Tenure {
   }
 
   #noteStaged(durability: Durability, written: readonly Write[]): void {
-    if (durability === "strict") this.#staged = undefined;
-    else {
-      for (const write of written) {
-        if (write.kind === "put" || write.kind === "add") this.#staged = keyRead(write.store, write.key);
-        else if (write.store === this.#staged?.store) this.#staged = undefined; // taken back
-      }
-    }
+    if (durability === "strict" || written.some(takesBack)) this.#staged = undefined;
+    const last = written.findLast(isStaging);
+    if (last && durability === "relaxed") this.#staged = keysOf("blocks", last.key, last.key);
   }
 }
 
-type StoreRead = Extract<Read, { kind: "keys" }>;
-const keyRead = (store: StoreName, key: StoreKey): StoreRead => ({
-  kind: "keys",
-  store,
-  range: { from: key, to: key },
-});
+type BlockPut = Extract<Write, { kind: "put" }>;
+const isStaging = (write: Write): write is BlockPut => write.kind === "put" && write.store === "blocks";
+const takesBack = ({ kind, store }: Write): boolean => kind === "delete" && store === "blocks";
+
+const keysOf = (store: StoreName, from: StoreKey, to: StoreKey): Read => ({ kind: "keys", store, range: { from, to } });

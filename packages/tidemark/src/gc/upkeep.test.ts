@@ -97,6 +97,21 @@ describe("an upkeep tenure", () => {
     expect(await storedBlocks()).toEqual([1, 4, 5, 6, 8]);
   });
 
+  test("[MV9] stages nothing more where a medium opened anew has lost what was staged before", async () => {
+    const lasting = new ReopeningStorage(storage, { reopen: () => medium.reopen("d"), sleep: never });
+    lasting.admit = () => Promise.resolve("same");
+    const tenure = await Tenure.begin(lasting);
+    const stage = (id: number) => tenure.write("relaxed", [], () => [block(id)], ["blocks"]);
+    expect(await stage(1)).toBe(true);
+    expect(await stage(2)).toBe(true);
+    medium.crash({ keepRelaxed: 1 });
+    expect(await stage(3)).toBe(false);
+    await tenure.write("relaxed", [], () => [{ kind: "delete", store: "blocks", key: 1 }], ["blocks"]);
+    expect(await stage(4)).toBe(true); // begun again
+    storage = lasting;
+    expect(await storedBlocks()).toEqual([4]);
+  });
+
   test.each(["commit", "committed"] as const)(
     "[MV9] repeats a write of which nobody can say whether it was done, and judges anew (lost at '%s')",
     async (at) => {
@@ -168,7 +183,7 @@ describe("an upkeep tenure", () => {
     await first.write("relaxed", [], () => Array.from({ length: 2500 }, () => block(first.newBlockId())));
     const staging = new Staging(storage, tabId("a"));
     const staged = await staging.reserve("blocks", 1);
-    await staging.write(staged, [{ id: staged.from, value: Uint8Array.of(1) }], true);
+    await staging.write(staged, { ...staged, pieces: [{ id: staged.from, value: Uint8Array.of(1) }] });
     const other = await medium.open("d");
     let steps = 0;
     medium.onStep = () => (++steps === 6 ? "lost" : "go"); // in the midst of its sweep
@@ -313,6 +328,31 @@ describe("a checkpoint", () => {
     expect((await reader.get(key("x"), view))?.payload).toHaveLength(2);
     await put("x", 4);
     expect((await checkpoint(store, tenure, seq(view + 1), defaultRewrite))?.dropped.versions).toBe(1);
+  });
+
+  test("[MV9] without room for all of the log folds by parts, down to one entry, and leaves nothing where that fails", async () => {
+    const a = await engine("a");
+    const tenure = await Tenure.begin(storage);
+    for (let i = 0; i < 32; i++) await a.write(`k${String(i).padStart(2, "0")}`, 20_000);
+    const before = a.store.head.seq;
+    medium.quotaBytes = medium.usedBytes;
+    await expect(checkpoint(a.store, tenure, seq(0), defaultRewrite)).rejects.toMatchObject({ code: "QUOTA_EXCEEDED" });
+    expect([a.store.fence.seq, await storedBlocks()]).toEqual([0, []]);
+    medium.quotaBytes = medium.usedBytes + 60_000;
+    const fences = new Set<number>();
+    medium.onStep = () => {
+      fences.add(a.store.fence.seq);
+      return "go";
+    };
+    const done = await checkpoint(a.store, tenure, seq(0), defaultRewrite);
+    medium.onStep = undefined;
+    expect(done?.fence).toEqual(a.store.fence);
+    expect(a.store.fence.seq).toBe(before);
+    expect(fences.size).toBeGreaterThan(8);
+    expect(await storedBlocks()).toHaveLength(a.store.manifest.blocks);
+    for (let i = 0; i < 32; i++) {
+      expect((await a.reader.get(key(`k${String(i).padStart(2, "0")}`), before))?.payload).toHaveLength(20_001);
+    }
   });
 
   test("[MV8] names a listed block that is gone; it is not taken for another tab's upkeep", async () => {

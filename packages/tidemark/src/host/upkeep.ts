@@ -15,6 +15,7 @@ import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
+import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Pace } from "../segments/pace.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
@@ -38,6 +39,9 @@ const stepsPerNews = 32;
 const deletesGatherMs = 1000;
 /** A smaller database keeps no reserve for a full disk. */
 const reserveFromBytes = 1 << 20;
+
+/** So many chunks belong to more than 1 MB of values. */
+const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
@@ -257,11 +261,12 @@ export class Upkeep {
   /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
   async #fillReserve(tenure: Tenure): Promise<void> {
     const { storage, manifest } = this.#database.store;
-    const [found] = await storage.read([readReserve]);
-    if (manifest.sizeBytes < reserveFromBytes && reserveBytes(found) === 0) return;
+    const [found, chunks] = await storage.read([readReserve, readSomeChunkKeys]);
+    const isSmall = manifest.sizeBytes + storedBytes(chunks) < reserveFromBytes;
+    if (isSmall && reserveBytes(found) === 0) return;
     for (const chunk of missingChunks(found)) {
       try {
-        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "refill"))) return;
+        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "keep"))) return;
       } catch (e) {
         if (isTidemarkError(e, "QUOTA_EXCEEDED")) return;
         throw e;
@@ -289,8 +294,10 @@ export class Upkeep {
         if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });
       }
       if (tenure.isDeposed) this.#stepDown(tenure);
+      await this.#inTurn(() => this.#fillReserve(tenure));
     } catch (e) {
-      if (!this.#stopped) this.#options.onError(e);
+      // Where there is no room it waits; the next fold looks again.
+      if (!this.#stopped && !isTidemarkError(e, "QUOTA_EXCEEDED")) this.#options.onError(e);
     } finally {
       this.#isCompacting = false;
     }

@@ -30,7 +30,7 @@ import {
 } from "../wal/entry.ts";
 import { type Body, GroupCommit, type Participants, type Sealed, type StagedBody } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
-import type { Staged } from "../wal/staging.ts";
+import { isSwept, type Staged } from "../wal/staging.ts";
 import { applyCommit } from "./apply.ts";
 import {
   conflict,
@@ -38,6 +38,7 @@ import {
   outcomeUnknown,
   refuse,
   releases,
+  stagedIsGone,
   tell,
   type GroupState,
   type Member,
@@ -159,7 +160,7 @@ export class Committer implements Participants<Member> {
 
   failed(members: readonly Member[], error: unknown): void {
     this.#unsure.clear();
-    for (const m of members) refuse(m, error);
+    for (const m of members) refuse(m, m.request.basis && isSwept(error) ? stagedIsGone() : error);
   }
 
   sizeOf({ request }: Member): number {
@@ -167,7 +168,8 @@ export class Committer implements Participants<Member> {
   }
 
   onlyDeletes({ request }: Member): boolean {
-    return request.writes.every((w) => w.kind === "delete");
+    // Clearing and dropping write a catalog; so does declaring something new, which is no more and opens the database.
+    return request.writes.every((w) => w.kind === "delete" || w.key === catalogKey);
   }
 
   durability(members: readonly Member[]): Durability {

@@ -96,6 +96,9 @@ export function conflict(why: string, by: "self" | "other" | "schema"): Tidemark
   return new TidemarkError("CONFLICT", `The transaction could not commit: ${why}`, { by });
 }
 
+/** Who can do all of it again, does. */
+export const stagedIsGone = (): TidemarkError => conflict("what it had stored so far is gone", "other");
+
 export function outcomeUnknown(): TidemarkError {
   return new TidemarkError("STORAGE_LOST", "The log changed under this commit; whether it counts cannot be told", {
     outcome: "unknown",

@@ -39,6 +39,7 @@ export const putPin = (tab: TabId, at: Seq): Write => ({
   key: prefix + tab,
   value: encode(at),
 });
+export const readPin = (tab: TabId): Read => get("meta", prefix + tab);
 export const deletePin = (tab: TabId): Write => ({ kind: "delete", store: "meta", key: prefix + tab });
 
 export const readPins: Read = { kind: "range", store: "meta", range: { from: prefix, to: `${prefix}~` } };
@@ -59,7 +60,7 @@ export async function raisePin(storage: Storage, tab: TabId, to: Seq, known: Fen
     isRepeatable: true,
     reserve: "all",
     stores: ["meta"],
-    reads: [get("meta", prefix + tab), readFence],
+    reads: [readPin(tab), readFence],
     writes: ([pinRow, fenceRow]) => {
       const [pin, fence] = [valueOf(pinRow), valueOf(fenceRow)];
       if (!pin || !fence || !sameLog(decodeFence(fence), known)) return undefined;

@@ -15,7 +15,7 @@ import { Memtable } from "./memtable.ts";
 import type { ReadState } from "./reader.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { Staging } from "../wal/staging.ts";
-import { beginIncarnation, lookAtLog } from "./reconnect.ts";
+import { beginIncarnation, lookAtLog, type Remembered } from "./reconnect.ts";
 import { join, type Recovered, recover, wholeEntries } from "./recovery.ts";
 import { CommitWindow } from "./window.ts";
 
@@ -61,6 +61,8 @@ export class Store implements ReadState {
   /** Readings of the stored state take turns. */
   #turns: Promise<unknown> = Promise.resolve();
   #nextFollow: Promise<void> | undefined;
+  /** How many connections were admitted: of what was read on an earlier one, the end may be gone. */
+  #admissions = 0;
 
   private constructor(storage: Storage, options: StoreOptions, state: Recovered) {
     this.storage = storage;
@@ -112,7 +114,19 @@ export class Store implements ReadState {
 
   /** Where the writes of entries up to `at` lie that do not stand in them. */
   bodiesThrough(at: Seq): readonly OutsideRef[] {
-    return this.#log.flatMap(({ lastSeq, body }) => (body && lastSeq <= at ? [body] : []));
+    return this.#log.flatMap(({ end, body }) => (body && end.seq <= at ? [body] : []));
+  }
+
+  /** The first entries after the fence that take `maxBytes` together, but one at least; there are entries. */
+  logWithin(maxBytes: number): { readonly end: Head; readonly sizeBytes: number } {
+    let sizeBytes = 0;
+    let end: Head = this.#fence;
+    for (const entry of this.#log) {
+      if (end !== this.#fence && sizeBytes + entry.sizeBytes > maxBytes) break;
+      sizeBytes += entry.sizeBytes;
+      end = entry.end;
+    }
+    return { end, sizeBytes };
   }
 
   /** Applies the entry if it is the next one; tells whether the head is now at or past its end. */
@@ -127,8 +141,9 @@ export class Store implements ReadState {
       this.#window.add(commit.seq, entry.origin, touched);
       for (const key of touched) all.push(key);
     }
-    this.#head = { seq: entry.lastSeq, checksum: entry.checksum, stamp: entry.commits.at(-1)!.stamp };
-    this.#log.push(loggedEntry(entry));
+    const logged = loggedEntry(entry);
+    this.#head = logged.end;
+    this.#log.push(logged);
     this.#logBytes += entry.sizeBytes;
     this.events?.applied(entry, all);
     return true;
@@ -174,16 +189,30 @@ export class Store implements ReadState {
    * what is there: all of it in this call, since nothing may be served from either before. @throws CLOSED
    */
   async admit(fresh: Storage): Promise<"same" | "changed"> {
-    const { fence, isIntact } = await lookAtLog(fresh, this.head, this.#fence);
+    this.#admissions++;
+    const { fence, isIntact } = await this.#look(fresh);
     this.#refuseForeign(fence);
     if (isIntact) return "same";
-    if (sameLog(fence, this.#fence)) await beginIncarnation(fresh, this.head, this.#fence);
+    if (sameLog(fence, this.#fence)) await beginIncarnation(fresh, this.#remembered);
     for (;;) {
       const state = await join(fresh, this.tab, false);
       if (state.struck) this.events?.struck();
       this.blocks.clear();
       if (await this.#replaceBy(state, new BlockSource(fresh, 0))) return "changed";
     }
+  }
+
+  /** What was on its way when the connection was lost may still come in meanwhile. */
+  async #look(fresh: Storage): ReturnType<typeof lookAtLog> {
+    for (;;) {
+      const remembered = this.#remembered;
+      const shown = await lookAtLog(fresh, remembered);
+      if (this.head === remembered.head) return shown;
+    }
+  }
+
+  get #remembered(): Remembered {
+    return { tab: this.tab, head: this.head, fence: this.#fence };
   }
 
   #inTurn<T>(read: () => Promise<T>): Promise<T> {
@@ -193,18 +222,21 @@ export class Store implements ReadState {
   }
 
   async #readTail(): Promise<void> {
+    const admissions = this.#admissions;
     const { head, fence } = this;
     const tail = followed(await this.storage.read(tailReads(head.seq)), head, fence);
     const entries =
       tail.status === "reload" || tail.broken ? undefined : await wholeEntries(this.storage, tail.entries);
-    if (entries === undefined) return this.#readState();
+    if (entries === undefined || admissions !== this.#admissions) return this.#readState();
     for (const entry of entries) this.apply(entry);
   }
 
   async #readState(): Promise<void> {
     for (;;) {
+      const admissions = this.#admissions;
       const state = await recover(this.storage, this.#manifest);
       if (state.struck) this.events?.struck();
+      if (admissions !== this.#admissions) continue;
       this.#refuseForeign(state.fence);
       if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
         // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
@@ -229,19 +261,19 @@ export class Store implements ReadState {
   /** Drops memory for a state read anew. False: that state, or ours, is not what it was; read once more. */
   async #replaceBy({ fence, manifest, entries }: Recovered, blocks = this.blocks): Promise<boolean> {
     this.settle();
-    const before = this.#fence;
+    const [before, admissions] = [this.#fence, this.#admissions];
     const memtable = new Memtable();
     for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
-    const last = entries.at(-1);
-    const head = last ? { seq: last.lastSeq, checksum: last.checksum, stamp: last.commits.at(-1)!.stamp } : fence;
+    const log = entries.map(loggedEntry);
+    const head = log.at(-1)?.end ?? fence;
     const state = { memtable, manifest, checkpoint: fence.seq, blocks, reload: goneAlready };
     const takeEffect = await this.#dependents(state, head.seq, entries);
-    if (takeEffect === undefined || this.#fence !== before) return false;
+    if (takeEffect === undefined || this.#fence !== before || this.#admissions !== admissions) return false;
     this.#memtable = memtable;
     this.#manifest = manifest;
     this.#fence = fence;
     this.#head = head;
-    this.#keepLog(entries);
+    this.#keepLog(log);
     this.#window.restart(head.seq);
     takeEffect();
     return true;
@@ -256,28 +288,37 @@ export class Store implements ReadState {
     }
   }
 
-  #keepLog(entries: readonly LoggedEntry[]): void {
-    this.#log = entries.map(loggedEntry);
+  #keepLog(entries: LoggedEntry[]): void {
+    this.#log = entries;
     this.#logBytes = entries.reduce((n, e) => n + e.sizeBytes, 0);
   }
 
-  /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be. */
+  /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be, or another log's. */
   install(manifest: Manifest, fence: Fence): void {
     this.settle();
+    if (!sameLog(fence, this.#fence)) return;
     assert(fence.seq <= this.#head.seq, "a checkpoint is installed by who has all of it");
     if (fence.seq < this.#fence.seq || manifest.version < this.#manifest.version) return;
     this.#manifest = manifest;
     if (fence.seq > this.#fence.seq) {
       this.#memtable.dropThrough(fence.seq);
-      this.#keepLog(this.#log.filter((e) => e.lastSeq > fence.seq));
+      this.#keepLog(this.#log.filter((e) => e.end.seq > fence.seq));
     }
     this.#fence = fence;
   }
 }
 
 /** What is remembered of an entry once it is applied. */
-type LoggedEntry = Pick<LogEntry, "lastSeq" | "sizeBytes" | "body">;
-const loggedEntry = ({ lastSeq, sizeBytes, body }: LoggedEntry): LoggedEntry => ({ lastSeq, sizeBytes, body });
+interface LoggedEntry extends Pick<LogEntry, "sizeBytes" | "body"> {
+  /** The head once it is applied. */
+  readonly end: Head;
+}
+
+const loggedEntry = ({ lastSeq, checksum, commits, sizeBytes, body }: LogEntry): LoggedEntry => ({
+  end: { seq: lastSeq, checksum, stamp: commits.at(-1)!.stamp },
+  sizeBytes,
+  body,
+});
 
 const nothing = (): void => undefined;
 const stateIsOld = new TidemarkError("BUSY", "The state read was replaced while it was read");

@@ -67,8 +67,11 @@ export interface Batch {
   readonly reserve?: ReserveUse;
 }
 
-/** `some`: what only deletes may have a part of the reserve, so that upkeep, which frees the room, finds the rest. */
-export type ReserveUse = "none" | "some" | "all" | "refill";
+/**
+ * `some`: what only deletes may have a part of the reserve, so that upkeep, which frees the room, finds the rest. `keep`:
+ * upkeep that leaves the reserve as it is, but need not wait until it is whole.
+ */
+export type ReserveUse = "none" | "some" | "all" | "keep";
 
 export type Committed =
   | { readonly status: "committed"; readonly found: readonly Found[] }

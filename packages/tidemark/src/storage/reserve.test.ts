@@ -102,7 +102,7 @@ it("[MV9] what it frees is not for others, until it is whole again", async () =>
   expect(asked()).toBe(2);
   medium.quotaBytes = Infinity;
   for (const chunk of missingChunks((await storage.read([readReserve]))[0])) {
-    await storage.commit({ durability: "relaxed", reserve: "refill", writes: [chunk] });
+    await storage.commit({ durability: "relaxed", reserve: "keep", writes: [chunk] });
   }
   roomIsMade();
   await settled();

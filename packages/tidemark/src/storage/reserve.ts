@@ -22,7 +22,7 @@ const keysFor: Readonly<Record<ReserveUse, readonly number[]>> = {
   none: [],
   some: keys.slice(2),
   all: keys,
-  refill: [],
+  keep: [],
 };
 
 /** For `reserveBytes` and `missingChunks`. */

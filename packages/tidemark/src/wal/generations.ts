@@ -4,7 +4,7 @@
  * which was frozen meanwhile can never write over what is its namesake's.
  */
 import { assert } from "../base/errors.ts";
-import { type Found, get, type Read, type Storage, valueOf, type Write } from "../storage/contract.ts";
+import { type Found, get, type Read, type ReserveUse, type Storage, valueOf, type Write } from "../storage/contract.ts";
 import { openRow, sealRow } from "./row.ts";
 
 export const idsPerGeneration: number = 2 ** 30;
@@ -30,11 +30,13 @@ export function putGeneration(last: number): Write {
   return { kind: "put", store: "meta", key, value: sealRow((out) => out.varint(last)) };
 }
 
-/** Takes the next one. Relaxed: a crash that loses the counter's step loses whatever was written under it, too. */
-export async function takeGeneration(storage: Storage): Promise<number> {
+/** Takes the next one. Strict: who has it may outlive a crash of the medium, and nobody must get it again then. */
+export async function takeGeneration(storage: Storage, reserve: ReserveUse = "none"): Promise<number> {
   let taken = 0;
   await storage.commit({
-    durability: "relaxed",
+    durability: "strict",
+    isRepeatable: true,
+    reserve,
     stores: ["meta"],
     reads: readGenerations,
     writes: (found) => {

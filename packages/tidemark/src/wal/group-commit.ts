@@ -17,12 +17,20 @@
  */
 import type { Seq } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Durability, Storage, StoredValue } from "../storage/contract.ts";
+import type { Durability, ReserveUse, Storage, StoredValue } from "../storage/contract.ts";
 import { append, type AppendTerms, appendStaged, type Fence, followed, type Head, tailReads } from "./log.ts";
 import type { LogEntry } from "./entry.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { stageValues } from "./stage-values.ts";
-import { areStaged, published, readStaged, type Staged, type Staging, sweptMeanwhile } from "./staging.ts";
+import {
+  areStaged,
+  published,
+  publishedStores,
+  readStaged,
+  type Staged,
+  type Staging,
+  sweptMeanwhile,
+} from "./staging.ts";
 
 const maxClashes = 3;
 /** A round is taken again after so many lost connections. */
@@ -158,7 +166,7 @@ export class GroupCommit<Member> {
   async #commitWith(members: readonly Member[], body: BodyStage): Promise<void> {
     const p = this.#participants;
     let isFresh = false;
-    for (let clashes = 0, losses = 0; ;) {
+    for (let clashes = 0, losses = 0, sweeps = 0; ;) {
       try {
         do await p.prepare(members);
         while (!p.isPrepared());
@@ -173,7 +181,8 @@ export class GroupCommit<Member> {
           ? await this.#commitInside(members, body, round)
           : await this.#append(members, isFresh, body, round);
         if (end === "over") return;
-        if (end === "swept") return this.#oneByOne(members, sweptMeanwhile());
+        if (end === "swept" && (!body.staged || ++sweeps > 1)) return this.#oneByOne(members, sweptMeanwhile());
+        if (end === "swept") await body.discard(); // it may be that which is gone
         if (end === "clash") clashes++;
         isFresh ||= end !== "again";
       } catch (e) {
@@ -191,12 +200,12 @@ export class GroupCommit<Member> {
       await p.follow();
       return "followed";
     }
+    const terms = this.#terms(members);
     if (!isSealed(sealed)) {
-      await body.stage(sealed);
+      await body.stage(sealed, terms.reserve);
       return "again";
     }
     const { bytes, firstSeq, staged } = sealed;
-    const terms = this.#terms(members);
     const appending =
       staged.length === 0
         ? append(this.#storage, bytes, firstSeq, p.fence, terms)
@@ -258,9 +267,10 @@ export class GroupCommit<Member> {
     let isUnstaged = false;
     const reads = tailReads(head.seq);
     const staged = [...p.staged(members), ...(body.staged?.staged ?? [])];
+    const terms = this.#terms(members);
     const committing = this.#storage.commit({
-      ...this.#terms(members),
-      stores: staged.length === 0 ? ["log"] : ["log", "meta"],
+      ...terms,
+      stores: ["log", ...publishedStores(staged)],
       reads: [...reads, ...readStaged(staged)],
       writes: (found) => {
         sealed = undefined;
@@ -288,7 +298,7 @@ export class GroupCommit<Member> {
     });
     const done = await committing.catch((e: unknown) => round.fail(sealed, e));
     if (isUnstaged) return "swept";
-    if (toStage) await body.stage(toStage);
+    if (toStage) await body.stage(toStage, terms.reserve);
     if (stale) {
       await (stale === "follow" ? p.follow() : p.reload());
       return "again";
@@ -342,9 +352,9 @@ class BodyStage {
     return this.#staged;
   }
 
-  async stage({ bytes }: Body): Promise<void> {
+  async stage({ bytes }: Body, reserve: ReserveUse): Promise<void> {
     await this.discard();
-    const { refs, staged } = await stageValues(this.#staging, [bytes]);
+    const { refs, staged } = await stageValues(this.#staging, [bytes], reserve);
     this.#staged = { bytes, ref: refs[0]!, staged };
   }
 

@@ -23,7 +23,7 @@ import {
 } from "../storage/contract.ts";
 import { decodeEntry, entryChecksum, type LogEntry } from "./entry.ts";
 import { openRow, sealRow } from "./row.ts";
-import { areStaged, published, readStaged, type Staged } from "./staging.ts";
+import { areStaged, published, publishedStores, readStaged, type Staged } from "./staging.ts";
 
 /** The end of the log as one tab knows it: the next entry continues here. */
 export interface Head {
@@ -214,7 +214,7 @@ export async function appendStaged(
   let declined: Appended = "void";
   const done = await storage.commit({
     ...terms,
-    stores: ["log", "meta"],
+    stores: ["log", ...publishedStores(staged)],
     reads: [readFence, ...readStaged(staged)],
     writes: ([row, ...rows]) => {
       const bytes = valueOf(row);

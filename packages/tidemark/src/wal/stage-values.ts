@@ -1,7 +1,8 @@
 /** Bytes on their way to store `blobs`: cut into chunks, and staged in small transactions that nobody waits for. */
 import { chunkAt, chunksOf, type OutsideRef, slotsOf, slotsPerChunk } from "../codec/outside.ts";
+import type { ReserveUse } from "../storage/contract.ts";
 import { encodeChunk } from "./chunks.ts";
-import type { Staged, Staging } from "./staging.ts";
+import { notCounted, type Staged, type Staging } from "./staging.ts";
 
 /** No storage transaction moves more than this while others wait (MV11). */
 const maxBatchBytes = 256 * 1024;
@@ -22,9 +23,13 @@ interface Chunk {
 }
 
 /** Where it fails, what was staged is discarded. @throws QUOTA_EXCEEDED, STORAGE_LOST */
-export async function stageValues(staging: Staging, values: readonly Uint8Array[]): Promise<StagedValues> {
+export async function stageValues(
+  staging: Staging,
+  values: readonly Uint8Array[],
+  reserve: ReserveUse = "none",
+): Promise<StagedValues> {
   const chunks = values.reduce((n, value) => n + chunksOf(value.length), 0);
-  const whole = await staging.reserve("blobs", chunks * slotsPerChunk);
+  const whole = await staging.reserve("blobs", chunks * slotsPerChunk, reserve).catch(notCounted);
   const refs: OutsideRef[] = [];
   let id = whole.from;
   for (const { length: sizeBytes } of values) {
@@ -34,7 +39,7 @@ export async function stageValues(staging: Staging, values: readonly Uint8Array[
   }
   const staged = inRows(whole);
   try {
-    await writeAll(staging, staged, values, refs);
+    await writeAll(staging, staged, batches(chunksIn(values, refs), staged), reserve);
   } catch (e) {
     await staging.discard(staged);
     throw e;
@@ -45,21 +50,23 @@ export async function stageValues(staging: Staging, values: readonly Uint8Array[
 async function writeAll(
   staging: Staging,
   rows: readonly Staged[],
-  values: readonly Uint8Array[],
-  refs: readonly OutsideRef[],
+  all: Iterable<Batch>,
+  reserve: ReserveUse,
 ): Promise<void> {
   const underWay: Promise<void>[] = [];
-  let row = -1;
-  for (const batch of batches(chunksIn(values, refs), rows)) {
-    const isFirst = batch.row !== row;
-    row = batch.row;
-    const pieces = batch.chunks.map(({ key, part }) => ({ id: key, value: encodeChunk(part) }));
-    // Transactions on the same stores run in the order they were made: later pieces find the row of the first.
-    const written = staging.write(rows[row]!, pieces, isFirst);
-    written.catch(() => undefined); // told below
-    if (underWay.push(written) >= maxUnderWay) await underWay.shift();
+  try {
+    for (const { row, from, to, chunks } of all) {
+      const pieces = chunks.map(({ key, part }) => ({ id: key, value: encodeChunk(part) }));
+      // Transactions on the same stores run in the order they were made: each part finds those before it written.
+      const written = staging.write(rows[row]!, { from, to, pieces }, reserve);
+      written.catch(() => undefined); // told below
+      underWay.push(written);
+      if (underWay.length >= maxUnderWay) await underWay.shift();
+    }
+    await Promise.all(underWay);
+  } finally {
+    await Promise.allSettled(underWay); // nothing is written any more once this has failed
   }
-  await Promise.all(underWay);
 }
 
 function* chunksIn(values: readonly Uint8Array[], refs: readonly OutsideRef[]): Generator<Chunk, void> {
@@ -74,26 +81,32 @@ function* chunksIn(values: readonly Uint8Array[], refs: readonly OutsideRef[]): 
 
 interface Batch {
   readonly row: number;
+  /** The ids of this batch: those of one row follow on one another. */
+  readonly from: number;
+  readonly to: number;
   readonly chunks: readonly Chunk[];
 }
 
 /** Chunks of one row, as many as one small transaction takes. */
-function* batches(chunks: Iterable<Chunk>, rows: readonly Staged[]): Generator<Batch, void> {
+function* batches(all: Iterable<Chunk>, rows: readonly Staged[]): Generator<Batch, void> {
   let row = 0;
-  let batch: Chunk[] = [];
+  let { from } = rows[0]!;
+  let chunks: Chunk[] = [];
   let sizeBytes = 0;
-  for (const chunk of chunks) {
-    const isOfNextRow = chunk.key >= rows[row]!.to;
-    if (batch.length > 0 && (isOfNextRow || sizeBytes + chunk.part.length > maxBatchBytes)) {
-      yield { row, chunks: batch };
-      batch = [];
+  for (const chunk of all) {
+    const to = chunk.key - (chunk.key % slotsPerChunk);
+    const isOfNextRow = to >= rows[row]!.to;
+    if (chunks.length > 0 && (isOfNextRow || sizeBytes + chunk.part.length > maxBatchBytes)) {
+      yield { row, from, to, chunks };
+      from = to;
+      chunks = [];
       sizeBytes = 0;
     }
     if (isOfNextRow) row++;
-    batch.push(chunk);
+    chunks.push(chunk);
     sizeBytes += chunk.part.length;
   }
-  if (batch.length > 0) yield { row, chunks: batch };
+  if (chunks.length > 0) yield { row, from, to: rows[row]!.to, chunks };
 }
 
 function inRows(whole: Staged): readonly Staged[] {

@@ -2,10 +2,11 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { seq, stamp, tabId } from "../base/brand.ts";
 import type { Storage } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
+import { ReopeningStorage } from "../storage/reopening.ts";
 import { idsPerGeneration, putGeneration, takeGeneration } from "./generations.ts";
 import { appendStaged, type Fence, putFence } from "./log.ts";
 import { sealRow } from "./row.ts";
-import { discard, readStaging, type Staged, Staging, stagingIn } from "./staging.ts";
+import { discard, type Part, readStaging, type Staged, Staging, stagingIn } from "./staging.ts";
 
 const fence: Fence = { database: 7, incarnation: 0, seq: seq(5), checksum: 0, stamp: stamp(0) };
 const entry = Uint8Array.of(1, 2, 3);
@@ -25,11 +26,23 @@ const rows = async () => stagingIn((await storage.read([readStaging]))[0]);
 const publish = (all: readonly Staged[], at = 6, known = fence) =>
   appendStaged(storage, entry, seq(at), known, { durability: "relaxed", reserve: "none" }, all);
 
-async function staged(tab: string, count = 3): Promise<Staged> {
-  const staging = new Staging(storage, tabId(tab));
+/** The first id, and all others. */
+const parts = ({ from, to }: Staged): readonly Part[] => [
+  { from, to: from + 1, pieces: [piece(from)] },
+  { from: from + 1, to, pieces: [piece(from + 1), piece(to - 1)] },
+];
+
+function reopening(connection: Storage): ReopeningStorage {
+  const never = (): Promise<never> => new Promise(() => undefined);
+  const lasting = new ReopeningStorage(connection, { reopen: () => medium.reopen("d"), sleep: never });
+  lasting.admit = () => Promise.resolve("same");
+  return lasting;
+}
+
+async function staged(tab: string, count = 3, on = storage): Promise<Staged> {
+  const staging = new Staging(on, tabId(tab));
   const all = await staging.reserve("blobs", count);
-  await staging.write(all, [piece(all.from)], true);
-  await staging.write(all, [piece(all.from + 1), piece(all.to - 1)], false);
+  for (const part of parts(all)) await staging.write(all, part);
   return all;
 }
 
@@ -53,12 +66,22 @@ describe("what is staged", () => {
     expect(await keysIn("blobs")).toEqual([t.from, t.from + 1, t.from + 2]);
   });
 
+  test("[MV11] and that its publisher does not use goes as it is published, and not before", async () => {
+    const s = await staged("a");
+    const cut = { ...s, unused: [{ from: s.from + 1, to: s.from + 1 }] };
+    expect(await publish([cut], 5)).toBe("void");
+    expect(await keysIn("blobs")).toHaveLength(3);
+    expect(await publish([cut])).toBe("appended");
+    expect(await keysIn("blobs")).toEqual([s.from, s.to - 1]);
+  });
+
   test("[MV11] is not added to once it is discarded", async () => {
     const staging = new Staging(storage, tabId("a"));
     const s = await staging.reserve("blocks", 2);
-    await staging.write(s, [piece(s.from)], true);
+    const [first, rest] = parts(s);
+    await staging.write(s, first!);
     await discard(storage, s);
-    await expect(staging.write(s, [piece(s.from + 1)], false)).rejects.toMatchObject({ code: "STORAGE_LOST" });
+    await expect(staging.write(s, rest!)).rejects.toMatchObject({ code: "STORAGE_LOST" });
     expect(await keysIn("blocks")).toEqual([]);
   });
 
@@ -102,6 +125,55 @@ describe("what is staged", () => {
     expect(await keysIn("blobs")).toEqual([]);
   });
 
+  test("[MV9] of which a medium opened anew has lost the end is neither added to nor published", async () => {
+    const batches = [0, 1, 2].map((i) => (from: number) => ({
+      from: from + i,
+      to: from + i + 1,
+      pieces: [piece(from + i)],
+    }));
+    for (const [at, keep] of [0, 1, 2, 3].flatMap((a) => [0, 1, 2, 3].map((k) => [a, k] as const))) {
+      const lasting = reopening(await medium.open("d"));
+      const staging = new Staging(lasting, tabId("a"));
+      const s = await staging.reserve("blobs", 3);
+      let written = 0;
+      const told: unknown[] = [];
+      for (let i = 0; i <= 3; i++) {
+        if (i === at) medium.crash({ keepRelaxed: keep });
+        if (i === 3) break;
+        await staging.write(s, batches[i]!(s.from)).then(
+          () => written++,
+          (e: unknown) => told.push(e),
+        );
+      }
+      const isLost = keep < at;
+      storage = lasting;
+      const entryAt = Number((await keysIn("log")).at(-1) ?? 5) + 1;
+      expect(await publish([s], entryAt)).toBe(isLost ? "unstaged" : "appended");
+      expect(written).toBe(isLost ? at : 3);
+      for (const e of told) expect(e).toMatchObject({ code: "STORAGE_LOST", details: { outcome: "none" } });
+      await discard(lasting, s);
+      const there = (await keysIn("blobs")).filter((k) => (k as number) >= s.from && (k as number) < s.to);
+      expect(there).toHaveLength(isLost ? 0 : 3);
+    }
+  });
+
+  test.each(["commit", "committed"] as const)(
+    "[MV9] is written again where nobody can say whether it was, and published as it is (lost at '%s')",
+    async (kind) => {
+      for (let at = 1; ; at++) {
+        const lasting = reopening(await medium.open("d"));
+        let steps = 0;
+        medium.onStep = (step) => (step.kind === kind && ++steps === at ? "lost" : "go");
+        const s = await staged("a", 3, lasting);
+        medium.onStep = undefined;
+        expect(await publish([s], 5 + at)).toBe("appended");
+        const there = (await keysIn("blobs")).filter((k) => (k as number) >= s.from && (k as number) < s.to);
+        expect(there).toHaveLength(3);
+        if (steps < at) return;
+      }
+    },
+  );
+
   test("[MV8] a damaged row is passed over, and so is what it names", async () => {
     const [s, t] = [await staged("a"), await staged("b")];
     medium.damage("d", "meta", `stage/a/blobs/${s.from}`, 10);
@@ -136,6 +208,13 @@ describe("generations", () => {
     expect(await takeGeneration(storage)).toBe(42);
     await storage.commit({ durability: "strict", writes: [putGeneration(50)] });
     expect(await takeGeneration(storage)).toBe(51);
+  });
+
+  test("[MV9] are never given out again, whatever a medium loses that is opened anew under who has one", async () => {
+    const lasting = reopening(storage);
+    const first = await takeGeneration(lasting);
+    medium.crash({ keepRelaxed: "none" });
+    expect(await takeGeneration(lasting)).toBeGreaterThan(first);
   });
 
   test("[MV11] a tab whose first attempt failed tries again", async () => {

@@ -4,8 +4,9 @@
  *
  * A row of store `meta` names the ids that are staged: `stage/<tab>/<store>/<first id>`. It is the whole protocol:
  *
- *   stage     the first piece is written with the row, every later one only if the row is there
- *   publish   the append of the entry deletes the row, and only happens if the row is there
+ *   stage     the first piece is written with the row, every later one only if the row is there and says that all
+ *             before it are written; the row says up to where they are
+ *   publish   the append of the entry deletes the row, and only happens if the row is there and says that all are
  *   discard   row and pieces are deleted together, and only if the row is there
  *
  * each in one storage transaction. So at any time a piece is named by a row, or an entry was appended that refers to
@@ -19,14 +20,17 @@
  * What is published is deleted by the fold that drops the version which refers to it, in the transaction that drops it.
  *
  * Pieces are written relaxed. They are durable no later than the entry: a strict append makes durable all that was
- * committed before it, and a crash that takes a piece also takes the relaxed entry that came after.
+ * committed before it, and a crash that takes a piece also takes the relaxed entry that came after. A tab may outlive
+ * such a crash of the medium (storage/reopening.ts) and go on: what it lacks then, the row lacks too.
  */
 import { type TabId, tabId } from "../base/brand.ts";
 import { assert, isTidemarkError, TidemarkError } from "../base/errors.ts";
 import {
   type Found,
   get,
+  type KeyRange,
   type Read,
+  type ReserveUse,
   type Storage,
   type StoredValue,
   type StoreName,
@@ -44,6 +48,8 @@ export interface Staged {
   readonly store: StagingStore;
   readonly from: number;
   readonly to: number;
+  /** Of them, what its publisher does not refer to: it goes as the rest is published. */
+  readonly unused?: readonly KeyRange[];
 }
 
 export interface Piece {
@@ -51,13 +57,23 @@ export interface Piece {
   readonly value: StoredValue;
 }
 
+/** All that is written under the ids `from` ≤ id < `to`. */
+export interface Part {
+  readonly from: number;
+  readonly to: number;
+  readonly pieces: readonly Piece[];
+}
+
 const prefix = "stage/";
 const keyOf = ({ tab, store, from }: Staged): string => `${prefix}${tab}/${store}/${from}`;
-const rowOf = (staged: Staged): Write => ({
+const rowOf = (staged: Staged, through: number): Write => ({
   kind: "put",
   store: "meta",
   key: keyOf(staged),
-  value: sealRow((out) => out.varint(staged.to)),
+  value: sealRow((out) => {
+    out.varint(staged.to);
+    out.varint(through);
+  }),
 });
 
 /** All rows there are. */
@@ -67,25 +83,48 @@ export const readStaging: Read = { kind: "range", store: "meta", range: { from: 
 export const stagingIn = (found: Found | undefined): readonly Staged[] =>
   (found ?? []).flatMap(({ key, value }) => {
     const [, tab, store, from] = (key as string).split("/");
-    const to = toIn(value);
-    if (tab === undefined || to === undefined || (store !== "blocks" && store !== "blobs")) return [];
-    return [{ tab: tabId(tab), store, from: Number(from), to }];
+    const row = rowIn(value);
+    if (tab === undefined || row === undefined || (store !== "blocks" && store !== "blobs")) return [];
+    return [{ tab: tabId(tab), store, from: Number(from), to: row.to }];
   });
 
-function toIn(value: StoredValue): number | undefined {
+interface Row {
+  readonly to: number;
+  /** All pieces below this id are written. */
+  readonly through: number;
+}
+
+function rowIn(value: StoredValue): Row | undefined {
   try {
-    return openRow(value, "staging").varint();
+    const row = openRow(value, "staging");
+    return { to: row.varint(), through: row.varint() };
   } catch (e) {
     if (isTidemarkError(e, "CORRUPT")) return undefined;
     throw e;
   }
 }
 
-/** For the transaction that publishes: read these, publish only if all are there, and delete them. */
-export const readStaged = (all: readonly Staged[]): readonly Read[] => all.map((s) => get("meta", keyOf(s)));
-export const areStaged = (found: readonly Found[]): boolean => found.every((row) => valueOf(row) !== undefined);
-export const published = (all: readonly Staged[]): readonly Write[] => all.map(deleteRow);
+/** For the transaction that publishes: read these, publish only if all are there and whole, and delete them. */
+export const readStaged = (all: readonly Staged[]): readonly Read[] => all.map(readRow);
+export const areStaged = (found: readonly Found[]): boolean =>
+  found.every((one) => {
+    const row = foundRow(one);
+    return row !== undefined && row.through === row.to;
+  });
+export const published = (all: readonly Staged[]): readonly Write[] =>
+  all.flatMap((staged) => [
+    deleteRow(staged),
+    ...(staged.unused ?? []).map((range): Write => ({ kind: "deleteRange", store: staged.store, range })),
+  ]);
+/** The stores that this transaction writes, besides the log. */
+export const publishedStores = (all: readonly Staged[]): readonly StoreName[] =>
+  all.flatMap(({ store, unused = [] }) => (unused.length > 0 ? ["meta", store] : ["meta"]));
 
+const readRow = (staged: Staged): Read => get("meta", keyOf(staged));
+const foundRow = (found: Found | undefined): Row | undefined => {
+  const value = valueOf(found);
+  return value && rowIn(value);
+};
 const deleteRow = (staged: Staged): Write => ({ kind: "delete", store: "meta", key: keyOf(staged) });
 
 interface Lease {
@@ -106,10 +145,10 @@ export class Staging {
   }
 
   /** `count` ids that nobody ever had. Nothing is written yet. */
-  async reserve(store: StagingStore, count: number): Promise<Staged> {
+  async reserve(store: StagingStore, count: number, use: ReserveUse = "none"): Promise<Staged> {
     assert(count <= idsPerGeneration, "what is staged at once has room in one generation");
     for (;;) {
-      const taking = (this.#lease ??= this.#take());
+      const taking = (this.#lease ??= this.#take(use));
       try {
         const { generation, given } = await taking;
         const from = generation * idsPerGeneration + given[store];
@@ -125,8 +164,8 @@ export class Staging {
     }
   }
 
-  async #take(): Promise<Lease> {
-    return { generation: await takeGeneration(this.#storage), given: { blocks: 0, blobs: 0 } };
+  async #take(use: ReserveUse): Promise<Lease> {
+    return { generation: await takeGeneration(this.#storage, use), given: { blocks: 0, blobs: 0 } };
   }
 
   #drop(lease: Promise<Lease>): void {
@@ -134,22 +173,26 @@ export class Staging {
   }
 
   /**
-   * Writes pieces in one transaction; the first time for these ids with the row that names them.
-   * @throws STORAGE_LOST when the row is gone: then so are the pieces.
+   * Writes a part in one transaction: the first one with the row that names all, each later one if all before it are
+   * there. It may be done twice.
+   * @throws STORAGE_LOST when the row is gone, and so are the pieces, or when the last of them are.
    */
-  async write(staged: Staged, pieces: readonly Piece[], isFirst: boolean): Promise<void> {
+  async write(staged: Staged, { from, to, pieces }: Part, use: ReserveUse = "none"): Promise<void> {
     const { store } = staged;
-    const writes = pieces.map(({ id, value }): Write => ({ kind: "put", store, key: id, value }));
-    const done = await this.#storage.commit(
-      isFirst
-        ? { durability: "relaxed", writes: [rowOf(staged), ...writes] }
-        : {
-            durability: "relaxed",
-            stores: [store],
-            reads: readStaged([staged]),
-            writes: (found) => (areStaged(found) ? writes : undefined),
-          },
-    );
+    const writing = this.#storage.commit({
+      durability: "relaxed",
+      isRepeatable: true,
+      reserve: use,
+      stores: ["meta", store],
+      reads: [readRow(staged)],
+      writes: ([found]) => {
+        const through = foundRow(found)?.through ?? staged.from;
+        if (valueOf(found) === undefined ? from !== staged.from : through < from) return undefined;
+        if (through >= to) return []; // it was done, and nobody was told
+        return [rowOf(staged, to), ...pieces.map(({ id, value }): Write => ({ kind: "put", store, key: id, value }))];
+      },
+    });
+    const done = await writing.catch(notCounted);
     if (done.status !== "committed") throw sweptMeanwhile();
   }
 
@@ -160,18 +203,28 @@ export class Staging {
 }
 
 export const sweptMeanwhile = (): TidemarkError =>
-  new TidemarkError("STORAGE_LOST", "What this commit had stored so far was swept; nothing was committed", {
+  new TidemarkError("STORAGE_LOST", "What this commit had stored so far was lost or swept; nothing was committed", {
     outcome: "none",
+    lost: "staged",
   });
+export const isSwept = (e: unknown): boolean => isTidemarkError(e, "STORAGE_LOST") && e.details["lost"] === "staged";
+
+/** What is staged does not count by itself: whatever became of it, nothing was committed. @throws */
+export function notCounted(e: unknown): never {
+  if (!isTidemarkError(e, "STORAGE_LOST") || e.details["outcome"] === "none") throw e;
+  const details = { ...e.details, outcome: "none" };
+  throw new TidemarkError("STORAGE_LOST", "The connection to the storage was lost; nothing was committed", details, e);
+}
 
 /** Deletes what is staged and not published. Deletes alone: they pass even where the disk is full. */
 export async function discard(storage: Storage, staged: Staged): Promise<void> {
   const { store, from, to } = staged;
   await storage.commit({
     durability: "relaxed",
+    isRepeatable: true,
     stores: ["meta", store],
-    reads: readStaged([staged]),
-    writes: (found) =>
-      areStaged(found) ? [{ kind: "deleteRange", store, range: { from, to: to - 1 } }, deleteRow(staged)] : undefined,
+    reads: [readRow(staged)],
+    writes: ([found]) =>
+      valueOf(found) ? [{ kind: "deleteRange", store, range: { from, to: to - 1 } }, deleteRow(staged)] : undefined,
   });
 }
