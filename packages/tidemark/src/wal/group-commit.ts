@@ -159,7 +159,7 @@ export class GroupCommit<Member> {
     try {
       await this.#commitWith(members, body);
     } finally {
-      void body.discard(); // does nothing where it was published
+      void body.discard(); // does nothing where it was published, also if nobody could say so
     }
   }
 
@@ -212,6 +212,7 @@ export class GroupCommit<Member> {
         : appendStaged(this.#storage, bytes, firstSeq, p.fence, terms, staged);
     const outcome = await appending.catch((e: unknown) => round.fail(sealed, e));
     if (outcome === "appended") {
+      body.publishedWith(sealed);
       p.committed(sealed);
       return "over";
     }
@@ -303,7 +304,10 @@ export class GroupCommit<Member> {
       await (stale === "follow" ? p.follow() : p.reload());
       return "again";
     }
-    if (done.status === "committed" && sealed) p.committed(sealed);
+    if (done.status === "committed" && sealed) {
+      body.publishedWith(sealed);
+      p.committed(sealed);
+    }
     return judged && done.status !== "exists" ? "over" : "again";
   }
 }
@@ -356,6 +360,11 @@ class BodyStage {
     await this.discard();
     const { refs, staged } = await stageValues(this.#staging, [bytes], reserve);
     this.#staged = { bytes, ref: refs[0]!, staged };
+  }
+
+  /** Nothing is left to discard if the entry refers to it: a group may have shrunk so far that it does not. */
+  publishedWith({ staged }: Sealed): void {
+    if (this.#staged?.staged.every((s) => staged.includes(s))) this.#staged = undefined;
   }
 
   async discard(): Promise<void> {
