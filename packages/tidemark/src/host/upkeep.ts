@@ -185,6 +185,7 @@ export class Upkeep {
       }
       this.#lock = lock;
       this.#tenure = tenure;
+      this.#foldFloor = seq(0); // one of an earlier tenure may be above views of a log that was struck since
       void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
