@@ -99,20 +99,9 @@ class Life {
   acknowledgedStrictly = 0;
 
   async run(actions: readonly Action[], dieAt: number, keep: KeepRelaxed): Promise<void> {
-    const { medium } = this.world;
-    medium.onStep = ({ n }) => {
-      if (n === dieAt) medium.crash({ keepRelaxed: keep });
-      return "go";
-    };
-    try {
-      const tabs = [await this.world.open(), await this.world.open()] as const;
+    await this.world.untilCrash(dieAt, keep, async (tabs) => {
       for (const [i, a] of actions.entries()) await this.#act(tabs[a.tab], a, i + 1);
-      medium.crash({ keepRelaxed: keep });
-    } catch (e) {
-      if (!isTidemarkError(e, "STORAGE_LOST")) throw e;
-    }
-    medium.onStep = undefined;
-    this.world.live.clear();
+    });
   }
 
   async #act(tab: Tab, { kind, id, sizeBytes }: Action, n: number): Promise<void> {

@@ -27,7 +27,7 @@ import type { Range } from "./mvcc/read-set.ts";
 import { create } from "./mvcc/recovery.ts";
 import type { Schema } from "./mvcc/schema.ts";
 import type { Storage } from "./storage/contract.ts";
-import { createMemoryStorage, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
+import { createMemoryStorage, type KeepRelaxed, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
 import { ReopeningStorage } from "./storage/reopening.ts";
 
 export interface Item {
@@ -130,6 +130,27 @@ export class World {
       // The medium always answers: nobody waits for so long that it did not.
       sleep: (ms) => (ms >= 10_000 ? new Promise(() => undefined) : this.clock.sleep(ms)),
     });
+  }
+
+  /** Runs `work` in two tabs until the medium dies: at its step `dieAt`, or else when the work is done. */
+  async untilCrash(
+    dieAt: number,
+    keepRelaxed: KeepRelaxed,
+    work: (tabs: readonly [Tab, Tab]) => Promise<void>,
+  ): Promise<void> {
+    const { medium } = this;
+    medium.onStep = ({ n }) => {
+      if (n === dieAt) medium.crash({ keepRelaxed });
+      return "go";
+    };
+    try {
+      await work([await this.open(), await this.open()]);
+      medium.crash({ keepRelaxed });
+    } catch (e) {
+      if (!isTidemarkError(e, "STORAGE_LOST")) throw e;
+    }
+    medium.onStep = undefined;
+    this.live.clear();
   }
 
   /** The tab dies without a word; its lock becomes free. */
