@@ -19,6 +19,7 @@ import { create, drop } from "./mvcc/recovery.ts";
 import { catalogKey, emptyCatalog, encodeCatalog } from "./mvcc/schema.ts";
 import { BlockWriter, type StagedBlock } from "./segments/block-writer.ts";
 import { Manifest } from "./segments/manifest.ts";
+import { never } from "./segments/rule.ts";
 import { get, type Storage, type StoreKey, type StoreName, valueOf, type Write } from "./storage/contract.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
 import { encodeChunk } from "./wal/chunks.ts";
@@ -127,10 +128,10 @@ async function folded(): Promise<{ readonly block: Uint8Array; readonly manifest
     newBlockId: () => blockId(2 * idsPerGeneration),
     store: async (blocks) => void stored.push(...blocks),
   });
-  writer.add(noteKey("a"), { seq: seq(7), stamp: made, payload: note });
-  writer.add(noteKey("b"), { seq: seq(8), stamp: stamp(made + 1), payload: undefined });
-  writer.add(noteKey("b"), { seq: seq(6), stamp: stamp(made - 1), payload: Uint8Array.of(0, ...valueOfNote(null)) });
-  writer.add(starsEntry(3, "a"), { seq: seq(7), stamp: made, payload: presence });
+  writer.add(noteKey("a"), { seq: seq(7), stamp: made, payload: note }, never);
+  writer.add(noteKey("b"), { seq: seq(8), stamp: stamp(made + 1), payload: undefined }, 9);
+  writer.add(noteKey("b"), { seq: seq(6), stamp: stamp(made - 1), payload: Uint8Array.of(0, ...valueOfNote(null)) }, 8);
+  writer.add(starsEntry(3, "a"), { seq: seq(7), stamp: made, payload: presence }, never);
   await writer.finish();
   const edit = { level: 3, removed: [], added: writer.added };
   return { block: stored[0]!.bytes, manifest: Manifest.empty.edit([edit], () => 2 * idsPerGeneration + 1) };

@@ -8,6 +8,7 @@ import { deadTabs, raiseFloor } from "./gc/floor.ts";
 import { reclaim } from "./gc/reclaim.ts";
 import { defaultRewrite } from "./gc/rewrite.ts";
 import { Tenure } from "./gc/tenure.ts";
+import { readableAt } from "./segments/segments.test-support.ts";
 import { faults, large, sweep } from "./large-values.test-support.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
@@ -84,8 +85,8 @@ async function fold(world: World, tab: Tab, dead: ReadonlySet<TabId> = new Set()
   await world.raise(tab);
   const floor = await raiseFloor(tenure, dead);
   if (floor === undefined) return;
-  await checkpoint(tab.database.store, tenure, floor, small);
-  while ((await reclaim(tab.database.store, tenure, floor, small)) !== undefined);
+  await checkpoint(tab.database.store, tenure, readableAt(floor), small);
+  while ((await reclaim(tab.database.store, tenure, readableAt(floor), small)) !== undefined);
 }
 
 type State = ReadonlyMap<string, Item>;

@@ -25,6 +25,7 @@ import type { Handle } from "./mvcc/handles.ts";
 import { raisePin } from "./mvcc/pins.ts";
 import type { Range } from "./mvcc/read-set.ts";
 import { create } from "./mvcc/recovery.ts";
+import { readableAt } from "./segments/segments.test-support.ts";
 import type { Schema } from "./mvcc/schema.ts";
 import type { Storage } from "./storage/contract.ts";
 import { createMemoryStorage, type KeepRelaxed, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
@@ -173,11 +174,11 @@ export class World {
     const floor = await raiseFloor(tab.tenure, dead);
     const { store } = tab.database;
     const { rewrite = smallLevels } = this.#options;
-    const done = floor === undefined ? undefined : await checkpoint(store, tab.tenure, floor, rewrite);
+    const done = floor === undefined ? undefined : await checkpoint(store, tab.tenure, readableAt(floor), rewrite);
     const steps = done ? stepsPerUpkeep : 0;
     for (let step = 0; step < steps; step++) {
-      while ((await reclaim(store, tab.tenure, floor!, rewrite)) !== undefined);
-      await compact(store, tab.tenure, floor!, rewrite);
+      while ((await reclaim(store, tab.tenure, readableAt(floor!), rewrite)) !== undefined);
+      await compact(store, tab.tenure, readableAt(floor!), rewrite);
     }
     if (!done) await tab.database.store.reload();
     if (tab.tenure.isDeposed) tab.tenure = undefined;

@@ -24,3 +24,6 @@ const ticksPerMs = 1024;
 export function nextStamp(last: Stamp, nowMs: number): Stamp {
   return stamp(Math.max(Math.floor(nowMs) * ticksPerMs, last + 1));
 }
+
+/** The wall time that a stamp was made at or after, in ms since 1970. */
+export const msOf = (made: Stamp): number => Math.floor(made / ticksPerMs);

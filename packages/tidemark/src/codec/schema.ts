@@ -1,5 +1,6 @@
 import type { TableId } from "../base/brand.ts";
 import type { KeyPath } from "./path.ts";
+import type { Retention } from "./retention.ts";
 
 /** An index as declared. */
 export interface IndexDefinition {
@@ -11,6 +12,8 @@ export interface IndexDefinition {
 export interface CollectionDefinition {
   readonly key: KeyPath;
   readonly indexes: Readonly<Record<string, IndexDefinition>>;
+  /** Which superseded versions of its records are kept; absent: only what somebody may still read. */
+  readonly retention?: Retention;
 }
 
 /** What a page declares. */
@@ -29,6 +32,7 @@ export interface StoredCollection {
   readonly table: TableId;
   readonly key: KeyPath;
   readonly indexes: Readonly<Record<string, StoredIndex>>;
+  readonly retention?: Retention;
 }
 
 /** What is stored: every collection and index declared so far, with the tables that hold them. */

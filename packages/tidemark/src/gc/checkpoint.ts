@@ -5,10 +5,10 @@
  * New blocks take room before the log and the blocks they replace give theirs. So on a full disk a checkpoint goes by
  * parts, each as small as it has to be to do with what is kept in reserve, and gives that back before the next.
  */
-import type { Seq } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import type { Store } from "../mvcc/store.ts";
 import { foldLevel } from "../segments/levels.ts";
+import type { Readable } from "../segments/rule.ts";
 import type { ReserveUse } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import { type Fence, type Head, putFence, sameLog, trimLog } from "../wal/log.ts";
@@ -26,16 +26,16 @@ export interface Checkpointed extends Rewritten {
 export async function checkpoint(
   store: Store,
   tenure: Tenure,
-  floor: Seq,
+  readable: Readable,
   options: RewriteOptions,
 ): Promise<Checkpointed | undefined> {
   const { head, fence } = store;
   if (head.seq === fence.seq) return undefined;
   try {
-    return await fold(store, tenure, floor, head, "keep", options);
+    return await fold(store, tenure, readable, head, "keep", options);
   } catch (e) {
     if (!isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
-    return await foldByParts(store, tenure, floor, options);
+    return await foldByParts(store, tenure, readable, options);
   }
 }
 
@@ -43,7 +43,7 @@ export async function checkpoint(
 async function foldByParts(
   store: Store,
   tenure: Tenure,
-  floor: Seq,
+  readable: Readable,
   options: RewriteOptions,
 ): Promise<Checkpointed | undefined> {
   const { head, fence: before } = store;
@@ -53,7 +53,7 @@ async function foldByParts(
   while (store.fence.seq < head.seq && sameLog(store.fence, before)) {
     const { end, sizeBytes } = store.logWithin(maxBytes);
     try {
-      const part = await fold(store, tenure, floor, end, "all", options);
+      const part = await fold(store, tenure, readable, end, "all", options);
       if (!part) break;
       done = done ? both(done, part) : part;
     } catch (e) {
@@ -71,7 +71,7 @@ async function foldByParts(
 async function fold(
   store: Store,
   tenure: Tenure,
-  floor: Seq,
+  readable: Readable,
   { seq, checksum, stamp }: Head,
   reserve: ReserveUse,
   options: RewriteOptions,
@@ -86,8 +86,9 @@ async function fold(
     {
       changes: store.memtable.changes(fence.seq),
       above: [],
+      staysAbove: undefined,
       level,
-      floor,
+      readable,
       fence,
       reserve,
       edits: ({ removed, added }) => [{ level, removed, added }],

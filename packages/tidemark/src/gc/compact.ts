@@ -1,8 +1,8 @@
 /** Compaction: while a level holds more than it may, some of its blocks go down, a small step at a time. */
-import type { Seq } from "../base/brand.ts";
 import type { Store } from "../mvcc/store.ts";
 import { noChanges } from "../segments/changes.ts";
 import { nextCompaction } from "../segments/levels.ts";
+import type { Readable } from "../segments/rule.ts";
 import { rewrite, type RewriteOptions, type Rewritten } from "./rewrite.ts";
 import type { Tenure } from "./tenure.ts";
 
@@ -10,20 +10,21 @@ import type { Tenure } from "./tenure.ts";
 export async function compact(
   store: Store,
   tenure: Tenure,
-  floor: Seq,
+  readable: Readable,
   options: RewriteOptions,
 ): Promise<Rewritten | undefined> {
   const step = nextCompaction(store.manifest, options.levels);
   if (!step) return undefined;
-  const { level, blocks, cursor } = step;
+  const { level, blocks, staysAbove, cursor } = step;
   return rewrite(
     store,
     tenure,
     {
       changes: noChanges,
       above: blocks,
+      staysAbove,
       level: level + 1,
-      floor,
+      readable,
       fence: store.fence,
       reserve: "all",
       edits: ({ removed, added }) => [

@@ -8,6 +8,7 @@ import type { Catalog } from "../codec/schema.ts";
 import { Reader } from "../mvcc/reader.ts";
 import { catalogAt, liveTables } from "../mvcc/schema.ts";
 import type { Store } from "../mvcc/store.ts";
+import type { Readable } from "../segments/rule.ts";
 
 /** Tables t with from ≤ t < to. */
 export interface Stretch {
@@ -15,21 +16,27 @@ export interface Stretch {
   readonly to: TableId;
 }
 
-export function deadIn(atFloor: Catalog): readonly Stretch[] {
-  const live = [...liveTables(atFloor)].toSorted((a, b) => a - b);
+/** `atFloor`: the catalog visible there; `seen`: those that points below the floor read by. */
+export function deadIn(atFloor: Catalog, seen: readonly Catalog[] = []): readonly Stretch[] {
+  const all = new Set([atFloor, ...seen].flatMap((catalog) => [...liveTables(catalog)]));
+  const live = [...all].toSorted((a, b) => a - b);
   return live.flatMap((table, i) => {
     const from = tableId(table + 1);
-    const to = live[i + 1] ?? tableId(atFloor.nextTable);
+    const to = tableId(Math.min(live[i + 1] ?? atFloor.nextTable, atFloor.nextTable));
     return from < to ? [{ from, to }] : [];
   });
 }
 
 /**
- * What is dead for a swap under `floor` that publishes the fence `fence`. Above that, the log may still be struck, and
- * a clearing with it; so it is the catalog at the lower of the two that counts.
+ * What is dead for a swap that publishes the fence `fence`. Above that, the log may still be struck, and a clearing with
+ * it; so it is the catalog at the lower of floor and fence that counts, and those of the points below it.
  */
-export async function deadTables(store: Store, floor: Seq, fence: Seq): Promise<readonly Stretch[]> {
-  return deadIn(await catalogAt(new Reader(store), seq(Math.min(floor, fence))));
+export async function deadTables(store: Store, { floor, points }: Readable, fence: Seq): Promise<readonly Stretch[]> {
+  const reader = new Reader(store);
+  const at = seq(Math.min(floor, fence));
+  const below = points.filter((point) => point < at);
+  const [atFloor, ...seen] = await Promise.all([at, ...below].map((s) => catalogAt(reader, s)));
+  return deadIn(atFloor!, seen);
 }
 
 export const isIn = (stretches: readonly Stretch[], table: TableId): boolean =>

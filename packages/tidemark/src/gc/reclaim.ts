@@ -7,7 +7,6 @@
  * another reason; what is dead in it is dropped then (segments/merge.ts). That may be never: at most two blocks a level
  * beside each stretch of dead tables are kept so.
  */
-import type { Seq } from "../base/brand.ts";
 import { type OutsideRef, outsideLost } from "../codec/outside.ts";
 import { tableOf, tablePrefix } from "../codec/record.ts";
 import type { Store } from "../mvcc/store.ts";
@@ -15,6 +14,7 @@ import type { BlockInfo } from "../segments/block-info.ts";
 import type { Block } from "../segments/block.ts";
 import type { Level } from "../segments/level.ts";
 import type { Manifest } from "../segments/manifest.ts";
+import type { Readable } from "../segments/rule.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import { deadTables, type Stretch } from "./dead-tables.ts";
 import { loadAll, tenureIsOver } from "./load.ts";
@@ -29,11 +29,11 @@ const maxStepBlocks = 1000;
 export async function reclaim(
   store: Store,
   tenure: Tenure,
-  floor: Seq,
+  readable: Readable,
   { maxStoreBytes }: RewriteOptions,
 ): Promise<number | undefined> {
   const { manifest, fence } = store;
-  const dead = await deadTables(store, floor, fence.seq);
+  const dead = await deadTables(store, readable, fence.seq);
   const removed = nextStep(manifest, dead, maxStoreBytes);
   const all = removed.flat();
   if (all.length === 0) return undefined;

@@ -3,7 +3,7 @@
  * published by one small strict transaction that swaps the manifest. Before it everything is as it was; after it
  * everything is merged; nothing in between.
  */
-import type { BlockId, Seq } from "../base/brand.ts";
+import type { BlockId } from "../base/brand.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { decodeRoot, type Manifest, type ManifestEdit } from "../segments/manifest.ts";
@@ -11,12 +11,14 @@ import { readRoot } from "../segments/manifest-rows.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { headlong, type Pace } from "../segments/pace.ts";
+import type { Readable, Rule } from "../segments/rule.ts";
 import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import type { Fence } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { loadAll, tenureIsOver } from "./load.ts";
 import { publish } from "./publish.ts";
+import { ruleUnder } from "./rule-under.ts";
 import type { Tenure } from "./tenure.ts";
 
 export interface RewriteOptions {
@@ -37,9 +39,9 @@ export const defaultRewrite: RewriteOptions = {
 const maxRelaxedBytes = 60 * 1024;
 
 /** What goes where: `above` leaves the level over `level`, and with the changes becomes part of it. */
-export interface Rewrite extends Pick<MergeInput, "changes" | "above"> {
+export interface Rewrite extends Pick<MergeInput, "changes" | "above" | "staysAbove"> {
   readonly level: number;
-  readonly floor: Seq;
+  readonly readable: Readable;
   /** What of it may be taken on a full disk for what is staged; all of it goes back as that is published. */
   readonly reserve: ReserveUse;
   edits(merged: Merged): readonly ManifestEdit[];
@@ -65,9 +67,11 @@ export async function rewrite(
   let published = false;
   try {
     // By the catalog of the log and manifest taken above: if these are replaced meanwhile, nothing is published.
-    const dead = await deadTables(store, what.floor, what.fence.seq);
-    const merged = await merge(mergeInput(store, tenure, { ...what, manifest, dead, staged }, options));
-    const next = { manifest: manifest.edit(what.edits(merged), () => tenure.newBlockId()), fence: what.fence };
+    const dead = await deadTables(store, what.readable, what.fence.seq);
+    const rule = await ruleUnder(store, what.readable, what.fence.seq);
+    const merged = await merge(mergeInput(store, tenure, { ...what, manifest, dead, rule, staged }, options));
+    const marks = { set: merged.marks, cleared: new Set<BlockId>() };
+    const next = { manifest: manifest.edit(what.edits(merged), () => tenure.newBlockId(), marks), fence: what.fence };
     const gone = goneFrom([...what.above, ...merged.removed], merged.added);
     const also = [...what.alsoWrite(), ...merged.lost.flatMap((ref) => deletesOf(ref))];
     published = await publish(store, tenure, { before: { manifest, fence }, next, gone, also });
@@ -90,6 +94,7 @@ function goneFrom(removed: readonly BlockInfo[], added: readonly BlockInfo[]): r
 interface Work extends Rewrite {
   readonly manifest: Manifest;
   readonly dead: readonly Stretch[];
+  readonly rule: Rule;
   /** Blocks stored so far that nothing refers to yet. */
   readonly staged: BlockId[];
 }
@@ -97,15 +102,16 @@ interface Work extends Rewrite {
 function mergeInput(
   store: Store,
   tenure: Tenure,
-  { changes, above, level, floor, manifest: { levels }, dead, staged, reserve }: Work,
+  { changes, above, staysAbove, level, manifest: { levels }, dead, rule, staged, reserve }: Work,
   { targetBytes, maxStoreBytes, pace }: RewriteOptions,
 ): MergeInput {
   return {
     changes,
     above,
+    staysAbove,
     level: levels[level]!,
     below: levels.slice(level + 1),
-    floor,
+    rule,
     isDead: (table) => isIn(dead, table),
     targetBytes,
     maxStoreBytes,

@@ -9,6 +9,7 @@ import { create, drop, recover } from "../mvcc/recovery.ts";
 import { emptyCatalog, Schema } from "../mvcc/schema.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Manifest } from "../segments/manifest.ts";
+import { readableAt } from "../segments/segments.test-support.ts";
 import type { Version } from "../segments/version.ts";
 import { type Storage, valueOf, type Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
@@ -155,7 +156,7 @@ describe("an upkeep tenure", () => {
         if (++steps === at && !usurped) usurped = Tenure.begin(other);
         return "go";
       };
-      const done = await checkpoint(a.store, tenure, seq(0), defaultRewrite);
+      const done = await checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite);
       medium.onStep = undefined;
       if (!usurped) return expect(done).toBeDefined();
       await usurped;
@@ -170,7 +171,7 @@ describe("an upkeep tenure", () => {
     const a = await engine("a");
     await a.write("x", 1);
     const first = await Tenure.begin(storage);
-    await checkpoint(a.store, first, seq(0), defaultRewrite);
+    await checkpoint(a.store, first, readableAt(seq(0)), defaultRewrite);
     const listed = await storedBlocks();
     await first.write("relaxed", [], () => [block(first.newBlockId()), block(first.newBlockId())]);
     expect(await storedBlocks()).toHaveLength(3);
@@ -290,7 +291,7 @@ describe("a checkpoint", () => {
           }
           const head = store.head.seq;
           floor = seq(Math.max(floor, Math.floor(head * floorShare)));
-          await checkpoint(store, tenure, floor, defaultRewrite);
+          await checkpoint(store, tenure, readableAt(floor), defaultRewrite);
           const blocks = await chains(store);
           for (const [id, versions] of model) {
             const there = blocks.get(key(id)) ?? [];
@@ -324,10 +325,10 @@ describe("a checkpoint", () => {
     const view = store.head.seq;
     await put("x", 2);
     await put("x", 3);
-    expect((await checkpoint(store, tenure, view, defaultRewrite))?.dropped.versions).toBe(0);
+    expect((await checkpoint(store, tenure, readableAt(view), defaultRewrite))?.dropped.versions).toBe(0);
     expect((await reader.get(key("x"), view))?.payload).toHaveLength(2);
     await put("x", 4);
-    expect((await checkpoint(store, tenure, seq(view + 1), defaultRewrite))?.dropped.versions).toBe(1);
+    expect((await checkpoint(store, tenure, readableAt(seq(view + 1)), defaultRewrite))?.dropped.versions).toBe(1);
   });
 
   test("[MV9] without room for all of the log folds by parts, down to one entry, and leaves nothing where that fails", async () => {
@@ -336,7 +337,9 @@ describe("a checkpoint", () => {
     for (let i = 0; i < 32; i++) await a.write(`k${String(i).padStart(2, "0")}`, 20_000);
     const before = a.store.head.seq;
     medium.quotaBytes = medium.usedBytes;
-    await expect(checkpoint(a.store, tenure, seq(0), defaultRewrite)).rejects.toMatchObject({ code: "QUOTA_EXCEEDED" });
+    await expect(checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite)).rejects.toMatchObject({
+      code: "QUOTA_EXCEEDED",
+    });
     expect([a.store.fence.seq, await storedBlocks()]).toEqual([0, []]);
     medium.quotaBytes = medium.usedBytes + 60_000;
     const fences = new Set<number>();
@@ -344,7 +347,7 @@ describe("a checkpoint", () => {
       fences.add(a.store.fence.seq);
       return "go";
     };
-    const done = await checkpoint(a.store, tenure, seq(0), defaultRewrite);
+    const done = await checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite);
     medium.onStep = undefined;
     expect(done?.fence).toEqual(a.store.fence);
     expect(a.store.fence.seq).toBe(before);
@@ -359,11 +362,11 @@ describe("a checkpoint", () => {
     const a = await engine("a");
     const tenure = await Tenure.begin(storage);
     await a.write("x", 1);
-    await checkpoint(a.store, tenure, seq(0), defaultRewrite);
+    await checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite);
     await a.write("y", 1);
     await storage.commit({ durability: "relaxed", writes: [{ kind: "deleteRange", store: "blocks", range: {} }] });
     const { store } = await engine("b");
-    await expect(checkpoint(store, tenure, seq(0), defaultRewrite)).rejects.toSatisfy((e) =>
+    await expect(checkpoint(store, tenure, readableAt(seq(0)), defaultRewrite)).rejects.toSatisfy((e) =>
       isTidemarkError(e, "CORRUPT"),
     );
   });
@@ -371,13 +374,13 @@ describe("a checkpoint", () => {
   test("[TB2] of a new tenure that still has the manifest of before another's is refused, not called damage", async () => {
     const a = await engine("a");
     await a.write("x", 1);
-    await checkpoint(a.store, await Tenure.begin(storage), seq(0), defaultRewrite);
+    await checkpoint(a.store, await Tenure.begin(storage), readableAt(seq(0)), defaultRewrite);
     const b = await engine("b", await medium.open("d"));
     await a.write("x", 2);
     await b.write("x", 3);
-    await checkpoint(b.store, await Tenure.begin(storage), seq(0), defaultRewrite);
+    await checkpoint(b.store, await Tenure.begin(storage), readableAt(seq(0)), defaultRewrite);
     const again = await Tenure.begin(storage);
-    expect(await checkpoint(a.store, again, seq(0), defaultRewrite)).toBeUndefined();
+    expect(await checkpoint(a.store, again, readableAt(seq(0)), defaultRewrite)).toBeUndefined();
     await a.store.reload();
     expect((await a.reader.get(key("x"), a.store.head.seq))?.payload).toHaveLength(4);
   });

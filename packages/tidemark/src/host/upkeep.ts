@@ -17,6 +17,7 @@ import { raisePin } from "../mvcc/pins.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Pace } from "../segments/pace.ts";
+import type { Readable } from "../segments/rule.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
@@ -246,7 +247,8 @@ export class Upkeep {
     if (!tenure) return;
     const floor = await this.#floor(tenure);
     const { store } = this.#database;
-    const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#rewriting());
+    const done =
+      floor === undefined ? undefined : await checkpoint(store, tenure, this.#readable(floor), this.#rewriting());
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
@@ -287,8 +289,9 @@ export class Upkeep {
       for (let steps = 0; ; steps++) {
         const isLast = await this.#inTurn(async () => {
           if (this.#stopped || this.#tenure !== tenure) return true;
-          const [floor, options] = [this.#foldFloor, this.#rewriting()];
-          const step = (await reclaim(store, tenure, floor, options)) ?? (await compact(store, tenure, floor, options));
+          const [readable, options] = [this.#readable(this.#foldFloor), this.#rewriting()];
+          const step =
+            (await reclaim(store, tenure, readable, options)) ?? (await compact(store, tenure, readable, options));
           return step === undefined;
         });
         if (isLast) break;
@@ -302,6 +305,10 @@ export class Upkeep {
     } finally {
       this.#isCompacting = false;
     }
+  }
+
+  #readable(floor: Seq): Readable {
+    return { floor, points: [], nowMs: this.#environment.clock.now() };
   }
 
   #rewriting(): RewriteOptions {

@@ -5,6 +5,7 @@ import { type BlockEntry, blockHeaderBytes, encodeBlock, usualEntryOverheadBytes
 import { filterOf } from "./filter.ts";
 import { sharedPrefixLength } from "./internal-key.ts";
 import type { BlockInfo } from "./block-info.ts";
+import { never, onRelease, type Wake } from "./rule.ts";
 import type { Version } from "./version.ts";
 
 /** A block that nothing refers to yet. */
@@ -29,6 +30,8 @@ export class BlockWriter {
   readonly #options: BlockWriterOptions;
   readonly #added: BlockInfo[] = [];
   #open: BlockEntry[] = [];
+  #due: Wake = never;
+  #pinned = 0;
   #prefixLength = 0;
   /** What the open entries would take if their keys shared nothing. */
   #openBytes = 0;
@@ -53,7 +56,8 @@ export class BlockWriter {
     return this.#stagedBytes >= this.#options.maxStoreBytes;
   }
 
-  add(key: ByteKey, version: Version): void {
+  /** `wake`: when looking at it again may gain something. */
+  add(key: ByteKey, version: Version, wake: Wake): void {
     const bytes = usualEntryOverheadBytes + key.length + (version.payload?.length ?? 0);
     const prefixLength = this.#prefixLengthWith(key);
     if (this.#open.length > 0 && this.#sizeWith(bytes, prefixLength) > this.#options.targetBytes) {
@@ -64,6 +68,8 @@ export class BlockWriter {
     }
     this.#openBytes += bytes;
     this.#open.push({ key, version });
+    if (wake === onRelease) this.#pinned++;
+    else if (wake < this.#due) this.#due = wake;
   }
 
   /** Lists a stored block next, as it is. */
@@ -84,6 +90,8 @@ export class BlockWriter {
       first: { key: first.key, seq: first.version.seq },
       last: { key: last.key, seq: last.version.seq },
       ...described(this.#open),
+      due: this.#due,
+      pinned: this.#pinned,
       sizeBytes: bytes.length,
     });
     this.#staged.push({ id, bytes });
@@ -91,6 +99,8 @@ export class BlockWriter {
     this.#written = { blocks: this.#written.blocks + 1, bytes: this.#written.bytes + bytes.length };
     this.#open = [];
     this.#openBytes = 0;
+    this.#due = never;
+    this.#pinned = 0;
   }
 
   /** Stores full batches and keeps the rest for the next one. */

@@ -71,10 +71,15 @@ export class Level {
     return this.#infosOf(p)[i - this.#starts[p]!];
   }
 
+  /** The block whose key range includes `key`; the first of them where its chain runs over several. */
+  holding(key: ByteKey): BlockInfo | undefined {
+    const block = this.at(this.find(key, newest));
+    return block !== undefined && block.first.key <= key ? block : undefined;
+  }
+
   /** Whether a block's key range includes `key`. */
   mayHold(key: ByteKey): boolean {
-    const block = this.at(this.find(key, newest));
-    return block !== undefined && block.first.key <= key;
+    return this.holding(key) !== undefined;
   }
 
   /** Whether the level lists this very block. */

@@ -5,7 +5,7 @@
  * lies above the bottom, which alone can be out of date, is at most a seventh of it. (After the dynamic level sizes of
  * RocksDB: Dong et al., "Optimizing Space Amplification in RocksDB", CIDR 2017.)
  */
-import { type ByteKey, byteKey } from "../base/brand.ts";
+import { type ByteKey, byteKey, type Seq } from "../base/brand.ts";
 import type { BlockInfo } from "./block-info.ts";
 import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
@@ -48,6 +48,8 @@ export function foldLevel(manifest: Manifest, options: LevelOptions): number {
 export interface Compaction {
   readonly level: number;
   readonly blocks: readonly BlockInfo[];
+  /** Where the chain that they begin with begins before them: the oldest version of it that stays. */
+  readonly staysAbove: Seq | undefined;
   /** Where the level's next step begins. */
   readonly cursor: ByteKey;
 }
@@ -85,11 +87,12 @@ function stepOf(manifest: Manifest, level: number, { maxStepBytes }: LevelOption
   for (let i = start + blocks.length; isSplit(from, i); i++) blocks.push(from.at(i)!);
   const last = from.at(start + blocks.length - 1)!;
   const isEnd = start + blocks.length >= from.length;
-  return { level, blocks, cursor: isEnd ? byteKey("") : byteKey(`${last.last.key}\0`) };
+  const staysAbove = isSplit(from, start) ? from.at(start - 1)!.last.seq : undefined;
+  return { level, blocks, staysAbove, cursor: isEnd ? byteKey("") : byteKey(`${last.last.key}\0`) };
 }
 
 const isSplit = (level: Level, i: number): boolean =>
-  i < level.length && level.at(i - 1)!.last.key === level.at(i)!.first.key;
+  i > 0 && i < level.length && level.at(i - 1)!.last.key === level.at(i)!.first.key;
 
 interface Met {
   /** Of the blocks below, from the given position on, that have to be rewritten with it. */

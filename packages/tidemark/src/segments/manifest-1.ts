@@ -53,6 +53,8 @@ function decode(bytes: Uint8Array): readonly BlockInfo[] {
       tombstones: 0,
       obsolete: count - 1,
       outside: 0,
+      due: 0,
+      pinned: 0,
       sizeBytes,
       filter: noFilter,
     });

@@ -167,9 +167,9 @@ describe("a damaged root", () => {
 
   test("that is intact but of a newer format is no damage", () => {
     const bytes = root();
-    bytes[8] = 3;
+    bytes[8] = 4;
     expect(() => decodeRoot(reseal(bytes))).toThrow(
-      expect.objectContaining({ code: "FORMAT_UNSUPPORTED", details: { what: "manifest", format: 3, supported: 2 } }),
+      expect.objectContaining({ code: "FORMAT_UNSUPPORTED", details: { what: "manifest", format: 4, supported: 3 } }),
     );
     bytes[8] = 1;
     expect(() => decodeRoot(reseal(bytes))).toThrow(corrupt); // see manifest-1.ts

@@ -6,6 +6,7 @@ import { noChanges } from "./changes.ts";
 import { Level } from "./level.ts";
 import { merge, type MergeInput, type Merged } from "./merge.ts";
 import { headlong } from "./pace.ts";
+import { ruleAt } from "./segments.test-support.ts";
 
 const targetBytes = 500;
 const stored = new Map<BlockId, Block>();
@@ -26,7 +27,8 @@ async function merged(
     above,
     level,
     below: [],
-    floor: seq(0),
+    staysAbove: undefined,
+    rule: ruleAt(0),
     isDead: (table) => table !== tableId(1),
     targetBytes,
     maxStoreBytes: 10_000,

@@ -5,7 +5,6 @@ import { outsideOf } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import type { BlockInfo } from "./block-info.ts";
 import { type ChangeSource, noChanges } from "./changes.ts";
-import { retain } from "./drop.ts";
 import { hashOf, mayHold } from "./filter.ts";
 import { compareInternal } from "./internal-key.ts";
 import { type Compaction, foldLevel, type LevelOptions } from "./levels.ts";
@@ -29,6 +28,7 @@ interface Job {
   readonly level: number;
   readonly changes: ChangeSource & { readonly list?: readonly KeyVersions[] };
   readonly above: readonly BlockInfo[];
+  readonly staysAbove?: Seq | undefined;
   readonly edits: (merged: Merged) => readonly ManifestEdit[];
 }
 
@@ -56,6 +56,8 @@ export class MergeWorld {
   readonly #lost = new Set<number>();
   head = 0;
   floor = 0;
+  /** What snapshots read at, whatever the floor. */
+  readonly points = new Set<number>();
   sizes = { targetBytes: 300, maxStoreBytes: 1000 };
 
   get manifest(): Manifest {
@@ -91,12 +93,12 @@ export class MergeWorld {
     this.#memory = new Map();
   }
 
-  async sink({ level, blocks, cursor }: Compaction, crashAt: number | undefined): Promise<void> {
+  async sink({ level, blocks, staysAbove, cursor }: Compaction, crashAt: number | undefined): Promise<void> {
     const edits = ({ removed, added }: Merged) => [
       { level, removed: blocks, added: [], cursor },
       { level: level + 1, removed, added },
     ];
-    await this.#run({ level: level + 1, changes: noChanges, above: blocks, edits }, crashAt);
+    await this.#run({ level: level + 1, changes: noChanges, above: blocks, staysAbove, edits }, crashAt);
   }
 
   /** Some blocks of a level go down, with the rest of the last one's last chain. */
@@ -107,7 +109,9 @@ export class MergeWorld {
     let end = start + what.blocks;
     while (all[end] !== undefined && all[end]!.first.key === all[end - 1]!.last.key) end++;
     const blocks = all.slice(Math.max(0, start), end);
-    await this.sink({ level, blocks, cursor: this.manifest.cursors[level]! }, undefined);
+    const before = all[Math.max(0, start) - 1];
+    const staysAbove = before?.last.key === blocks[0]?.first.key ? before?.last.seq : undefined;
+    await this.sink({ level, blocks, staysAbove, cursor: this.manifest.cursors[level]! }, undefined);
   }
 
   /** The memtable and all of `level` together become part of the level below it. */
@@ -143,10 +147,12 @@ export class MergeWorld {
     this.#checkReads();
   }
 
-  #merge({ changes, above, level }: Job): Promise<Merged> {
+  #merge({ changes, above, staysAbove, level }: Job): Promise<Merged> {
     return this.#disk.merged(changes, above, level, {
       ...this.sizes,
       floor: this.floor,
+      points: [...this.points].toSorted((a, b) => a - b),
+      staysAbove,
       isDead: (table) => this.dead.has(table),
     });
   }
@@ -194,7 +200,8 @@ export class MergeWorld {
   #checkReads(): void {
     for (const key of this.model.keys()) {
       if (this.isDead(key)) continue;
-      for (let r = this.floor; r <= this.head + 1; r++) {
+      const above = Array.from({ length: this.head + 2 - this.floor }, (_, i) => this.floor + i);
+      for (const r of new Set([...this.points, ...above])) {
         const found = this.find(key, seq(r));
         const expected = this.model.get(key)!.find((version) => version.seq <= r);
         const isSame = found?.payload === undefined ? expected?.payload === undefined : found.seq === expected?.seq;
@@ -213,7 +220,8 @@ export class MergeWorld {
       expect(infos.length).toBe(length);
       for (const [i, info] of infos.entries()) {
         if (i > 0) expect(compareInternal(infos[i - 1]!.last, info.first)).toBeLessThan(0);
-        expect(info).toEqual({ ...this.#infoOf(info.id), filter: info.filter });
+        const { filter, due, pinned } = info;
+        expect(info).toEqual({ ...this.#infoOf(info.id), filter, due, pinned });
         this.#checkFilter(info);
       }
       const content = this.content(l);
@@ -240,7 +248,7 @@ export class MergeWorld {
     expect(filter.length > 0).toBe(hasRecords);
   }
 
-  #infoOf(id: BlockId): Omit<BlockInfo, "filter"> {
+  #infoOf(id: BlockId): Omit<BlockInfo, "filter" | "due" | "pinned"> {
     const block = this.#disk.open(id);
     const all = Array.from({ length: block.count }, (_, i) => ({ key: block.keyAt(i), ...block.versionAt(i) }));
     const [first, last] = [all[0]!, all.at(-1)!];
@@ -311,13 +319,14 @@ export class MergeWorld {
   /** What stays of each key in the level is what the rule says, or all of it where its blocks were left alone. */
   #checkContent(
     { level, changes, above }: Job,
-    { added, dropped }: Merged,
+    { added, removed, dropped }: Merged,
     before: readonly (readonly Entry[])[],
   ): void {
     const after = grouped(this.content(level));
     const own = grouped(before[level]!);
     const fromMemory = new Map((changes.list ?? []).map(({ key, versions }) => [key, versions]));
     const stillAbove = new Set(level === 0 ? [] : this.content(level - 1).map(({ version }) => version.seq));
+    const stillAboveOf = grouped(level === 0 ? [] : this.content(level - 1));
     const cameDown = grouped(
       above.length === 0 ? [] : before[level - 1]!.filter(({ version }) => !stillAbove.has(version.seq)),
     );
@@ -330,19 +339,22 @@ export class MergeWorld {
       const all = [...fresh, ...old];
       const left = after.get(key) ?? [];
       // What the rule lets go may stay, in blocks that were left alone or moved; nothing else may go.
+      const newer = above[0]?.first.key === key ? stillAboveOf.get(key)?.at(-1) : undefined;
       const isHidden = before.slice(level + 1).some((list) => list.some((entry) => entry.key === key));
-      const required = this.isDead(key) ? [] : retain(all, seq(this.floor), !isHidden);
+      const required = this.isDead(key) ? [] : this.#seen(all, newer, !isHidden);
       // The old end of a chain that a block border cuts off is decided by itself: a tombstone there hides nothing.
       const end = required.at(-1);
       const mayGo = !isHidden && end !== undefined && end.payload === undefined && end.seq < this.floor;
       const needed = mayGo ? required.slice(0, -1) : required;
+      const isPart = newer !== undefined || this.#tails(before[level]!, added, removed, level).has(key);
       const [seqs, leftSeqs] = [needed, left].map((list) => list.map((version) => version.seq));
       expect(all.map((version) => version.seq)).toEqual(expect.arrayContaining(leftSeqs!));
       expect(leftSeqs).toEqual(expect.arrayContaining(seqs!));
-      if (isHidden && all[0] && !this.isDead(key)) expect(left[0]).toEqual(all[0]);
-      if (fresh.length > 0 ? !hasMoved(key) : left.length === 0 && all.length > 0) {
+      if (isHidden && all[0] && newer === undefined && !this.isDead(key)) expect(left[0]).toEqual(all[0]);
+      const isOutside = all.some(({ payload }) => payload && outsideOf(payload));
+      if (!isPart && !isOutside && (fresh.length > 0 ? !hasMoved(key) : left.length === 0 && all.length > 0)) {
         const mayHide = this.manifest.levels.slice(level + 1, levelCount).some((one) => one.mayHold(key));
-        const ruled = this.isDead(key) ? [] : retain(all, seq(this.floor), !mayHide);
+        const ruled = this.isDead(key) ? [] : this.#seen(all, newer, !mayHide);
         expect(leftSeqs).toEqual(ruled.map((version) => version.seq));
       }
       const stays = new Set(leftSeqs);
@@ -354,5 +366,32 @@ export class MergeWorld {
     }
     expect(dropped).toEqual(goneCount);
     for (const key of after.keys()) expect(this.model.has(key)).toBe(true);
+  }
+
+  /** The rule, said once more and naively: what somebody may see, newest first. `complete`: nothing older lies below. */
+  #seen(all: readonly Version[], newer: Version | undefined, complete: boolean): readonly Version[] {
+    const isSeen = (c: number, n: number): boolean =>
+      n > this.floor || [...this.points].some((point) => c <= point && point < n);
+    const seen = all.filter(({ seq: c }, i) => {
+      const n = (all[i - 1] ?? newer)?.seq;
+      return n === undefined || isSeen(c, n);
+    });
+    const [first] = seen;
+    const isAlone = seen.length === 1 && newer === undefined && first === all[0];
+    return isAlone && complete && first!.payload === undefined && first!.seq < this.floor ? [] : seen;
+  }
+
+  /** Keys whose chains lie in part in blocks of the level that were left alone. */
+  #tails(
+    before: readonly Entry[],
+    added: readonly BlockInfo[],
+    removed: readonly BlockInfo[],
+    level: number,
+  ): ReadonlySet<ByteKey> {
+    const gone = new Set(removed.map(({ id }) => id));
+    const made = new Set(added.map(({ id }) => id));
+    const left = [...this.manifest.levels[level]!.blocks()].filter(({ id }) => !gone.has(id) && !made.has(id));
+    const known = new Set(before.map(({ key }) => key));
+    return new Set(left.flatMap(({ first, last }) => [first.key, last.key]).filter((key) => known.has(key)));
   }
 }

@@ -5,29 +5,31 @@
  *  - A block of the level that nothing new falls into is neither read nor rewritten. Only a small one beside a stretch
  *    that is rewritten joins it, so that blocks do not stay tiny.
  *  - A block from above that meets nothing here, and has nothing to lose, moves: it is listed here instead, as it is.
- *  - All else is merged key by key. Each chain passes through `retain` under the floor that was handed down (drop.ts),
- *    and what stays is cut into new blocks under new ids, stored in batches as they fill (block-writer.ts).
+ *  - Nor is a block that only goes on with the chain of a key, as long as nothing in it is due: what is new goes before it.
+ *  - All else is merged key by key. Each chain is judged under the rule that was handed down (rule.ts), and what stays is
+ *    cut into new blocks under new ids, stored in batches as they fill (block-writer.ts).
  *
  * New blocks are only staged: nothing refers to them until the caller commits the edit, in one batch with whatever else
  * it replaces. A merge that dies before that leaves rubbish and no other trace. Memory is bounded by a few windows of
  * blocks, whatever the level's size; in between it asks `pace` whether to let others run.
  *
- * Chains span blocks. All blocks of the level that hold a key with new versions take part, so its chain here is whole.
- * At either end of a stretch there can be an untouched key whose chain goes on outside: such versions pass as they are.
- * From above may come the old end of a chain whose newer part stays there: what the versions at hand prove is decided by
- * them, and what is newer only hides them more. A tombstone goes only where no level below may hold what it hides.
+ * Chains span blocks, and levels: what is at hand of one may be a part of it. What is newer elsewhere is known where it
+ * is the block before, or what stays above; else it only hides the more what is at hand, and what the versions at hand
+ * prove holds. What is older elsewhere matters to a tombstone, which goes only where there is none. Where a chain's older
+ * part lies in a level below, its block is marked: it holds what is superseded from above (marks.ts).
  */
-import type { BlockId, ByteKey, Seq, TableId } from "../base/brand.ts";
+import { type BlockId, type ByteKey, type Seq, seq, type TableId } from "../base/brand.ts";
 import { type OutsideRef, outsideLost } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import { BlockCursor, type LoadBlocks, type Window } from "./block-cursor.ts";
 import type { BlockInfo } from "./block-info.ts";
 import { BlockWriter, type StagedBlock } from "./block-writer.ts";
 import { ChangeCursor, type ChangeSource } from "./changes.ts";
-import { retain } from "./drop.ts";
+import { hashOf, mayHold } from "./filter.ts";
 import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
 import type { Pace } from "./pace.ts";
+import { type Elsewhere, judge, type Kept, never, type Newer, reachOf, type Rule, type Wake } from "./rule.ts";
 import type { Version } from "./version.ts";
 
 export const defaultTargetBytes: number = 32 * 1024;
@@ -42,11 +44,12 @@ export interface MergeInput {
   readonly changes: ChangeSource;
   /** Blocks of the level above, in order; the chain of the last one's last key ends in it. */
   readonly above: readonly BlockInfo[];
+  /** Where the chain that `above` begins with begins before it: the oldest version that stays above. */
+  readonly staysAbove: Seq | undefined;
   readonly level: Level;
   /** The levels below that one. */
   readonly below: readonly Level[];
-  /** Nobody reads below it, now or later. */
-  readonly floor: Seq;
+  readonly rule: Rule;
   /** Whether nobody at or above the floor can look at this table at all. */
   isDead(table: TableId): boolean;
   /** A block is cut at this size; a single larger version gets a block of its own. */
@@ -58,6 +61,8 @@ export interface MergeInput {
   readonly load: LoadBlocks;
   /** `isLast`: nothing comes after them. */
   store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
+  /** A version of `key` goes. `supersededBy`: by which seq; its own for a tombstone that hides nothing; 0 in a dead table. */
+  dropped?(key: ByteKey, version: Version, supersededBy: Seq): void;
 }
 
 export interface Merged {
@@ -69,6 +74,8 @@ export interface Merged {
   readonly written: { readonly blocks: number; readonly bytes: number };
   /** Values out of line that no version which anybody can read refers to any more. */
   readonly lost: readonly OutsideRef[];
+  /** Blocks of the levels below that hold what was superseded by something new, and from which floor on they are due. */
+  readonly marks: readonly (readonly [BlockId, Wake])[];
 }
 
 export const merge = (input: MergeInput): Promise<Merged> => new Merge(input).run();
@@ -86,6 +93,8 @@ class Merge {
   readonly #removed: BlockInfo[] = [];
   readonly #dropped = { versions: 0, bytes: 0 };
   readonly #lost: OutsideRef[] = [];
+  readonly #marks = new Map<BlockId, Wake>();
+  readonly #reach: Seq;
   readonly #aboveWindow: Window;
   readonly #ownWindow: Window;
   /** The open stretch takes in the level's blocks from here … */
@@ -93,25 +102,31 @@ class Merge {
   /** … up to, not including, this one. Blocks before it are dealt with. */
   #to = 0;
   #keys = 0;
+  /** What was merged last: the part at hand of a chain that goes on. */
+  #before: { readonly key: ByteKey; readonly oldest: Newer } | undefined;
   #deadTable: TableId | undefined;
   #liveTable: TableId | undefined;
 
   constructor(input: MergeInput) {
     this.#input = input;
     this.#level = input.level;
+    this.#reach = reachOf(input.rule);
     this.#changes = new ChangeCursor(input.changes);
     this.#above = new BlockCursor((i) => input.above[i], input.load);
     this.#own = new BlockCursor((i) => input.level.at(i), input.load);
     this.#writer = new BlockWriter(input);
     const { maxStoreBytes: maxBytes } = input;
     this.#aboveWindow = { maxBytes, wants: (info) => !this.#mayMove(info) };
-    this.#ownWindow = { maxBytes, wants: (info) => this.#isSmall(info) || this.#isMet(info) };
+    this.#ownWindow = {
+      maxBytes,
+      wants: (info) => this.#isSmall(info) || (this.#isMet(info) && !this.#mayBeTail(info)),
+    };
   }
 
   async run(): Promise<Merged> {
     for (let key = this.#nextNew(); key !== undefined; key = this.#nextNew()) {
       const block = this.#above.beginning;
-      if (block !== undefined && block.first.key === key && this.#mayMove(block)) {
+      if (block !== undefined && block.first.key === key && this.#moves(block)) {
         this.#writer.adopt(block);
         this.#above.skip();
         this.#to = Math.max(this.#to, this.#level.find(key, newest)); // what comes before it is dealt with
@@ -121,7 +136,8 @@ class Merge {
     }
     await this.#writer.finish();
     const { added, written } = this.#writer;
-    return { removed: this.#removed, added, dropped: this.#dropped, written, lost: this.#lost };
+    const [removed, dropped, lost] = [this.#removed, this.#dropped, this.#lost];
+    return { removed, added, dropped, written, lost, marks: [...this.#marks] };
   }
 
   /** The first key that has new versions not dealt with yet. */
@@ -139,6 +155,8 @@ class Merge {
     this.#from = from;
     this.#to = from;
     this.#own.jump(from);
+    const last = this.#level.at(from - 1)?.last;
+    if (last) this.#before = { key: last.key, oldest: { seq: last.seq, stamp: undefined } };
     for (;;) {
       const fresh = this.#nextNew();
       const own = this.#own.position < this.#to ? this.#own.key : undefined;
@@ -158,7 +176,7 @@ class Merge {
     if (isNext && this.#isSmall(next)) return true;
     if (fresh === undefined) return false;
     const block = this.#above.beginning;
-    if (block !== undefined && block.first.key === fresh && this.#mayMove(block)) return false;
+    if (block !== undefined && block.first.key === fresh && this.#moves(block)) return false;
     return next === undefined || fresh <= next.last.key;
   }
 
@@ -167,40 +185,86 @@ class Merge {
     const next = this.#level.at(this.#to);
     if (next === undefined) return false;
     const isBefore = fresh === undefined || next.first.key <= fresh;
-    if (!isBefore) return false;
+    if (!isBefore || this.#isTail(next)) return false;
     this.#to++;
     return true;
   }
 
+  /** Whether a block holds only what follows, in its chain, on what the block before it holds, and has nothing to lose. */
+  #isTail(block: BlockInfo): boolean {
+    return this.#mayBeTail(block) && this.#level.at(this.#to - 1)?.last.key === block.first.key;
+  }
+
+  #mayBeTail(block: BlockInfo): boolean {
+    const isOneKey = block.first.key === block.last.key;
+    return isOneKey && block.due > this.#reach && block.outside === 0 && !this.#isSmall(block);
+  }
+
   async #mergeKey(key: ByteKey): Promise<void> {
     const versions: Version[] = [];
-    const isNew = this.#changes.key === key || this.#above.key === key;
-    if (this.#changes.key === key) versions.push(...this.#changes.take().versions);
+    const isFirst = this.#before?.key !== key;
+    const fromMemory = this.#changes.key === key ? this.#changes.take().versions : none;
+    versions.push(...fromMemory);
     while (this.#above.key === key) {
       if (this.#above.needsLoad) await this.#above.load(this.#aboveWindow);
       this.#above.take(versions);
     }
-    const start = this.#own.position;
     while (this.#own.position < this.#to && this.#own.key === key) {
       if (this.#own.needsLoad) await this.#own.load(this.#ownWindow);
       this.#own.take(versions);
     }
-    const kept = !isNew && this.#isSplit(key, start) ? versions : this.#kept(key, versions);
-    for (const version of kept) this.#writer.add(key, version);
-    if (kept.length < versions.length) this.#drop(key, kept, versions.slice(kept.length));
+    if (fromMemory.length > 0) this.#markBelow(key, fromMemory.at(-1)!);
+    const kept = this.#kept(key, versions, isFirst ? undefined : this.#before?.oldest);
+    for (const { version, wake } of kept) this.#writer.add(key, version, wake);
+    this.#before = { key, oldest: versions.at(-1)! };
     if (this.#writer.full) await this.#writer.drain();
   }
 
-  /** Whether the chain of an untouched key, begun in block `start`, goes on outside the stretch. */
-  #isSplit(key: ByteKey, start: number): boolean {
-    const goesOnBefore = start === this.#from && this.#level.at(this.#from - 1)?.last.key === key;
-    return goesOnBefore || (this.#own.position >= this.#to && this.#level.at(this.#to)?.first.key === key);
+  #kept(key: ByteKey, versions: readonly Version[], before: Newer | undefined): readonly Kept[] {
+    const [only] = versions;
+    if (this.#isDead(tableOf(key))) {
+      for (const [i, version] of versions.entries())
+        this.#drop(key, version, (versions[i - 1] ?? before)?.seq ?? seq(0));
+      this.#lose(versions, [], undefined);
+      return [];
+    }
+    const newer = before ?? this.#staysAbove(key);
+    const isPlain = versions.length === 1 && newer === undefined && only!.payload !== undefined;
+    if (isPlain) return [{ version: only!, wake: never }];
+    const gone: Version[] = [];
+    const position = newer === undefined ? 0 : 1;
+    const older = this.#older(key);
+    const kept = judge({ key, versions, newer, position, older }, this.#input.rule, (version, supersededBy) => {
+      gone.push(version);
+      this.#drop(key, version, supersededBy);
+    });
+    this.#lose(gone, kept, newer);
+    return kept;
   }
 
-  #kept(key: ByteKey, versions: readonly Version[]): readonly Version[] {
-    if (this.#isDead(tableOf(key))) return none;
-    const isGone = versions[0]!.payload === undefined;
-    return retain(versions, this.#input.floor, isGone && !this.#input.below.some((level) => level.mayHold(key)));
+  #staysAbove(key: ByteKey): Newer | undefined {
+    const { staysAbove, above } = this.#input;
+    return staysAbove !== undefined && above[0]?.first.key === key ? { seq: staysAbove, stamp: undefined } : undefined;
+  }
+
+  /** Whether versions of `key` that are older than those at hand lie elsewhere. */
+  #older(key: ByteKey): Elsewhere {
+    const goesOn = this.#own.position >= this.#to && this.#level.at(this.#to)?.first.key === key;
+    return goesOn || this.#input.below.some((level) => level.mayHold(key)) ? "maybe" : "none";
+  }
+
+  /** Something new may supersede what lies in levels below. */
+  #markBelow(key: ByteKey, oldest: Version): void {
+    const { below } = this.#input;
+    let hash: number | undefined;
+    for (const level of below) {
+      const block = level.holding(key);
+      if (block === undefined) continue;
+      // Of an index entry that comes, only an earlier going can lie there.
+      if (oldest.payload?.length === 0 && block.tombstones === 0) continue;
+      if (!mayHold(block.filter, (hash ??= hashOf(key)))) continue;
+      this.#marks.set(block.id, Math.min(oldest.seq, this.#marks.get(block.id) ?? oldest.seq));
+    }
   }
 
   #isDead(table: TableId): boolean {
@@ -212,13 +276,14 @@ class Merge {
     return isDead;
   }
 
-  /** `retain` keeps a head of the chain, so what goes is its tail. */
-  #drop(key: ByteKey, kept: readonly Version[], gone: readonly Version[]): void {
-    for (const { payload } of gone) {
-      this.#dropped.versions++;
-      this.#dropped.bytes += key.length + (payload?.length ?? 0);
-    }
-    this.#lost.push(...outsideLost(gone.map(payloadOf), kept.map(payloadOf)));
+  #drop(key: ByteKey, version: Version, supersededBy: Seq): void {
+    this.#dropped.versions++;
+    this.#dropped.bytes += key.length + (version.payload?.length ?? 0);
+    this.#input.dropped?.(key, version, supersededBy);
+  }
+
+  #lose(gone: readonly Version[], kept: readonly Kept[], newer: Newer | undefined): void {
+    if (gone.length > 0) this.#lost.push(...lostWith(gone, kept, newer));
   }
 
   #isSmall({ sizeBytes }: BlockInfo): boolean {
@@ -233,6 +298,11 @@ class Merge {
     return next === undefined || next.first.key > block.last.key;
   }
 
+  /** Whether the block from above that the cursor stands at does move: what goes on with its last chain would not know it. */
+  #moves(block: BlockInfo): boolean {
+    return this.#mayMove(block) && this.#input.above[this.#above.position + 1]?.first.key !== block.last.key;
+  }
+
   /** Whether anything new falls into the key range of a block that lies ahead. */
   #isMet({ first, last }: BlockInfo): boolean {
     if (this.#changes.meets(first.key, last.key)) return true;
@@ -243,5 +313,18 @@ class Merge {
   }
 }
 
+/** Values out of line that go with `gone`: nothing that stays of the chain refers to them. */
+function lostWith(
+  gone: readonly Version[],
+  kept: readonly Kept[],
+  newer: Newer | undefined,
+): readonly OutsideRef[] {
+  const stays = kept.map(({ version }) => version.payload);
+  if (newer !== undefined && "payload" in newer) stays.push(newer.payload);
+  return outsideLost(
+    gone.map(({ payload }) => payload),
+    stays,
+  );
+}
+
 const none: readonly Version[] = [];
-const payloadOf = ({ payload }: Version): Uint8Array | undefined => payload;

@@ -111,11 +111,11 @@ describe("a damaged page", () => {
 
   test("that is intact but of a newer format is no damage", () => {
     const bytes = page.encode();
-    bytes[8] = 2;
+    bytes[8] = 3;
     expect(() => reread(reseal(bytes)).infos).toThrow(
       expect.objectContaining({
         code: "FORMAT_UNSUPPORTED",
-        details: { what: "manifest page", format: 2, supported: 1 },
+        details: { what: "manifest page", format: 3, supported: 2 },
       }),
     );
   });

@@ -10,6 +10,8 @@
  *        key      last key
  *        varint   its seq
  *        varint   versions, of them tombstones, of them obsolete, of them with an outside value
+ *        varint   the least floor at which looking at it may gain something + 1, 0 for never (not in format 1)
+ *        varint   versions that only a point or retention keeps                         (not in format 1)
  *        varint   size in bytes
  *        varint   length of its filter (filter.ts), the filter
  */
@@ -17,13 +19,22 @@ import { byteKey } from "../base/brand.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
 import type { StoredValue } from "../storage/contract.ts";
-import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "../wal/envelope.ts";
+import {
+  beginEnvelope,
+  damaged,
+  type Envelope,
+  envelopeBytes,
+  formatOf,
+  openEnvelope,
+  sealEnvelope,
+} from "../wal/envelope.ts";
 import { type BlockInfo, faultOf, readBlockInfo, writeBlockInfo } from "./block-info.ts";
 import { compareInternal, type InternalKey } from "./internal-key.ts";
+import type { Wake } from "./rule.ts";
 
 export const maxPageBlocks = 64;
 
-const envelope: Envelope = { magic: 0x504d4d54, format: 1 };
+const envelope: Envelope = { magic: 0x504d4d54, format: 2, oldest: 1 };
 const what = { what: "manifest page" };
 
 /** What the manifest's root says of a page, so that a search reads only the page it ends in. */
@@ -35,6 +46,9 @@ export interface PageSummary {
   readonly versions: number;
   readonly tombstones: number;
   readonly sizeBytes: number;
+  /** The least of its blocks' dues, and how many of their versions only a point or retention keeps. */
+  readonly due: Wake;
+  readonly pinned: number;
 }
 
 export class Page implements PageSummary {
@@ -44,6 +58,8 @@ export class Page implements PageSummary {
   readonly versions: number;
   readonly tombstones: number;
   readonly sizeBytes: number;
+  readonly due: Wake;
+  readonly pinned: number;
   readonly #bytes: StoredValue | undefined;
   #infos: readonly BlockInfo[] | undefined;
 
@@ -54,6 +70,8 @@ export class Page implements PageSummary {
     this.versions = summary.versions;
     this.tombstones = summary.tombstones;
     this.sizeBytes = summary.sizeBytes;
+    this.due = summary.due;
+    this.pinned = summary.pinned;
     this.#bytes = bytes;
     this.#infos = infos;
   }
@@ -70,6 +88,8 @@ export class Page implements PageSummary {
       versions: sum((b) => b.count),
       tombstones: sum((b) => b.tombstones),
       sizeBytes: sum((b) => b.sizeBytes),
+      due: Math.min(...infos.map((b) => b.due)),
+      pinned: sum((b) => b.pinned),
     };
     return new Page(summary, undefined, infos);
   }
@@ -105,7 +125,7 @@ export class Page implements PageSummary {
     const infos: BlockInfo[] = [];
     let before = byteKey("");
     for (let left = input.varint(); left > 0; left--) {
-      const info = readBlockInfo(input, before);
+      const info = readBlockInfo(input, before, formatOf(bytes));
       if (info === undefined) throw damaged(what, "shares more of a key than there is");
       infos.push(info);
       before = info.last.key;

@@ -1,5 +1,5 @@
 /** What the tests of this room share: synthetic block lists, and blocks in memory under a manifest. */
-import { type BlockId, blockId, type ByteKey, byteKey, seq, stamp, type TableId } from "../base/brand.ts";
+import { type BlockId, blockId, type ByteKey, byteKey, type Seq, seq, stamp, type TableId } from "../base/brand.ts";
 import { checksum } from "../base/checksum.ts";
 import { withReference } from "../codec/outside.ts";
 import { Block } from "./block.ts";
@@ -10,6 +10,7 @@ import type { InternalKey } from "./internal-key.ts";
 import { levelCount, Manifest, type ManifestEdit } from "./manifest.ts";
 import { merge, type Merged, type MergeInput } from "./merge.ts";
 import { headlong } from "./pace.ts";
+import { never, type Readable, type Rule } from "./rule.ts";
 import type { KeyVersions, Version } from "./version.ts";
 
 export const at = (key: string, n: number): InternalKey => ({ key: byteKey(key), seq: seq(n) });
@@ -28,8 +29,21 @@ export const infoOf = (
   obsolete: 0,
   outside: 0,
   filter: new Uint8Array(0),
+  due: never,
+  pinned: 0,
   sizeBytes: 100 + (id % 1000),
   ...more,
+});
+
+/** Nobody reads below `floor` but at `points`, and everything is checkpointed. */
+export const readableAt = (floor: Seq, points: readonly Seq[] = []): Readable => ({ floor, points, nowMs: 0 });
+export const ruleAt = (floor: number, points: readonly number[] = []): Rule => ({
+  ...readableAt(
+    seq(floor),
+    points.map((point) => seq(point)),
+  ),
+  checkpoint: seq(Number.MAX_SAFE_INTEGER),
+  retentionOf: () => undefined,
 });
 
 /** Numbers from 1 on. */
@@ -66,6 +80,8 @@ export class ListedChanges implements ChangeSource {
 
 export interface MergeOptions extends Partial<Pick<MergeInput, "targetBytes" | "maxStoreBytes" | "pace">> {
   readonly floor?: number;
+  readonly points?: readonly number[];
+  readonly staysAbove?: Seq | undefined;
   readonly isDead?: (table: TableId) => boolean;
 }
 
@@ -102,7 +118,7 @@ export class Disk {
     changes: ChangeSource,
     above: readonly BlockInfo[],
     level: number,
-    { floor = 0, isDead = () => false, ...options }: MergeOptions,
+    { floor = 0, points, staysAbove, isDead = () => false, ...options }: MergeOptions,
   ): Promise<Merged> {
     this.loads.length = 0;
     this.stores.length = 0;
@@ -110,9 +126,10 @@ export class Disk {
     return merge({
       changes,
       above,
+      staysAbove,
       level: levels[level]!,
       below: levels.slice(level + 1),
-      floor: seq(floor),
+      rule: ruleAt(floor, points),
       isDead,
       targetBytes: 1000,
       maxStoreBytes: 256 * 1024,

@@ -26,6 +26,9 @@ export interface Envelope {
   readonly oldest?: number;
 }
 
+/** Of what `openEnvelope` has let pass. */
+export const formatOf = (bytes: Uint8Array): number => bytes[checkedFrom]!;
+
 export function beginEnvelope(out: ByteWriter, envelope: Envelope): void {
   out.u32(envelope.magic);
   out.u32(0);
