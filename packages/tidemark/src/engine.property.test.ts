@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Seq, seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
-import { defaultRewrite } from "./gc/rewrite.ts";
+import { defaultWork } from "./gc/work.ts";
 import type { Isolation } from "./mvcc/group.ts";
 import type { Handle } from "./mvcc/handles.ts";
 import type { Storage } from "./storage/contract.ts";
@@ -410,7 +410,7 @@ function withGate(): { world: World; gate: { open: (() => Promise<unknown>) | un
       return storage.read(reads);
     },
   });
-  return { world: new World({ connect, cacheMaxBytes: 1, rewrite: defaultRewrite }), gate };
+  return { world: new World({ connect, cacheMaxBytes: 1, rewrite: defaultWork }), gate };
 }
 
 test("[MV1][MV3] a commit judged while a checkpoint arrives knows what moved from memory to blocks", async () => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Seq, seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
-import { defaultRewrite } from "./gc/rewrite.ts";
+import { defaultWork } from "./gc/work.ts";
 import type { Isolation } from "./mvcc/group.ts";
 import { contents, dels, puts, records } from "./large-commits.test-support.ts";
 import { faults, large, sweep } from "./large-values.test-support.ts";
@@ -25,7 +25,7 @@ import {
 } from "./test-world.test-support.ts";
 import { decodeEntry } from "./wal/entry.ts";
 
-const rewrite = { ...defaultRewrite, targetBytes: 8000, maxStoreBytes: 30_000 };
+const rewrite = { ...defaultWork, targetBytes: 8000, maxStoreBytes: 30_000 };
 type State = ReadonlyMap<string, Item>;
 const sorted = (state: State): Item[] => [...state.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { beforeEach, describe, expect, test } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
-import { defaultRewrite } from "./gc/rewrite.ts";
+import { defaultWork } from "./gc/work.ts";
 import {
   type Between,
   contents,
@@ -43,7 +43,7 @@ const between: Between = {};
 beforeEach(async () => {
   quiet();
   world = new World({
-    rewrite: { ...defaultRewrite, targetBytes: 8000, maxStoreBytes: 30_000 },
+    rewrite: { ...defaultWork, targetBytes: 8000, maxStoreBytes: 30_000 },
     connect: (storage, id) => (id === "tab1" ? interposed(storage, between) : storage),
   });
   a = await world.open();

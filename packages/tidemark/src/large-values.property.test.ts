@@ -6,7 +6,7 @@ import { isTidemarkError } from "./base/errors.ts";
 import { checkpoint } from "./gc/checkpoint.ts";
 import { deadTabs, raiseFloor } from "./gc/floor.ts";
 import { reclaim } from "./gc/reclaim.ts";
-import { defaultRewrite } from "./gc/rewrite.ts";
+import { defaultWork } from "./gc/work.ts";
 import { Tenure } from "./gc/tenure.ts";
 import { readableAt } from "./segments/segments.test-support.ts";
 import { faults, large, sweep } from "./large-values.test-support.ts";
@@ -76,7 +76,7 @@ async function clearing(tab: Tab, handle: number): Promise<void> {
 }
 
 /** Blocks of one record or two, so that some hold cleared ones alone. */
-const small = { ...defaultRewrite, targetBytes: 100 };
+const small = { ...defaultWork, targetBytes: 100 };
 
 /** Folds, and drops what neither `tab` nor what others have pinned can see. */
 async function fold(world: World, tab: Tab, dead: ReadonlySet<TabId> = new Set()): Promise<void> {

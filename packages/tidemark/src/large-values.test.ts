@@ -6,7 +6,7 @@ import { tablePrefix } from "./codec/record.ts";
 import { unpackValues } from "./codec/values.ts";
 import { tableRange } from "./collections/catalog.ts";
 import { define } from "./collections/define.ts";
-import { defaultRewrite } from "./gc/rewrite.ts";
+import { defaultWork } from "./gc/work.ts";
 import type { Isolation } from "./mvcc/group.ts";
 import { verify } from "./mvcc/verify.ts";
 import { chunkKeys, faults, large, largestCall, references, stagedRows, sweep } from "./large-values.test-support.ts";
@@ -230,7 +230,7 @@ describe("sweeping", () => {
 
 test("[MV8][MV11] of two versions that share a value, the one that nobody can read may outlive it: that is no damage", async () => {
   const levels = { minLevelBytes: 200, maxStepBytes: 900 };
-  const small = new World({ rewrite: { ...defaultRewrite, targetBytes: 300, maxStoreBytes: 700, levels } });
+  const small = new World({ rewrite: { ...defaultWork, targetBytes: 300, maxStoreBytes: 700, levels } });
   const opened = await small.open();
   await write(opened, [put(large("z5x", 5))]);
   await write(

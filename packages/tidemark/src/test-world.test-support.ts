@@ -18,7 +18,7 @@ import { scanRecords } from "./collections/scan.ts";
 import { type Checkpointed, checkpoint } from "./gc/checkpoint.ts";
 import { compact } from "./gc/compact.ts";
 import { deadTabs, raiseFloor } from "./gc/floor.ts";
-import { defaultRewrite, type RewriteOptions } from "./gc/rewrite.ts";
+import { defaultWork, type WorkOptions } from "./gc/work.ts";
 import { reclaim } from "./gc/reclaim.ts";
 import { Tenure } from "./gc/tenure.ts";
 import type { Handle } from "./mvcc/handles.ts";
@@ -74,7 +74,7 @@ interface WorldOptions extends MemoryOptions {
   /** Lost connections are opened anew, as by a host. */
   readonly reopens?: boolean;
   /** Default: blocks and levels so small that a few records fill several. */
-  readonly rewrite?: RewriteOptions;
+  readonly rewrite?: WorkOptions;
   /** What lies between a tab and its medium. */
   readonly connect?: (storage: Storage, tab: TabId) => Storage;
 }
@@ -186,8 +186,8 @@ export class World {
   }
 }
 
-const smallLevels: RewriteOptions = {
-  ...defaultRewrite,
+const smallLevels: WorkOptions = {
+  ...defaultWork,
   targetBytes: 300,
   maxStoreBytes: 700,
   levels: { minLevelBytes: 500, maxStepBytes: 900 },

@@ -8,12 +8,13 @@
 import { isTidemarkError } from "../base/errors.ts";
 import type { Store } from "../mvcc/store.ts";
 import { foldLevel } from "../segments/levels.ts";
-import type { Readable } from "../segments/rule.ts";
+import type { Basis } from "./journal.ts";
 import type { ReserveUse } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import { type Fence, type Head, putFence, sameLog, trimLog } from "../wal/log.ts";
-import { rewrite, type RewriteOptions, type Rewritten } from "./rewrite.ts";
+import { rewrite, type Rewritten } from "./rewrite.ts";
 import type { Tenure } from "./tenure.ts";
+import type { WorkOptions } from "./work.ts";
 
 /** On a full disk no more of the log is folded at once. It meets blocks besides, so this is less than the reserve. */
 const maxPartBytes = 256 * 1024;
@@ -26,16 +27,16 @@ export interface Checkpointed extends Rewritten {
 export async function checkpoint(
   store: Store,
   tenure: Tenure,
-  readable: Readable,
-  options: RewriteOptions,
+  basis: Basis,
+  options: WorkOptions,
 ): Promise<Checkpointed | undefined> {
   const { head, fence } = store;
   if (head.seq === fence.seq) return undefined;
   try {
-    return await fold(store, tenure, readable, head, "keep", options);
+    return await fold(store, tenure, basis, head, "keep", options);
   } catch (e) {
     if (!isTidemarkError(e, "QUOTA_EXCEEDED")) throw e;
-    return await foldByParts(store, tenure, readable, options);
+    return await foldByParts(store, tenure, basis, options);
   }
 }
 
@@ -43,8 +44,8 @@ export async function checkpoint(
 async function foldByParts(
   store: Store,
   tenure: Tenure,
-  readable: Readable,
-  options: RewriteOptions,
+  basis: Basis,
+  options: WorkOptions,
 ): Promise<Checkpointed | undefined> {
   const { head, fence: before } = store;
   let done: Checkpointed | undefined;
@@ -53,7 +54,7 @@ async function foldByParts(
   while (store.fence.seq < head.seq && sameLog(store.fence, before)) {
     const { end, sizeBytes } = store.logWithin(maxBytes);
     try {
-      const part = await fold(store, tenure, readable, end, "all", options);
+      const part = await fold(store, tenure, basis, end, "all", options);
       if (!part) break;
       done = done ? both(done, part) : part;
     } catch (e) {
@@ -71,10 +72,10 @@ async function foldByParts(
 async function fold(
   store: Store,
   tenure: Tenure,
-  readable: Readable,
+  basis: Basis,
   { seq, checksum, stamp }: Head,
   reserve: ReserveUse,
-  options: RewriteOptions,
+  options: WorkOptions,
 ): Promise<Checkpointed | undefined> {
   const { fence: before, manifest } = store;
   const fence: Fence = { ...before, seq, checksum, stamp };
@@ -84,11 +85,12 @@ async function fold(
     store,
     tenure,
     {
+      kind: "fold",
       changes: store.memtable.changes(fence.seq),
       above: [],
       staysAbove: undefined,
       level,
-      readable,
+      basis,
       fence,
       reserve,
       edits: ({ removed, added }) => [{ level, removed, added }],

@@ -2,16 +2,17 @@
 import type { Store } from "../mvcc/store.ts";
 import { noChanges } from "../segments/changes.ts";
 import { nextCompaction } from "../segments/levels.ts";
-import type { Readable } from "../segments/rule.ts";
-import { rewrite, type RewriteOptions, type Rewritten } from "./rewrite.ts";
+import type { Basis } from "./journal.ts";
+import { rewrite, type Rewritten } from "./rewrite.ts";
 import type { Tenure } from "./tenure.ts";
+import type { WorkOptions } from "./work.ts";
 
 /** Takes the next step. `undefined`: there is none to take, or the tenure is over. */
 export async function compact(
   store: Store,
   tenure: Tenure,
-  readable: Readable,
-  options: RewriteOptions,
+  basis: Basis,
+  options: WorkOptions,
 ): Promise<Rewritten | undefined> {
   const step = nextCompaction(store.manifest, options.levels);
   if (!step) return undefined;
@@ -20,11 +21,12 @@ export async function compact(
     store,
     tenure,
     {
+      kind: "compact",
       changes: noChanges,
       above: blocks,
       staysAbove,
       level: level + 1,
-      readable,
+      basis,
       fence: store.fence,
       reserve: "all",
       edits: ({ removed, added }) => [

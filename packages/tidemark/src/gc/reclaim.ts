@@ -10,49 +10,41 @@
 import { type OutsideRef, outsideLost } from "../codec/outside.ts";
 import { tableOf, tablePrefix } from "../codec/record.ts";
 import type { Store } from "../mvcc/store.ts";
+import type { LoadBlocks } from "../segments/block-cursor.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import type { Block } from "../segments/block.ts";
 import type { Level } from "../segments/level.ts";
 import type { Manifest } from "../segments/manifest.ts";
-import type { Readable } from "../segments/rule.ts";
+import { unchanged } from "../segments/marks.ts";
 import { deletesOf } from "../wal/chunks.ts";
-import { deadTables, type Stretch } from "./dead-tables.ts";
-import { loadAll, tenureIsOver } from "./load.ts";
-import { publish } from "./publish.ts";
-import type { RewriteOptions } from "./rewrite.ts";
+import type { Stretch } from "./dead-tables.ts";
+import type { Basis } from "./journal.ts";
 import type { Tenure } from "./tenure.ts";
+import { published, type WorkOptions } from "./work.ts";
 
 /** One transaction deletes so many blocks at most. */
 const maxStepBlocks = 1000;
 
 /** Takes the next step, and answers how many blocks went. `undefined`: none is left, or the tenure is over. */
-export async function reclaim(
-  store: Store,
-  tenure: Tenure,
-  readable: Readable,
-  { maxStoreBytes }: RewriteOptions,
-): Promise<number | undefined> {
-  const { manifest, fence } = store;
-  const dead = await deadTables(store, readable, fence.seq);
-  const removed = nextStep(manifest, dead, maxStoreBytes);
-  const all = removed.flat();
-  if (all.length === 0) return undefined;
-  try {
+export function reclaim(store: Store, tenure: Tenure, basis: Basis, options: WorkOptions): Promise<number | undefined> {
+  const terms = { kind: "clear", basis, fence: store.fence, reserve: "all" } as const;
+  return published(store, tenure, terms, options, async ({ manifest, dead, removal, load }) => {
+    const removed = nextStep(manifest, dead, options.maxStoreBytes);
+    const all = removed.flat();
+    if (all.length === 0) return undefined;
     // THE DROP LINE of cleared tables. All keys of these blocks lie in tables that no view there is or will be may name
-    // and no commit will ever write, by the catalog at a seq that is at or below both the floor and the durable
-    // checkpoint (`liveTables` has the proof). That catalog is of the log and manifest taken above: if these were struck
-    // or replaced meanwhile, nothing is published.
-    const lost = await referredTo(store, tenure, all);
-    const edits = removed.map((blocks, level) => ({ level, removed: blocks, added: [] }));
-    const next = { manifest: manifest.edit(edits, () => tenure.newBlockId()), fence };
-    const gone = all.map(({ id }) => id);
-    const also = lost.flatMap((ref) => deletesOf(ref));
-    const published = await publish(store, tenure, { before: { manifest, fence }, next, gone, also });
-    return published ? gone.length : undefined;
-  } catch (e) {
-    if (e === tenureIsOver) return undefined;
-    throw e;
-  }
+    // and no commit will ever write, by the catalogs at a seq that is at or below both the floor and the durable
+    // checkpoint, and at every point below that (`liveTables` has the proof). They are of the log and manifest that the
+    // publishing compares: if these were struck or replaced meanwhile, nothing is published.
+    const lost = await referredTo(load, all);
+    for (const info of all) removal.addBlock(info);
+    return {
+      edits: removed.map((blocks, level) => ({ level, removed: blocks, added: [] })),
+      marks: unchanged,
+      also: lost.flatMap((ref) => deletesOf(ref)),
+      done: all.length,
+    };
+  });
 }
 
 /** Per level, the blocks that go next. So many bytes of them may have to be read, or one block. */
@@ -89,10 +81,10 @@ function* deadBlocks(level: Level, dead: readonly Stretch[]): Generator<BlockInf
 }
 
 /** The values out of line that go with these blocks. */
-async function referredTo(store: Store, tenure: Tenure, infos: readonly BlockInfo[]): Promise<readonly OutsideRef[]> {
+async function referredTo(load: LoadBlocks, infos: readonly BlockInfo[]): Promise<readonly OutsideRef[]> {
   const referring = infos.flatMap(({ id, outside }) => (outside > 0 ? [id] : []));
   if (referring.length === 0) return [];
-  return outsideLost((await loadAll(store, tenure, referring)).flatMap(payloadsOf), []);
+  return outsideLost((await load(referring)).flatMap(payloadsOf), []);
 }
 
 const payloadsOf = (block: Block): readonly (Uint8Array | undefined)[] =>

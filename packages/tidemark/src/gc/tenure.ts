@@ -25,6 +25,7 @@ import {
 } from "../storage/contract.ts";
 import { idsPerGeneration, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { openRow, sealRow } from "../wal/row.ts";
+import { Journal } from "./journal.ts";
 
 const upkeepKey = "upkeep";
 const readUpkeep: Read = get("meta", upkeepKey);
@@ -66,15 +67,17 @@ function upkeepIn(found: Found | undefined): UpkeepRow {
 
 export class Tenure {
   readonly epoch: UpkeepEpoch;
+  readonly journal: Journal;
   readonly #storage: Storage;
   #blocks = 0;
   #deposed = false;
   /** Finds the block that was staged last, since the last strict write. */
   #staged: Read | undefined;
 
-  private constructor(storage: Storage, epoch: UpkeepEpoch) {
+  private constructor(storage: Storage, epoch: UpkeepEpoch, journal: Journal) {
     this.#storage = storage;
     this.epoch = epoch;
+    this.journal = journal;
   }
 
   /** Begins a tenure: takes the next epoch, and sweeps blocks that former tenures staged but never published. */
@@ -95,7 +98,7 @@ export class Tenure {
         return [putUpkeep(row), putGeneration(row.epoch)];
       },
     });
-    const tenure = new Tenure(storage, row.epoch);
+    const tenure = new Tenure(storage, row.epoch, await Journal.open(storage));
     await tenure.#sweep(row.former);
     return tenure;
   }

@@ -20,7 +20,7 @@ import { sealRow } from "../wal/row.ts";
 import { Staging } from "../wal/staging.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { deadTabs, floorUnder, raiseFloor } from "./floor.ts";
-import { defaultRewrite } from "./rewrite.ts";
+import { defaultWork } from "./work.ts";
 import { Tenure } from "./tenure.ts";
 
 let now = 1;
@@ -156,7 +156,7 @@ describe("an upkeep tenure", () => {
         if (++steps === at && !usurped) usurped = Tenure.begin(other);
         return "go";
       };
-      const done = await checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite);
+      const done = await checkpoint(a.store, tenure, readableAt(seq(0)), defaultWork);
       medium.onStep = undefined;
       if (!usurped) return expect(done).toBeDefined();
       await usurped;
@@ -171,7 +171,7 @@ describe("an upkeep tenure", () => {
     const a = await engine("a");
     await a.write("x", 1);
     const first = await Tenure.begin(storage);
-    await checkpoint(a.store, first, readableAt(seq(0)), defaultRewrite);
+    await checkpoint(a.store, first, readableAt(seq(0)), defaultWork);
     const listed = await storedBlocks();
     await first.write("relaxed", [], () => [block(first.newBlockId()), block(first.newBlockId())]);
     expect(await storedBlocks()).toHaveLength(3);
@@ -291,7 +291,7 @@ describe("a checkpoint", () => {
           }
           const head = store.head.seq;
           floor = seq(Math.max(floor, Math.floor(head * floorShare)));
-          await checkpoint(store, tenure, readableAt(floor), defaultRewrite);
+          await checkpoint(store, tenure, readableAt(floor), defaultWork);
           const blocks = await chains(store);
           for (const [id, versions] of model) {
             const there = blocks.get(key(id)) ?? [];
@@ -325,10 +325,10 @@ describe("a checkpoint", () => {
     const view = store.head.seq;
     await put("x", 2);
     await put("x", 3);
-    expect((await checkpoint(store, tenure, readableAt(view), defaultRewrite))?.dropped.versions).toBe(0);
+    expect((await checkpoint(store, tenure, readableAt(view), defaultWork))?.dropped.versions).toBe(0);
     expect((await reader.get(key("x"), view))?.payload).toHaveLength(2);
     await put("x", 4);
-    expect((await checkpoint(store, tenure, readableAt(seq(view + 1)), defaultRewrite))?.dropped.versions).toBe(1);
+    expect((await checkpoint(store, tenure, readableAt(seq(view + 1)), defaultWork))?.dropped.versions).toBe(1);
   });
 
   test("[MV9] without room for all of the log folds by parts, down to one entry, and leaves nothing where that fails", async () => {
@@ -337,7 +337,7 @@ describe("a checkpoint", () => {
     for (let i = 0; i < 32; i++) await a.write(`k${String(i).padStart(2, "0")}`, 20_000);
     const before = a.store.head.seq;
     medium.quotaBytes = medium.usedBytes;
-    await expect(checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite)).rejects.toMatchObject({
+    await expect(checkpoint(a.store, tenure, readableAt(seq(0)), defaultWork)).rejects.toMatchObject({
       code: "QUOTA_EXCEEDED",
     });
     expect([a.store.fence.seq, await storedBlocks()]).toEqual([0, []]);
@@ -347,7 +347,7 @@ describe("a checkpoint", () => {
       fences.add(a.store.fence.seq);
       return "go";
     };
-    const done = await checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite);
+    const done = await checkpoint(a.store, tenure, readableAt(seq(0)), defaultWork);
     medium.onStep = undefined;
     expect(done?.fence).toEqual(a.store.fence);
     expect(a.store.fence.seq).toBe(before);
@@ -362,11 +362,11 @@ describe("a checkpoint", () => {
     const a = await engine("a");
     const tenure = await Tenure.begin(storage);
     await a.write("x", 1);
-    await checkpoint(a.store, tenure, readableAt(seq(0)), defaultRewrite);
+    await checkpoint(a.store, tenure, readableAt(seq(0)), defaultWork);
     await a.write("y", 1);
     await storage.commit({ durability: "relaxed", writes: [{ kind: "deleteRange", store: "blocks", range: {} }] });
     const { store } = await engine("b");
-    await expect(checkpoint(store, tenure, readableAt(seq(0)), defaultRewrite)).rejects.toSatisfy((e) =>
+    await expect(checkpoint(store, tenure, readableAt(seq(0)), defaultWork)).rejects.toSatisfy((e) =>
       isTidemarkError(e, "CORRUPT"),
     );
   });
@@ -374,13 +374,13 @@ describe("a checkpoint", () => {
   test("[TB2] of a new tenure that still has the manifest of before another's is refused, not called damage", async () => {
     const a = await engine("a");
     await a.write("x", 1);
-    await checkpoint(a.store, await Tenure.begin(storage), readableAt(seq(0)), defaultRewrite);
+    await checkpoint(a.store, await Tenure.begin(storage), readableAt(seq(0)), defaultWork);
     const b = await engine("b", await medium.open("d"));
     await a.write("x", 2);
     await b.write("x", 3);
-    await checkpoint(b.store, await Tenure.begin(storage), readableAt(seq(0)), defaultRewrite);
+    await checkpoint(b.store, await Tenure.begin(storage), readableAt(seq(0)), defaultWork);
     const again = await Tenure.begin(storage);
-    expect(await checkpoint(a.store, again, readableAt(seq(0)), defaultRewrite)).toBeUndefined();
+    expect(await checkpoint(a.store, again, readableAt(seq(0)), defaultWork)).toBeUndefined();
     await a.store.reload();
     expect((await a.reader.get(key("x"), a.store.head.seq))?.payload).toHaveLength(4);
   });

@@ -9,7 +9,8 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { compact } from "../gc/compact.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
-import { defaultRewrite, type RewriteOptions } from "../gc/rewrite.ts";
+import { defaultWork, type WorkOptions } from "../gc/work.ts";
+import type { Basis } from "../gc/journal.ts";
 import { reclaim } from "../gc/reclaim.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
@@ -17,7 +18,6 @@ import { raisePin } from "../mvcc/pins.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Pace } from "../segments/pace.ts";
-import type { Readable } from "../segments/rule.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
@@ -248,7 +248,7 @@ export class Upkeep {
     const floor = await this.#floor(tenure);
     const { store } = this.#database;
     const done =
-      floor === undefined ? undefined : await checkpoint(store, tenure, this.#readable(floor), this.#rewriting());
+      floor === undefined ? undefined : await checkpoint(store, tenure, this.#basis(floor), this.#rewriting());
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
@@ -289,9 +289,8 @@ export class Upkeep {
       for (let steps = 0; ; steps++) {
         const isLast = await this.#inTurn(async () => {
           if (this.#stopped || this.#tenure !== tenure) return true;
-          const [readable, options] = [this.#readable(this.#foldFloor), this.#rewriting()];
-          const step =
-            (await reclaim(store, tenure, readable, options)) ?? (await compact(store, tenure, readable, options));
+          const [basis, options] = [this.#basis(this.#foldFloor), this.#rewriting()];
+          const step = (await reclaim(store, tenure, basis, options)) ?? (await compact(store, tenure, basis, options));
           return step === undefined;
         });
         if (isLast) break;
@@ -307,12 +306,12 @@ export class Upkeep {
     }
   }
 
-  #readable(floor: Seq): Readable {
-    return { floor, points: [], nowMs: this.#environment.clock.now() };
+  #basis(floor: Seq): Basis {
+    return { floor, points: [], nowMs: this.#environment.clock.now(), holders: 0 };
   }
 
-  #rewriting(): RewriteOptions {
-    return { ...defaultRewrite, pace: this.#options.pace };
+  #rewriting(): WorkOptions {
+    return { ...defaultWork, pace: this.#options.pace };
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {

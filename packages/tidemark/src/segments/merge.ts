@@ -314,7 +314,7 @@ class Merge {
 }
 
 /** Values out of line that go with `gone`: nothing that stays of the chain refers to them. */
-function lostWith(
+export function lostWith(
   gone: readonly Version[],
   kept: readonly Kept[],
   newer: Newer | undefined,

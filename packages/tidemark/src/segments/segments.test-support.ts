@@ -36,7 +36,12 @@ export const infoOf = (
 });
 
 /** Nobody reads below `floor` but at `points`, and everything is checkpointed. */
-export const readableAt = (floor: Seq, points: readonly Seq[] = []): Readable => ({ floor, points, nowMs: 0 });
+export const readableAt = (floor: Seq, points: readonly Seq[] = []): Readable & { readonly holders: number } => ({
+  floor,
+  points,
+  nowMs: 0,
+  holders: 0,
+});
 export const ruleAt = (floor: number, points: readonly number[] = []): Rule => ({
   ...readableAt(
     seq(floor),

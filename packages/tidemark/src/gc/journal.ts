@@ -1,0 +1,153 @@
+/**
+ * What garbage collection writes down about itself: a record of every step that removed something, in the very batch
+ * that removed it, and an execution for every run. Rows of store `meta`, the last hundred of each: they are no versions,
+ * so they make no garbage, and nobody is woken by them.
+ */
+import type { ByteKey, Seq } from "../base/brand.ts";
+import type { BlockInfo } from "../segments/block-info.ts";
+import { hashOf } from "../segments/filter.ts";
+import type { Readable } from "../segments/rule.ts";
+import type { Version } from "../segments/version.ts";
+import { type Found, type Read, type Storage, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
+import { openRow, sealRow } from "../wal/row.ts";
+
+/** What a decision is based on: who may read, and the digest of the holders that were considered. */
+export interface Basis extends Readable {
+  readonly holders: number;
+}
+
+export type StepKind = "fold" | "compact" | "sweep" | "clear";
+
+export interface GcRecord {
+  readonly number: number;
+  readonly kind: StepKind;
+  /** The cycle that it was a step of; 0 for upkeep's own. */
+  readonly cycle: number;
+  readonly step: number;
+  readonly floor: number;
+  readonly points: readonly number[];
+  readonly checkpoint: number;
+  /** Digest of the holders considered. */
+  readonly holders: number;
+  /** What was removed. */
+  readonly versions: number;
+  readonly bytes: number;
+  /** Sum, modulo 2^32, of `removalHash` of each version; for `clear`, whose blocks go unread, of a hash of their ids. */
+  readonly hash: number;
+}
+
+export type RunKind = "YOUNG_ONLY" | "YOUNG_AND_MIDDLE" | "FULL_GC";
+export type ExecutionStatus = "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
+
+export interface Execution {
+  readonly id: number;
+  readonly type: string;
+  readonly started: number;
+  readonly completed?: number;
+  readonly status: ExecutionStatus;
+  /** Versions looked at, found reclaimable, removed. */
+  readonly scanned: number;
+  readonly marked: number;
+  readonly swept: number;
+  readonly bytes: number;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly error?: string;
+}
+
+export const keptRows = 100;
+const recordPrefix = "gc/record/";
+const executionPrefix = "gc/execution/";
+const digits = 12;
+
+const keyOf = (prefix: string, n: number): string => prefix + String(n).padStart(digits, "0");
+const rowsOf = (prefix: string): Read => ({ kind: "range", store: "meta", range: { from: prefix, to: `${prefix}~` } });
+
+/** A row of plain data. */
+export const sealJson = (value: unknown): StoredValue => sealRow((out) => out.text(JSON.stringify(value)));
+/** @throws CORRUPT naming the row */
+export const openJson = (bytes: StoredValue, what: string): unknown => JSON.parse(openRow(bytes, what).text());
+
+const rowsIn = (found: Found | undefined, what: string): readonly unknown[] =>
+  (found ?? []).map(({ value }) => openJson(value, what));
+
+export const readRecords: Read = rowsOf(recordPrefix);
+export const recordsIn = (found: Found | undefined): readonly GcRecord[] =>
+  rowsIn(found, "record of collection") as readonly GcRecord[];
+export const readExecutions: Read = rowsOf(executionPrefix);
+export const executionsIn = (found: Found | undefined): readonly Execution[] =>
+  rowsIn(found, "execution") as readonly Execution[];
+
+/** Puts a row and drops the one that is a hundred older. */
+function putNumbered(prefix: string, n: number, value: unknown): readonly Write[] {
+  const put: Write = { kind: "put", store: "meta", key: keyOf(prefix, n), value: sealJson(value) };
+  return n > keptRows ? [put, { kind: "delete", store: "meta", key: keyOf(prefix, n - keptRows) }] : [put];
+}
+
+export const putExecution = (execution: Execution): readonly Write[] =>
+  putNumbered(executionPrefix, execution.id, execution);
+
+/** Numbers records and executions. Only the present tenure writes them, so it need not ask storage each time. */
+export class Journal {
+  #lastRecord: number;
+  #lastExecution: number;
+
+  private constructor(lastRecord: number, lastExecution: number) {
+    this.#lastRecord = lastRecord;
+    this.#lastExecution = lastExecution;
+  }
+
+  static async open(storage: Storage): Promise<Journal> {
+    const keys = (prefix: string): Read => ({ ...rowsOf(prefix), kind: "keys" }) as Read;
+    const [records, executions] = await storage.read([keys(recordPrefix), keys(executionPrefix)]);
+    return new Journal(lastIn(records, recordPrefix), lastIn(executions, executionPrefix));
+  }
+
+  /** The rows for a step that removed something; none where it did not. `written` once they are. */
+  record(record: Omit<GcRecord, "number">): { readonly writes: readonly Write[]; written(): void } {
+    if (record.versions === 0) return { writes: [], written: () => undefined };
+    const number = this.#lastRecord + 1;
+    return {
+      writes: putNumbered(recordPrefix, number, { number, ...record }),
+      written: () => (this.#lastRecord = number),
+    };
+  }
+
+  nextExecution(): number {
+    return ++this.#lastExecution;
+  }
+}
+
+const lastIn = (found: Found | undefined, prefix: string): number => {
+  const last = found?.at(-1)?.key;
+  return typeof last === "string" ? Number(last.slice(prefix.length)) : 0;
+};
+
+/** What is removed in one step, as its record tells it. */
+export class Removal {
+  versions = 0;
+  bytes = 0;
+  hash = 0;
+
+  add(key: ByteKey, { seq, payload }: Version): void {
+    this.versions++;
+    this.bytes += key.length + (payload?.length ?? 0);
+    this.hash = (this.hash + removalHash(key, seq)) >>> 0;
+  }
+
+  /** A block that goes unread, with all that is in it. */
+  addBlock({ id, count, sizeBytes }: BlockInfo): void {
+    this.versions += count;
+    this.bytes += sizeBytes;
+    this.hash = (this.hash + Math.imul(id >>> 0, 0x9e3779b1)) >>> 0;
+  }
+}
+
+/** 32 bits of which version it was: the key's hash (segments/filter.ts), mixed with its seq. */
+export const removalHash = (key: ByteKey, at: Seq): number =>
+  (Math.imul(hashOf(key) ^ (at >>> 0), 0x9e3779b1) ^ Math.floor(at / 2 ** 32)) >>> 0;
+
+/** The value of one row, or `undefined`. */
+export const jsonIn = (found: Found | undefined, what: string): unknown => {
+  const bytes = valueOf(found);
+  return bytes && openJson(bytes, what);
+};

@@ -1,0 +1,181 @@
+/**
+ * A piece of upkeep's work on blocks: new blocks are staged in small transactions that nobody refers to yet, and then
+ * published by one small strict transaction that swaps the manifest, and writes down what was removed. Before it
+ * everything is as it was; after it all of it is done; nothing in between.
+ */
+import type { BlockId, ByteKey, Seq, TableId } from "../base/brand.ts";
+import type { Store } from "../mvcc/store.ts";
+import type { BlockInfo } from "../segments/block-info.ts";
+import type { LoadBlocks } from "../segments/block-cursor.ts";
+import type { StagedBlock } from "../segments/block-writer.ts";
+import { decodeRoot, type Manifest, type ManifestEdit } from "../segments/manifest.ts";
+import { readRoot } from "../segments/manifest-rows.ts";
+import type { MarkChange } from "../segments/marks.ts";
+import { defaultMaxStoreBytes, defaultTargetBytes } from "../segments/merge.ts";
+import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
+import { headlong, type Pace } from "../segments/pace.ts";
+import type { Rule } from "../segments/rule.ts";
+import type { Version } from "../segments/version.ts";
+import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
+import type { Fence } from "../wal/log.ts";
+import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
+import { type Basis, Removal, type StepKind } from "./journal.ts";
+import { loadAll, tenureIsOver } from "./load.ts";
+import { publish } from "./publish.ts";
+import { ruleUnder } from "./rule-under.ts";
+import type { Tenure } from "./tenure.ts";
+
+export interface WorkOptions {
+  readonly targetBytes: number;
+  readonly maxStoreBytes: number;
+  readonly levels: LevelOptions;
+  readonly pace: Pace;
+}
+
+export const defaultWork: WorkOptions = {
+  targetBytes: defaultTargetBytes,
+  maxStoreBytes: defaultMaxStoreBytes,
+  levels: defaultLevels,
+  pace: headlong,
+};
+
+/** A browser may keep larger values in files of their own, which a later strict transaction need not flush. */
+const maxRelaxedBytes = 60 * 1024;
+
+export interface WorkTerms {
+  readonly kind: StepKind;
+  readonly basis: Basis;
+  /** The fence that is stored with what is published: another one where a checkpoint moves it. */
+  readonly fence: Fence;
+  /** The checkpoint to judge by, where that is an earlier one. */
+  readonly checkpoint?: Seq;
+  /** What may be taken on a full disk for what is staged; all of it goes back as that is published. */
+  readonly reserve: ReserveUse;
+  readonly cycle?: { readonly id: number; readonly step: number };
+}
+
+/** What the work is done with. */
+export interface Tools extends Pick<WorkOptions, "targetBytes" | "maxStoreBytes" | "pace"> {
+  readonly manifest: Manifest;
+  readonly rule: Rule;
+  readonly dead: readonly Stretch[];
+  readonly removal: Removal;
+  isDead(table: TableId): boolean;
+  newBlockId(): BlockId;
+  readonly load: LoadBlocks;
+  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
+  dropped(key: ByteKey, version: Version, supersededBy: Seq): void;
+}
+
+export interface Proposal<T> {
+  readonly edits: readonly ManifestEdit[];
+  readonly marks: MarkChange;
+  readonly also: readonly Write[];
+  readonly done: T;
+}
+
+/**
+ * Does `work` and publishes what it proposes. `undefined`: the work declined, the tenure is over, or what it was planned
+ * on is no more; look anew.
+ */
+export async function published<T>(
+  store: Store,
+  tenure: Tenure,
+  terms: WorkTerms,
+  options: WorkOptions,
+  work: (tools: Tools) => Promise<Proposal<T> | undefined>,
+): Promise<T | undefined> {
+  const { manifest, fence } = store;
+  const staged: BlockId[] = [];
+  let isPublished = false;
+  try {
+    // By the catalog of the log and manifest taken above: if these are replaced meanwhile, nothing is published.
+    const tools = await toolsFor(store, tenure, terms, options, manifest, staged);
+    const proposal = await work(tools);
+    if (!proposal) return undefined;
+    const { edits, marks, also, done } = proposal;
+    const record = tenure.journal.record(recordOf(terms, tools));
+    const next = { manifest: manifest.edit(edits, () => tenure.newBlockId(), marks), fence: terms.fence };
+    const before = { manifest, fence };
+    isPublished = await publish(store, tenure, {
+      before,
+      next,
+      gone: goneFrom(edits),
+      also: [...also, ...record.writes],
+    });
+    if (!isPublished) return undefined;
+    record.written();
+    return done;
+  } catch (e) {
+    if (e === tenureIsOver) return undefined;
+    throw e;
+  } finally {
+    if (!isPublished) await unstage(tenure, staged, manifest);
+  }
+}
+
+async function toolsFor(
+  store: Store,
+  tenure: Tenure,
+  { basis, fence, checkpoint = fence.seq, reserve }: WorkTerms,
+  { targetBytes, maxStoreBytes, pace }: WorkOptions,
+  manifest: Manifest,
+  staged: BlockId[],
+): Promise<Tools> {
+  const dead = await deadTables(store, basis, fence.seq);
+  const removal = new Removal();
+  return {
+    manifest,
+    rule: await ruleUnder(store, basis, checkpoint),
+    dead,
+    removal,
+    targetBytes,
+    maxStoreBytes,
+    pace,
+    isDead: (table) => isIn(dead, table),
+    newBlockId: () => tenure.newBlockId(),
+    load: (ids) => loadAll(store, tenure, ids),
+    store: async (blocks, isLast) => {
+      staged.push(...blocks.map((b) => b.id));
+      const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));
+      // The last ones bring all that was staged to the disk here, where no commit waits for it, and not in the swap.
+      const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
+      const durability = isStrict ? "strict" : "relaxed";
+      if (!(await tenure.write(durability, [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
+    },
+    dropped: (key, version) => removal.add(key, version),
+  };
+}
+
+const recordOf = ({ kind, basis, fence, checkpoint, cycle }: WorkTerms, { removal }: Tools) => ({
+  kind,
+  cycle: cycle?.id ?? 0,
+  step: cycle?.step ?? 0,
+  floor: basis.floor,
+  points: basis.points,
+  checkpoint: checkpoint ?? fence.seq,
+  holders: basis.holders,
+  versions: removal.versions,
+  bytes: removal.bytes,
+  hash: removal.hash,
+});
+
+/** What was moved, or is listed with other figures, is both removed and added: it stays. */
+function goneFrom(edits: readonly ManifestEdit[]): readonly BlockId[] {
+  const kept = new Set(edits.flatMap(({ added }) => added.map(({ id }) => id)));
+  return edits.flatMap(({ removed }) => removed.flatMap(({ id }: BlockInfo) => (kept.has(id) ? [] : [id])));
+}
+
+/**
+ * What was staged and not published goes again, at once: a full disk must not stay full of it. Unless the publishing
+ * went through without our being told: then the manifest has moved on, and it stays for the next tenure to judge.
+ */
+async function unstage(tenure: Tenure, staged: readonly BlockId[], before: Manifest): Promise<void> {
+  if (staged.length === 0) return;
+  const deletes = ([row]: readonly Found[]): readonly Write[] | undefined => {
+    const bytes = valueOf(row);
+    if (!bytes || decodeRoot(bytes).version !== before.version) return undefined;
+    return staged.map((id): Write => ({ kind: "delete", store: "blocks", key: id }));
+  };
+  await tenure.write("relaxed", [readRoot], deletes, ["blocks"]).catch(() => undefined); // the next tenure sweeps
+}
