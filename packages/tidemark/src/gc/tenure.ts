@@ -27,7 +27,8 @@ import { idsPerGeneration, lastGeneration, putGeneration, readGenerations } from
 import { openRow, sealRow } from "../wal/row.ts";
 
 const upkeepKey = "upkeep";
-const readUpkeep: Read = get("meta", upkeepKey);
+/** For `Tenure.lastsBy`. */
+export const readUpkeep: Read = get("meta", upkeepKey);
 const maxDeletesAtOnce = 1000;
 
 /** Generations of tenures: `from` ≤ generation ≤ `to`. */
@@ -130,6 +131,11 @@ export class Tenure {
   /** Whether this tenure still lasts, by storage's word. */
   async lasts(): Promise<boolean> {
     const [row] = await this.#storage.read([readUpkeep]);
+    return this.lastsBy(row);
+  }
+
+  /** Whether it does by what `readUpkeep` found, inside a transaction that is not `write`'s. */
+  lastsBy(row: Found | undefined): boolean {
     this.#deposed = upkeepIn(row).epoch !== this.epoch;
     return !this.#deposed;
   }
@@ -159,8 +165,7 @@ export class Tenure {
       stores,
       reads: [readUpkeep, ...reads, ...(witness ? [witness] : [])],
       writes: ([row, ...found]) => {
-        this.#deposed = upkeepIn(row).epoch !== this.epoch;
-        if (this.#deposed) return undefined;
+        if (!this.lastsBy(row)) return undefined;
         const isGone = witness !== undefined && found.pop()?.length === 0;
         const chosen = decide(found);
         written = chosen ?? [];

@@ -3,7 +3,7 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../protocol/messages.ts";
 import { countRecords } from "../collections/scan.ts";
-import { floorIn, readFloor } from "../mvcc/pins.ts";
+import { floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { verify } from "../mvcc/verify.ts";
 import { readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
@@ -105,7 +105,7 @@ async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
   const { log, memtable, manifest } = store;
   return {
     head: store.head.seq,
-    floor: floorIn(floorRow),
+    floor: floorIn(floorRow).seq,
     checkpoint: store.fence.seq,
     logEntries: log.entries,
     logBytes: log.sizeBytes,
