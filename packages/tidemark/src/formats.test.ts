@@ -14,9 +14,10 @@ import { mergeDeclaration } from "./collections/catalog.ts";
 import { collection } from "./client/declare.ts";
 import { Life } from "./fixture-tabs.test-support.ts";
 import { Tenure } from "./gc/tenure.ts";
-import { putFloor, putPin } from "./mvcc/pins.ts";
+import { holdId, putHold, putPin, putSnapshot } from "./mvcc/holders.ts";
+import { encodeFloorRecord, putFloor } from "./mvcc/read-floor.ts";
 import { create, drop } from "./mvcc/recovery.ts";
-import { catalogKey, emptyCatalog, encodeCatalog } from "./mvcc/schema.ts";
+import { catalogKey, emptyCatalog, encodeCatalog, floorKey } from "./mvcc/schema.ts";
 import { BlockWriter, type StagedBlock } from "./segments/block-writer.ts";
 import { Manifest } from "./segments/manifest.ts";
 import { never } from "./segments/rule.ts";
@@ -90,6 +91,8 @@ const values = {
   "record-outside": withReference(note, { id: 5 * idsPerGeneration, sizeBytes: 100_000 }),
   "catalog-key": keyBytes(catalogKey),
   catalog: encodeCatalog(catalog),
+  "floor-key": keyBytes(floorKey),
+  floor: encodeFloorRecord({ floor: 7, released: [], evicted: ["pin/tab-a"], by: "tab-b", holders: 5, at: made }),
 };
 
 const put: Commit = {
@@ -181,8 +184,12 @@ const examples: Readonly<Record<(typeof pages)[number], Readonly<Record<string, 
   blocks: { block, filter: page.infos[0]!.filter },
   manifest: { page: page.encode(), root: manifest.encodeRoot() },
   rows: {
-    floor: valueIn(putFloor(seq(7))),
+    floor: valueIn(
+      putFloor({ seq: seq(7), logSeq: seq(9), previousLogSeq: seq(5), eviction: { by: "tab-b", logSeq: seq(5) } }),
+    ),
     pin: valueIn(putPin(tab, seq(300))),
+    snapshot: valueIn(putSnapshot("before", { seq: seq(300), stamp: made })),
+    hold: valueIn(putHold(holdId(tab, 1), seq(300))),
     generation: valueIn(putGeneration(5)),
     ...(await rowsLeft()),
   },

@@ -11,7 +11,7 @@ import { encodeValue } from "./codec/value.ts";
 import { unpackValues } from "./codec/values.ts";
 import { Host } from "./host/host.ts";
 import type { Process, World } from "./host-world.test-support.ts";
-import { readPins } from "./mvcc/pins.ts";
+import { readPins } from "./mvcc/holders.ts";
 import {
   type Answers,
   type CommitAnswer,

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { TabId } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
 import { checkpoint } from "./gc/checkpoint.ts";
-import { deadTabs, raiseFloor } from "./gc/floor.ts";
+import { advanceFloor, deadTabs } from "./gc/floor.ts";
 import { reclaim } from "./gc/reclaim.ts";
 import { defaultWork } from "./gc/work.ts";
 import { Tenure } from "./gc/tenure.ts";
@@ -83,7 +83,7 @@ async function fold(world: World, tab: Tab, dead: ReadonlySet<TabId> = new Set()
   await tab.database.store.follow();
   const tenure = await Tenure.begin(tab.storage);
   await world.raise(tab);
-  const floor = await raiseFloor(tenure, dead);
+  const floor = (await advanceFloor(tab.database, tenure, { proof: "floor", dead }))?.floor;
   if (floor === undefined) return;
   await checkpoint(tab.database.store, tenure, readableAt(floor), small);
   while ((await reclaim(tab.database.store, tenure, readableAt(floor), small)) !== undefined);
@@ -178,7 +178,7 @@ class Life {
 
   /** What is there is a prefix of what was committed; all of it can be read, and nothing else lies about. */
   async check(tab: Tab, atLeast: number): Promise<void> {
-    const commits = Math.max(0, tab.database.store.head.seq - 1); // the first one is the schema's
+    const commits = Math.max(0, this.world.commitsThrough(tab.database.store.head.seq) - 1); // the first one is the schema's
     ok(commits >= atLeast, `${commits} commits found, ${atLeast} promised`);
     const state = this.states[commits];
     ok(state, `${commits} of ${this.states.length - 1} commits`);

@@ -55,7 +55,7 @@ test("[MV9][VG3] a tab whose pin was lost reads nothing that is no longer held f
     "strict",
   );
   await world.upkeep(a);
-  await expect(itemsIn(view)).rejects.toMatchObject({ code: "STORAGE_LOST" });
+  await expect(itemsIn(view)).rejects.toMatchObject({ code: "READ_VIEW_EVICTED" });
   await b.database.end(1);
   expect(await everything(b)).toEqual(items.map((item) => ({ ...item, n: -1 })));
 });

@@ -2,7 +2,7 @@
  * A small deterministic world for tests: several tabs, each a whole engine, on one medium in memory. Nothing happens
  * by itself: a tab hears of commits and does upkeep only when the test says so.
  */
-import { type ByteKey, byteKey, type TableId, type TabId, tabId } from "./base/brand.ts";
+import { type ByteKey, byteKey, type Seq, seq, type TableId, type TabId, tabId } from "./base/brand.ts";
 import { ByteWriter } from "./base/bytes.ts";
 import type { Clock, Random } from "./base/clock.ts";
 import { isTidemarkError, type TidemarkError } from "./base/errors.ts";
@@ -17,19 +17,19 @@ import { define } from "./collections/define.ts";
 import { scanRecords } from "./collections/scan.ts";
 import { type Checkpointed, checkpoint } from "./gc/checkpoint.ts";
 import { compact } from "./gc/compact.ts";
-import { deadTabs, raiseFloor } from "./gc/floor.ts";
+import { type Advance, type Advanced, advanceFloor, basisOf, deadTabs } from "./gc/floor.ts";
 import { defaultWork, type WorkOptions } from "./gc/work.ts";
 import { reclaim } from "./gc/reclaim.ts";
 import { Tenure } from "./gc/tenure.ts";
 import type { Handle } from "./mvcc/handles.ts";
-import { raisePin } from "./mvcc/pins.ts";
 import type { Range } from "./mvcc/read-set.ts";
 import { create } from "./mvcc/recovery.ts";
-import { readableAt } from "./segments/segments.test-support.ts";
-import type { Schema } from "./mvcc/schema.ts";
-import type { Storage } from "./storage/contract.ts";
+import { floorKey, type Schema } from "./mvcc/schema.ts";
+import type { Storage, Write } from "./storage/contract.ts";
 import { createMemoryStorage, type KeepRelaxed, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
 import { ReopeningStorage } from "./storage/reopening.ts";
+import { decodeEntry } from "./wal/entry.ts";
+import { decodeFence } from "./wal/log.ts";
 
 export interface Item {
   readonly id: string;
@@ -85,13 +85,17 @@ export class World {
   readonly random: Random;
   /** Tabs whose lock is held. */
   readonly live = new Set<TabId>();
+  /** Seqs of commits that record the floor. */
+  readonly floors = new Set<Seq>();
   readonly #options: WorldOptions;
+  #fence: Seq = seq(0);
   #now = 1_700_000_000_000;
   #ids = 0;
 
   constructor(options: WorldOptions = {}) {
     this.#options = options;
     this.medium = createMemoryStorage(options);
+    this.medium.onWritten = (writes) => writes.forEach((w) => this.#note(w));
     this.clock = { now: () => this.#now++, sleep: options.sleep ?? (() => Promise.resolve()) };
     this.random = { next: () => 0.5, id: () => `tab${++this.#ids}` };
   }
@@ -133,6 +137,20 @@ export class World {
     });
   }
 
+  /** How many commits up to `head` are not upkeep's own records of the floor. */
+  commitsThrough(head: number): number {
+    return head - [...this.floors].filter((at) => at <= head).length;
+  }
+
+  #note(done: Write): void {
+    if (done.store !== "log" || (done.kind !== "add" && done.kind !== "put")) return;
+    if (done.kind === "put") return void (this.#fence = decodeFence(done.value).seq);
+    const { firstSeq, lastSeq } = decodeEntry(done.value);
+    if (firstSeq <= this.#fence) return; // void
+    for (let at = firstSeq; at <= lastSeq; at = seq(at + 1)) this.floors.delete(at);
+    if (isFloorEntry(done)) this.floors.add(firstSeq);
+  }
+
   /** Runs `work` in two tabs until the medium dies: at its step `dieAt`, or else when the work is done. */
   async untilCrash(
     dieAt: number,
@@ -161,8 +179,20 @@ export class World {
   }
 
   /** Raises the tab's pin, as it does when upkeep asks it to. */
-  raise({ storage, id, database }: Tab): Promise<boolean> {
-    return raisePin(storage, id, database.handles.oldest(), database.store.fence);
+  raise({ database }: Tab): Promise<void> {
+    return database.raisePin();
+  }
+
+  /** Advances the floor as upkeep does; `terms`: what is not as usual. */
+  async advance(tab: Tab, terms: Partial<Advance> = {}): Promise<Advanced | undefined> {
+    tab.tenure ??= await Tenure.begin(tab.storage);
+    const dead = await deadTabs(tab.storage, () => Promise.resolve(new Set(this.live)));
+    return advanceFloor(tab.database, tab.tenure, { proof: "floor", dead, ...terms });
+  }
+
+  /** Time passes for everybody. */
+  pass(ms: number): void {
+    this.#now += ms;
   }
 
   /** What the upkeep tab does when a checkpoint is due. `answering` are the other tabs that raise their pins in time. */
@@ -170,20 +200,26 @@ export class World {
     tab.tenure ??= await Tenure.begin(tab.storage);
     await this.raise(tab);
     await Promise.all(answering.map((other) => this.raise(other)));
-    const dead = await deadTabs(tab.storage, () => Promise.resolve(new Set(this.live)));
-    const floor = await raiseFloor(tab.tenure, dead);
+    const advanced = await this.advance(tab);
+    const basis = advanced && basisOf(advanced, this.clock.now());
     const { store } = tab.database;
     const { rewrite = smallLevels } = this.#options;
-    const done = floor === undefined ? undefined : await checkpoint(store, tab.tenure, readableAt(floor), rewrite);
+    const done = basis === undefined ? undefined : await checkpoint(store, tab.tenure, basis, rewrite);
     const steps = done ? stepsPerUpkeep : 0;
     for (let step = 0; step < steps; step++) {
-      while ((await reclaim(store, tab.tenure, readableAt(floor!), rewrite)) !== undefined);
-      await compact(store, tab.tenure, readableAt(floor!), rewrite);
+      while ((await reclaim(store, tab.tenure, basis!, rewrite)) !== undefined);
+      await compact(store, tab.tenure, basis!, rewrite);
     }
     if (!done) await tab.database.store.reload();
     if (tab.tenure.isDeposed) tab.tenure = undefined;
     return done;
   }
+}
+
+function isFloorEntry(done: Write): boolean {
+  if (done.kind !== "add" || done.store !== "log") return false;
+  const { isWhole, commits } = decodeEntry(done.value);
+  return isWhole && commits.every(({ writes }) => writes.length > 0 && writes.every((w) => w.key === floorKey));
 }
 
 const smallLevels: WorkOptions = {

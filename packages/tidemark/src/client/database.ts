@@ -7,6 +7,7 @@ import { definitionOf, invalid } from "./declare.ts";
 import { Live } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
+import { Snapshots } from "./snapshots.ts";
 import {
   checkTransactionOptions,
   declared,
@@ -59,6 +60,7 @@ export class Database<C extends Declarations> {
   readonly #head: HeadSource;
   readonly #sink: Sink;
   readonly storage: { metrics(): Promise<Metrics> };
+  readonly snapshots: Snapshots<C>;
 
   constructor(options: DatabaseOptions<C>, link: (options: DatabaseOptions<C>) => Promise<HostLink>) {
     checkOptions(options);
@@ -75,6 +77,7 @@ export class Database<C extends Declarations> {
     });
     this.#head = new HeadSource(this.#session);
     this.#sink = committingSink(this.#session);
+    this.snapshots = new Snapshots(this.#session, (name) => this.#keptView(false, name));
     this.storage = { metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })) };
   }
 
@@ -129,13 +132,17 @@ export class Database<C extends Declarations> {
 
   /** A read view to keep and release oneself. `fresh` looks for commits of other tabs first. */
   readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
+    return this.#keptView(fresh);
+  }
+
+  #keptView(fresh: boolean, snapshot?: string): Promise<View<C>> {
     return this.#session.enter(() =>
       this.#session.opening(async (connection) => {
         try {
-          return await this.#view(connection, fresh).opened();
+          return await this.#view(connection, fresh, snapshot).opened();
         } catch (e) {
           if (!isHarmlessLoss(e)) throw e;
-          return this.#view(connection.present, fresh).opened(); // on the next worker
+          return this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
         }
       }),
     );
@@ -161,8 +168,8 @@ export class Database<C extends Declarations> {
     return this.#session.on(event, listener);
   }
 
-  #view(connection: Connection, fresh: boolean): View<C> {
-    return new View(this.#session, this.#collections, connection, this.#session.newHandle(), "view", fresh);
+  #view(connection: Connection, fresh: boolean, snapshot?: string): View<C> {
+    return new View(this.#session, this.#collections, connection, this.#session.newHandle(), "view", fresh, snapshot);
   }
 }
 

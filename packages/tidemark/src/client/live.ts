@@ -1,8 +1,12 @@
+import { isTidemarkError } from "../base/errors.ts";
 import type { Connection } from "./connection.ts";
 import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
 import type { Declarations } from "./types.ts";
 import { View } from "./view.ts";
+
+/** So often in a row a run is begun anew. */
+const maxEvictions = 10;
 
 export interface Observer<T> {
   next?(value: T): void;
@@ -126,13 +130,20 @@ class Running<T, C extends Declarations> {
   async #runWhileStale(): Promise<void> {
     this.#isBusy = true;
     let hasLostWorker = false;
+    let evictions = 0;
     while (this.#isStale && !this.#isStopped) {
       this.#isStale = false;
       try {
         const value = await this.#run();
         if (!this.#isStopped) this.#output.next(value);
         hasLostWorker = false;
+        evictions = 0;
       } catch (e) {
+        // This tab slept, and what it began to read is collected.
+        if (isTidemarkError(e, "READ_VIEW_EVICTED") && evictions++ < maxEvictions) {
+          this.#isStale = true;
+          continue;
+        }
         // Its worker died, and that it did makes us stale; if it dies of this query, then not a third time.
         if (hasLostWorker || !this.#view?.isLost) this.#fail(e);
         hasLostWorker = true;

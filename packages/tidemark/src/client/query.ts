@@ -1,5 +1,5 @@
 import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { encodeIndexKey, encodeKey, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
 import { tablePrefix } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
@@ -14,6 +14,8 @@ import { isHarmlessLoss } from "./worker-death.ts";
 
 /** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
 const answerBytes = 256 * 1024;
+/** So often one read in several parts is begun again. */
+const maxEvictions = 10;
 
 /** What a query ranges over, resolved when it runs, since table numbers are known only then. */
 export interface QueryTarget {
@@ -119,7 +121,7 @@ export class Query<T, K> {
     return Math.min(n, this.#shape.limit ?? Infinity);
   }
 
-  async #read(connection: Connection, signal: AbortSignal | undefined, isSecondTry = false): Promise<T[]> {
+  async #read(connection: Connection, signal: AbortSignal | undefined, tries = 0): Promise<T[]> {
     const { source } = this.#target;
     const { limit } = this.#shape;
     if (limit === 0) return [];
@@ -145,9 +147,10 @@ export class Query<T, K> {
         answer = await next;
       }
     } catch (e) {
-      // The view kept for us went with its worker, which died between two parts.
-      if (isSecondTry || handle === source.handle || !isHarmlessLoss(e)) throw e;
-      return this.#read(connection.present, signal, true);
+      // The view kept for us was evicted while this tab slept, or went with its worker, which died between two parts.
+      const isAgain = isTidemarkError(e, "READ_VIEW_EVICTED") ? tries < maxEvictions : tries === 0 && isHarmlessLoss(e);
+      if (handle === source.handle || !isAgain) throw e;
+      return this.#read(connection.present, signal, tries + 1);
     } finally {
       // Read at the head in several parts: the worker kept a view open for us.
       if (handle !== source.handle) answering.call<"end">({ op: "end", handle }).catch(() => undefined);

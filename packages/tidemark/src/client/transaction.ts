@@ -98,7 +98,7 @@ export class TransactionSource implements WritableSource {
   }
 }
 
-/** Runs `body` in a transaction, again after each conflict, and once more where its worker died. */
+/** Runs `body` in a transaction, again after each conflict or eviction, and once more where its worker died. */
 export async function runTransaction<R>(
   session: Session,
   first: Connection,
@@ -113,8 +113,9 @@ export async function runTransaction<R>(
     const handle = session.newHandle();
     const source = new TransactionSource(connection, handle, session.catalog);
     let committing = false;
+    let begun: Promise<{ readonly seq: number }> | undefined;
     try {
-      const begun = connection.call<"begin">({
+      begun = connection.call<"begin">({
         op: "begin",
         handle,
         kind: "transaction",
@@ -138,13 +139,22 @@ export async function runTransaction<R>(
         hasLostWorker = true;
         continue;
       }
-      if (!isTidemarkError(e, "CONFLICT") || !committing) throw e;
+      if (!isTidemarkError(e)) throw e;
+      const isRetry = e.code === "CONFLICT" ? committing : await isEvictionOf(begun, e);
+      if (!isRetry) throw e;
       if (attempt >= maxRetries) throw exhausted(e, attempt);
     } finally {
       source.finish();
       connection.call<"end">({ op: "end", handle }).catch(() => undefined);
     }
   }
+}
+
+/** Whether the view that the transaction reads by was evicted, since this tab slept: not another that its body opened. */
+async function isEvictionOf(begun: Promise<{ readonly seq: number }> | undefined, e: unknown): Promise<boolean> {
+  if (!isTidemarkError(e, "READ_VIEW_EVICTED")) return false;
+  const view = await begun?.catch(() => undefined);
+  return view?.seq === e.details["viewSeq"];
 }
 
 function exhausted(e: TidemarkError, attempts: number): TidemarkError {

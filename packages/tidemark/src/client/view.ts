@@ -27,11 +27,21 @@ export class View<C extends Declarations> {
     handle: number,
     kind: HandleKind,
     fresh: boolean,
+    snapshot?: string,
   ) {
     this.#collections = collections;
     this.#connection = connection;
     this.#source = new ViewSource(connection, handle, session.catalog);
-    this.#begun = connection.call<"begin">({ op: "begin", handle, kind, isolation: "snapshot", fresh, attempt: 0 });
+    const on = snapshot === undefined ? {} : { snapshot };
+    this.#begun = connection.call<"begin">({
+      op: "begin",
+      handle,
+      kind,
+      isolation: "snapshot",
+      fresh,
+      attempt: 0,
+      ...on,
+    });
     this.#begun.catch(() => undefined);
   }
 

@@ -4,13 +4,15 @@
  */
 import type { ByteKey, Seq, TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { indexEntriesOf, readWrites, recordValue, type Write } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import { Committer } from "../mvcc/committer.ts";
-import { type CommitDone, conflict, type Isolation } from "../mvcc/group.ts";
+import { type CommitDone, conflict, type Inside, type Isolation } from "../mvcc/group.ts";
 import { type Handle, type HandleOptions, Handles } from "../mvcc/handles.ts";
+import { raisePin } from "../mvcc/holders.ts";
+import { guardOf } from "../mvcc/read-guard.ts";
 import type { Range } from "../mvcc/read-set.ts";
 import { Reader, type ReadState } from "../mvcc/reader.ts";
 import { type RetryPeers, RetryTurns } from "../mvcc/retry-turns.ts";
@@ -23,6 +25,7 @@ import {
   nextEpoch,
   Schema,
 } from "../mvcc/schema.ts";
+import { Snapshots } from "../mvcc/snapshots.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
@@ -60,6 +63,8 @@ export interface BeginOptions {
   readonly fresh: boolean;
   /** How often it was tried before: retries take turns. */
   readonly attempt: number;
+  /** Read what this snapshot keeps, instead of the head. */
+  readonly snapshot?: string | undefined;
 }
 
 export interface Scanned extends ScannedRecords {
@@ -69,6 +74,7 @@ export interface Scanned extends ScannedRecords {
 export class Database {
   readonly store: Store;
   readonly handles: Handles;
+  readonly snapshots: Snapshots;
   readonly #committer: Committer;
   readonly #submissions: Submissions;
   readonly #watches: Watches;
@@ -83,11 +89,16 @@ export class Database {
   /** Where the schema was last seen to be this one. */
   #schemaSeq = -1;
   #ownHandle = -1;
+  /** This tab was evicted, and sees to it that it can go on. */
+  #rejoining: Promise<void> | undefined;
+  /** The record of the floor for which it did so last. */
+  #rejoinedFor = -1;
 
   private constructor(store: Store, seams: DatabaseSeams, events: DatabaseEvents) {
     this.store = store;
     this.#events = events;
     this.handles = new Handles(store);
+    this.snapshots = new Snapshots(store, store.holds, seams.clock);
     this.#watches = new Watches(store, (ids) => events.touched(ids));
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     const committed = (entry: LogEntry, bytes: Uint8Array): void => events.committed(entry, bytes);
@@ -97,13 +108,15 @@ export class Database {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),
       struck: () => events.damaged(new TidemarkError("CORRUPT", "The end of the log was damaged and has been struck")),
+      evicted: () => void this.#rejoin().catch(noop), // whoever waits for it is told
     };
   }
 
   /** Recovers the database and joins it. */
   static async open(seams: DatabaseSeams, cacheMaxBytes: number, events: DatabaseEvents): Promise<Database> {
-    const { storage, tab, isLone } = seams;
-    const database = new Database(await Store.open(storage, { tab, isLone, cacheMaxBytes }), seams, events);
+    const { storage, tab, isLone, clock } = seams;
+    const options = { tab, isLone, cacheMaxBytes, now: () => clock.now() };
+    const database = new Database(await Store.open(storage, options), seams, events);
     await database.#loadCatalog();
     if (database.store.wasStruck) database.store.events?.struck();
     return database;
@@ -136,12 +149,68 @@ export class Database {
   async #begin(id: number, options: BeginOptions): Promise<Handle> {
     if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take());
     else if (options.tracked && this.#turns.isCourtesyDue) await this.#turns.courtesy();
+    if (this.#rejoining) await this.#rejoining.catch(noop);
+    if (options.snapshot !== undefined) return this.#openOn(id, options, options.snapshot);
     if (options.fresh || options.attempt > 0) await this.store.follow();
     return this.#order.view(() => this.#open(id, options));
   }
 
   #open(id: number, options: Omit<HandleOptions, "schema">): Handle {
     return this.handles.open(id, { ...options, schema: this.schema });
+  }
+
+  /** @throws NOT_FOUND where there is no such snapshot */
+  async #openOn(id: number, options: BeginOptions, name: string): Promise<Handle> {
+    const { store } = this;
+    const hold = await this.snapshots.hold(name);
+    try {
+      const catalog = await catalogAt(new Reader(store, guardOf(store, hold.seq, hold)), hold.seq);
+      return this.handles.open(id, { ...options, schema: new Schema(catalog), hold });
+    } catch (e) {
+      await this.snapshots.release(hold);
+      throw e;
+    }
+  }
+
+  /**
+   * Runs `read` on a view of the head of its own, which stays open where that succeeds; on a fresh one where this tab
+   * turns out to have been evicted while it slept.
+   */
+  async #atHead<T>(read: (view: Handle) => Promise<T>): Promise<{ readonly id: number; readonly value: T }> {
+    for (let evictions = 0; ; evictions++) {
+      const id = this.#ownHandle--;
+      const view = await this.#order.view(() => this.#open(id, ownView));
+      try {
+        return { id, value: await read(view) };
+      } catch (e) {
+        this.handles.close(id);
+        if (!isTidemarkError(e, "READ_VIEW_EVICTED") || evictions === maxEvictions) throw e;
+        await this.#rejoin();
+      }
+    }
+  }
+
+  /** Goes on after an eviction: with a pin, and the state as it is now. Once for each record of the floor. */
+  #rejoin(): Promise<void> {
+    const { logSeq } = this.store.floor;
+    if (this.#rejoining) return this.#rejoining;
+    if (logSeq === this.#rejoinedFor) return Promise.resolve();
+    this.#rejoining = this.store
+      .rejoin()
+      .then(() => void (this.#rejoinedFor = logSeq))
+      .finally(() => (this.#rejoining = undefined));
+    return this.#rejoining;
+  }
+
+  /** Raises this tab's pin to what its views read; makes it a new one where it was evicted. */
+  async raisePin(): Promise<void> {
+    const { storage, tab, fence } = this.store;
+    if (!(await raisePin(storage, tab, this.handles.oldest(), fence))) await this.store.rejoin();
+  }
+
+  /** Commits what is decided inside the transaction: upkeep's own commits. */
+  commitInside(inside: Inside): Promise<CommitDone> {
+    return this.#committer.commitInside(inside);
   }
 
   /** An open handle. @throws VIEW_RELEASED */
@@ -155,7 +224,9 @@ export class Database {
     const handle = this.handles.close(id);
     this.#turnOf.get(id)?.();
     this.#turnOf.delete(id);
-    if (handle) await this.#submissions.dropped(handle);
+    if (!handle) return;
+    if (handle.hold) await this.snapshots.release(handle.hold);
+    await this.#submissions.dropped(handle);
   }
 
   /** The catalog that a handle reads by; of the head where `id` is 0. */
@@ -176,13 +247,9 @@ export class Database {
       const handle = await this.handle(id);
       return handle.reads ? handle.inOrder(async () => readKnown(handle)) : readKnown(handle);
     }
-    const own = this.#ownHandle--;
-    const handle = await this.#order.view(() => this.#open(own, ownView));
-    try {
-      return await readKnown(handle);
-    } finally {
-      this.handles.close(own);
-    }
+    const own = await this.#atHead(readKnown);
+    this.handles.close(own.id);
+    return own.value;
   }
 
   async get(handle: Handle, keys: readonly ByteKey[]): Promise<Values> {
@@ -210,16 +277,12 @@ export class Database {
    */
   async scan(id: number, epoch: number, query: ScanQuery): Promise<Scanned> {
     if (id !== 0) return { handle: id, ...(await this.reading(id, epoch, (h) => scanRecords(h, query))) };
-    const handle = this.#ownHandle--;
-    const view = await this.#order.view(() => this.#open(handle, ownView));
-    let scanned: ScannedRecords | undefined;
-    try {
+    const { id: own, value: scanned } = await this.#atHead(async (view) => {
       refuseOther(view, epoch);
-      scanned = await scanRecords(view, query);
-    } finally {
-      if (!scanned?.rest) this.handles.close(handle);
-    }
-    return { handle: scanned.rest ? handle : 0, ...scanned };
+      return scanRecords(view, query);
+    });
+    if (!scanned.rest) this.handles.close(own);
+    return { handle: scanned.rest ? own : 0, ...scanned };
   }
 
   /** Commits writes that depend on nothing read. */
@@ -332,6 +395,8 @@ export class Database {
 }
 
 const noop = (): void => undefined;
+/** So often one read is begun again. */
+const maxEvictions = 10;
 /** Of views that we open for a single call. */
 const ownView = { tracked: false, isolation: "snapshot" } as const;
 

@@ -28,7 +28,8 @@ import { openRow, sealRow } from "../wal/row.ts";
 import { Journal } from "./journal.ts";
 
 const upkeepKey = "upkeep";
-const readUpkeep: Read = get("meta", upkeepKey);
+/** For `Tenure.lastsBy`. */
+export const readUpkeep: Read = get("meta", upkeepKey);
 const maxDeletesAtOnce = 1000;
 
 /** Generations of tenures: `from` ≤ generation ≤ `to`. */
@@ -133,6 +134,11 @@ export class Tenure {
   /** Whether this tenure still lasts, by storage's word. */
   async lasts(): Promise<boolean> {
     const [row] = await this.#storage.read([readUpkeep]);
+    return this.lastsBy(row);
+  }
+
+  /** Whether it does by what `readUpkeep` found, inside a transaction that is not `write`'s. */
+  lastsBy(row: Found | undefined): boolean {
     this.#deposed = upkeepIn(row).epoch !== this.epoch;
     return !this.#deposed;
   }
@@ -162,8 +168,7 @@ export class Tenure {
       stores,
       reads: [readUpkeep, ...reads, ...(witness ? [witness] : [])],
       writes: ([row, ...found]) => {
-        this.#deposed = upkeepIn(row).epoch !== this.epoch;
-        if (this.#deposed) return undefined;
+        if (!this.lastsBy(row)) return undefined;
         const isGone = witness !== undefined && found.pop()?.length === 0;
         const chosen = decide(found);
         written = chosen ?? [];

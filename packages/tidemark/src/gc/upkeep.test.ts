@@ -3,7 +3,6 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { byteKey, type Seq, seq, type TabId, tabId } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import { Committer } from "../mvcc/committer.ts";
-import { putPin, raisePin } from "../mvcc/pins.ts";
 import { Reader } from "../mvcc/reader.ts";
 import { create, drop, recover } from "../mvcc/recovery.ts";
 import { emptyCatalog, Schema } from "../mvcc/schema.ts";
@@ -11,15 +10,14 @@ import { Store } from "../mvcc/store.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import { readableAt } from "../segments/segments.test-support.ts";
 import type { Version } from "../segments/version.ts";
-import { type Storage, valueOf, type Write } from "../storage/contract.ts";
+import type { Storage, Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { ReopeningStorage } from "../storage/reopening.ts";
-import { decodeFence, type Fence, readFence } from "../wal/log.ts";
 import { idsPerGeneration } from "../wal/generations.ts";
 import { sealRow } from "../wal/row.ts";
 import { Staging } from "../wal/staging.ts";
 import { checkpoint } from "./checkpoint.ts";
-import { deadTabs, floorUnder, raiseFloor } from "./floor.ts";
+import { advanceFloor } from "./floor.ts";
 import { defaultWork } from "./work.ts";
 import { Tenure } from "./tenure.ts";
 
@@ -60,7 +58,9 @@ async function engine(name: string, on: Storage = storage) {
       tag: "",
       schemaEpoch: 0,
     });
-  return { store, write, reader: new Reader(store) };
+  const advance = async (tenure: Tenure, dead: ReadonlySet<TabId>) =>
+    (await advanceFloor(committer, tenure, { proof: "floor", dead }))?.floor;
+  return { store, write, committer, advance, reader: new Reader(store) };
 }
 const storedBlocks = async () =>
   (await storage.read([{ kind: "keys", store: "blocks", range: {} }]))[0]!.map((e) => e.key);
@@ -75,7 +75,7 @@ describe("an upkeep tenure", () => {
     const id = second.newBlockId();
     expect(await second.write("strict", [], () => [block(id)])).toBe(true);
     expect(await storedBlocks()).toEqual([id]);
-    expect(await raiseFloor(first, new Set())).toBeUndefined();
+    expect(await (await engine("a")).advance(first, new Set())).toBeUndefined();
   });
 
   test("[MV9] publishes nothing where a medium opened anew has lost what was staged", async () => {
@@ -217,49 +217,6 @@ describe("an upkeep tenure", () => {
     expect(second.newBlockId()).not.toBe(first.newBlockId());
   });
 });
-
-describe("the floor", () => {
-  const pin = fc.record({ tab: fc.constantFrom("a", "b", "c").map(tabId), seq: fc.nat(20).map(seq) });
-
-  test("[VG3] is the smallest pin, and never falls", () => {
-    fc.assert(
-      fc.property(fc.nat(20).map(seq), fc.array(pin), (present, pins) => {
-        const floor = floorUnder(present, pins);
-        expect(floor).toBeGreaterThanOrEqual(present);
-        if (pins.length > 0 && floor > present) expect(floor).toBe(Math.min(...pins.map((p) => p.seq)));
-        for (const p of pins) if (p.seq >= present) expect(floor).toBeLessThanOrEqual(p.seq);
-        if (pins.length === 0) expect(floor).toBe(present);
-      }),
-    );
-  });
-
-  test("[VG3][TB4] rises over the pins of dead tabs only", async () => {
-    const put = (tab: string, at: number) =>
-      storage.commit({ durability: "relaxed", writes: [putPin(tabId(tab), seq(at))] });
-    await put("a", 5);
-    await put("b", 3);
-    await put("c", 9);
-    const tenure = await Tenure.begin(storage);
-    const locked =
-      (...tabs: string[]) =>
-      () =>
-        Promise.resolve<ReadonlySet<TabId>>(new Set(tabs.map(tabId)));
-    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "b", "c")))).toBe(3);
-    expect(await raisePin(storage, tabId("b"), seq(4), await fence())).toBe(true);
-    expect(await raisePin(storage, tabId("b"), seq(2), await fence())).toBe(true);
-    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "b", "c")))).toBe(4);
-    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "c")))).toBe(5);
-    expect(await raisePin(storage, tabId("b"), seq(20), await fence())).toBe(false);
-    await put("d", 1);
-    expect(await raiseFloor(tenure, await deadTabs(storage, locked("a", "c", "d")))).toBe(5);
-    expect(await raiseFloor(tenure, await deadTabs(storage, locked()))).toBe(5);
-  });
-});
-
-async function fence(): Promise<Fence> {
-  const [row] = await storage.read([readFence]);
-  return decodeFence(valueOf(row)!);
-}
 
 describe("a checkpoint", () => {
   const write = fc.record({

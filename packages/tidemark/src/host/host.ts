@@ -5,7 +5,7 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
-import { deletePin, raisePin } from "../mvcc/pins.ts";
+import { unpin } from "../mvcc/holders.ts";
 import { create, drop, isDropped } from "../mvcc/recovery.ts";
 import {
   type Failure,
@@ -189,8 +189,8 @@ export class Host implements HostSurface {
     this.#closed = "closed";
     await upkeep.stop();
     // Where this fails the next upkeep removes it: our lock is about to be free.
-    const unpin = { durability: "relaxed", isRepeatable: true, writes: [deletePin(tabs.self)] } as const;
-    await storage.commit(unpin).catch(() => undefined);
+    const leaving = { durability: "relaxed", isRepeatable: true, writes: unpin(tabs.self) } as const;
+    await storage.commit(leaving).catch(() => undefined);
     await this.#letGo(running);
     return { ok: true, catalog: undefined };
   }
@@ -249,11 +249,7 @@ export class Host implements HostSurface {
         upkeep.wanted();
         return;
       case "raise":
-        void this.#guard(
-          raisePin(running.storage, tabs.self, database.handles.oldest(), database.store.fence).then(() =>
-            tabs.post({ type: "raised", tab: tabs.self }),
-          ),
-        );
+        void this.#guard(database.raisePin().then(() => tabs.post({ type: "raised", tab: tabs.self })));
         return;
       case "courtesy":
         database.giveWay();

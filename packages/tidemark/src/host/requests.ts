@@ -1,9 +1,10 @@
 import { type BlockId, byteKey } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
-import type { Answers, CommitAnswer, Metrics, Request, VerifyReport } from "../protocol/messages.ts";
+import type { Answers, CommitAnswer, Metrics, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
 import { countRecords } from "../collections/scan.ts";
-import { floorIn, readFloor } from "../mvcc/pins.ts";
+import { floorIn, readFloor } from "../mvcc/read-floor.ts";
+import type { Snapshot } from "../mvcc/snapshots.ts";
 import { verify } from "../mvcc/verify.ts";
 import { readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
@@ -15,8 +16,9 @@ type Answer = Answers[Request["op"]];
 export async function answer(database: Database, upkeep: Upkeep, request: Request): Promise<Answer> {
   switch (request.op) {
     case "begin": {
-      const { kind, isolation, fresh, attempt } = request;
-      const handle = await database.begin(request.handle, { tracked: kind !== "view", isolation, fresh, attempt });
+      const { kind, isolation, fresh, attempt, snapshot } = request;
+      const options = { tracked: kind !== "view", isolation, fresh, attempt, snapshot };
+      const handle = await database.begin(request.handle, options);
       return { seq: handle.seq };
     }
     case "end":
@@ -48,6 +50,12 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
       return database.watch(request.handle);
     case "catalog":
       return database.catalogOf(request.handle);
+    case "snapshot-create":
+      return snapshotReport(await database.snapshots.create(request.name));
+    case "snapshot-list":
+      return (await database.snapshots.list()).map(snapshotReport);
+    case "snapshot-delete":
+      return database.snapshots.delete(request.name);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":
@@ -58,6 +66,8 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
       throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
   }
 }
+
+const snapshotReport = ({ name, seq }: Snapshot): SnapshotReport => ({ name, seq });
 
 async function verifyReport(database: Database): Promise<VerifyReport> {
   const { blocks, entries, damage } = await verify(database.store);
@@ -105,7 +115,7 @@ async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
   const { log, memtable, manifest } = store;
   return {
     head: store.head.seq,
-    floor: floorIn(floorRow),
+    floor: floorIn(floorRow).seq,
     checkpoint: store.fence.seq,
     logEntries: log.entries,
     logBytes: log.sizeBytes,

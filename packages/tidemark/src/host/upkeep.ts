@@ -8,13 +8,13 @@ import type { Database } from "../collections/database.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { compact } from "../gc/compact.ts";
-import { deadTabs, raiseFloor } from "../gc/floor.ts";
-import { defaultWork, type WorkOptions } from "../gc/work.ts";
+import { advanceFloor, basisOf, deadTabs, type DebtLimits, defaultDebt, overdue } from "../gc/floor.ts";
 import type { Basis } from "../gc/journal.ts";
+import { defaultWork, type WorkOptions } from "../gc/work.ts";
 import { reclaim } from "../gc/reclaim.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
-import { raisePin } from "../mvcc/pins.ts";
+import type { Holder } from "../mvcc/holders.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Pace } from "../segments/pace.ts";
@@ -47,6 +47,10 @@ const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
   readonly pace: Pace;
+  /** What a frozen tab may hold back before it is evicted. */
+  readonly debt?: DebtLimits;
+  /** How many bytes could be reclaimed but for this holder. Where nobody counts them, commits alone tell. */
+  readonly bytesHeldBy?: (holder: Holder) => number;
   onError(error: unknown): void;
 }
 
@@ -164,7 +168,8 @@ export class Upkeep {
   #isDue(times: number): boolean {
     const { memtable, log } = this.#database.store;
     const sizeBytes = memtable.sizeBytes + memtable.outsideBytes;
-    return sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
+    // Records of the floor alone make nothing due: they are upkeep's own.
+    return sizeBytes > this.#options.memtableMaxBytes * times || log.ordinary > maxLogEntries * times;
   }
 
   /** One request at a time waits its turn; taking the lock over does not wait. */
@@ -315,11 +320,18 @@ export class Upkeep {
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {
-    const { store, handles } = this.#database;
+    const { store } = this.#database;
     const { clock } = this.#environment;
-    await raisePin(store.storage, this.#tabs.self, handles.oldest(), store.fence);
+    const { debt = defaultDebt, bytesHeldBy = nothing } = this.#options;
+    await this.#database.raisePin();
     await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
-    return raiseFloor(tenure, await deadTabs(store.storage, () => this.#tabs.live()));
+    const dead = await deadTabs(store.storage, () => this.#tabs.live());
+    const advanced = await advanceFloor(this.#database, tenure, {
+      proof: "floor",
+      dead,
+      overdue: (holders, head) => overdue(holders, bytesHeldBy, head, debt),
+    });
+    return advanced?.floor;
   }
 
   /** What fails is swept another time. */
@@ -327,3 +339,5 @@ export class Upkeep {
     await sweepStaging(this.#database.store.storage, () => this.#tabs.live()).catch(() => undefined);
   }
 }
+
+const nothing = (): number => 0;

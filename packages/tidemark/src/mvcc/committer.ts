@@ -18,7 +18,7 @@ import { assert, TidemarkError } from "../base/errors.ts";
 import { keyEnd, prefixEnd } from "../codec/key.ts";
 import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import type { Version } from "../segments/version.ts";
-import type { Durability } from "../storage/contract.ts";
+import type { Durability, Found, Write as RowWrite } from "../storage/contract.ts";
 import {
   type Commit,
   encodeEntry,
@@ -28,13 +28,22 @@ import {
   maxEntryBytes,
   writesBytes,
 } from "../wal/entry.ts";
-import { type Body, GroupCommit, type Participants, type Sealed, type StagedBody } from "../wal/group-commit.ts";
+import {
+  type Beside,
+  type Body,
+  GroupCommit,
+  type Participants,
+  type Sealed,
+  type StagedBody,
+} from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
 import { isSwept, type Staged } from "../wal/staging.ts";
 import { applyCommit } from "./apply.ts";
 import {
   conflict,
+  constraint,
   entryOf,
+  type Failure,
   outcomeUnknown,
   refuse,
   releases,
@@ -44,6 +53,7 @@ import {
   type Member,
   type CommitDone,
   type CommitRequest,
+  type Inside,
 } from "./group.ts";
 import { Memtable } from "./memtable.ts";
 import { Reader } from "./reader.ts";
@@ -55,13 +65,6 @@ const largeEntryBytes = 256 * 1024;
 
 /** The outcome of judging one member. */
 type Verdict = { readonly writes: readonly LoggedWrite[]; readonly existed: readonly boolean[] } | TidemarkError;
-
-interface Failure {
-  readonly position: number;
-  readonly constraint: "key" | "unique";
-  /** What stands in the way: a record or an index entry. */
-  readonly taken: ByteKey;
-}
 
 interface Base {
   readonly checkpoint: Seq;
@@ -125,6 +128,11 @@ export class Committer implements Participants<Member> {
     });
   }
 
+  /** Commits what is decided inside the transaction. Where that is nothing, there is no commit. */
+  commitInside(inside: Inside): Promise<CommitDone> {
+    return this.commit({ writes: [], durability: "strict", tag: "", schemaEpoch: 0, inside });
+  }
+
   settled(): Promise<void> {
     return this.#group.settled();
   }
@@ -172,6 +180,20 @@ export class Committer implements Participants<Member> {
     return request.writes.every((w) => w.kind === "delete" || w.key === catalogKey);
   }
 
+  beside({ request }: Member): Beside | undefined {
+    return request.inside;
+  }
+
+  decide(member: Member, found: readonly Found[]): readonly RowWrite[] {
+    const { told, request } = member;
+    if (told) return [];
+    const { head } = this.#store;
+    const stamp = nextStamp(head.stamp, this.#clock.now());
+    const decided = request.inside?.decide(found, { seq: seq(head.seq + 1), stamp });
+    member.decided = { writes: decided?.writes ?? [], stamp };
+    return decided?.rows ?? [];
+  }
+
   durability(members: readonly Member[]): Durability {
     return members.some((m) => m.request.durability === "strict") ? "strict" : "relaxed";
   }
@@ -191,6 +213,7 @@ export class Committer implements Participants<Member> {
     const prefixes = new Set<ByteKey>();
     for (const m of members) {
       if (m.told) continue;
+      for (const key of m.request.inside?.keys ?? []) if (memtable.newest(key) === undefined) keys.push(key);
       for (const w of m.request.writes) {
         if (memtable.newest(w.key) === undefined) keys.push(w.key);
         for (const prefix of uniquePrefixes(w, this.#schemaOf(m.request))) prefixes.add(prefix);
@@ -240,6 +263,7 @@ export class Committer implements Participants<Member> {
       return undefined;
     }
     if (isLarge(commits)) {
+      assert(!members[0]?.decided, "what is decided inside the transaction stands in its entry");
       const bytes = judged.body ?? encodeWrites(commits);
       if (!body || !sameBytes(bytes, body.bytes)) {
         this.#judged = { ...judged, body: bytes };
@@ -268,14 +292,15 @@ export class Committer implements Participants<Member> {
     let stamp = head.stamp;
     for (const [position, member] of members.entries()) {
       if (member.told) continue;
-      const verdict = this.#judge(member.request, group);
+      const { request, decided } = member;
+      const verdict = this.#judge(decided ? { ...request, writes: decided.writes } : request, group);
       if (verdict instanceof TidemarkError) {
         refuse(member, verdict);
         continue;
       }
       const at = seq(head.seq + commits.length + (verdict.writes.length === 0 ? 0 : 1));
       if (verdict.writes.length > 0) {
-        stamp = nextStamp(stamp, this.#clock.now());
+        stamp = decided?.stamp ?? nextStamp(stamp, this.#clock.now());
         const commit: Commit = { seq: at, stamp, id: member.id, tag: member.request.tag, writes: verdict.writes };
         commits.push(commit);
         if (position < members.length - 1) group.touched.push(applyCommit(group.memtable, commit));
@@ -315,7 +340,8 @@ export class Committer implements Participants<Member> {
   #judge(request: CommitRequest, group: GroupState): Verdict {
     // A member accepted before may have changed it: then nobody behind it can know.
     const isChanged = group.memtable.newest(catalogKey) !== undefined;
-    if (isChanged || request.schemaEpoch !== this.#schema().epoch) return conflict("the schema changed", "schema");
+    const isOther = isChanged || request.schemaEpoch !== this.#schema().epoch;
+    if (isOther && !request.inside) return conflict("the schema changed", "schema");
     const schema = this.#schemaOf(request);
     const clash = this.#conflict(request, group);
     if (clash) return clash;
@@ -395,26 +421,6 @@ function uniquePrefixes(w: Write, { unique }: Schema): readonly ByteKey[] {
   return indexEntriesOf(w.key, w.payload)
     .filter((entry) => unique.has(tableOf(entry)))
     .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
-}
-
-function constraint(failures: readonly Failure[], writes: readonly Write[], schema: Schema): TidemarkError {
-  const [first] = failures;
-  const { constraint: what, taken, position } = first!;
-  const where = schema.describe(taken);
-  const message =
-    what === "key"
-      ? `A record with this key is already in '${where.collection}'`
-      : `Another record of '${where.collection}' already has this value in the unique index '${where.index}'`;
-  return new TidemarkError("CONSTRAINT", message, {
-    ...where,
-    constraint: what,
-    key: schema.describe(writes[position]!.key).key,
-    failures: failures.map((f) => ({
-      position: f.position,
-      key: schema.describe(writes[f.position]!.key).key,
-      code: "CONSTRAINT",
-    })),
-  });
 }
 
 const isLarge = (commits: readonly Commit[]): boolean => {

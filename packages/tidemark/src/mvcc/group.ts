@@ -4,9 +4,10 @@ import { TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts";
-import type { Durability } from "../storage/contract.ts";
+import type { Durability, Found, Write as RowWrite } from "../storage/contract.ts";
 import { type Commit, entryChecksum, type LogEntry } from "../wal/entry.ts";
 import type { Head } from "../wal/log.ts";
+import type { Beside } from "../wal/group-commit.ts";
 import type { Staged } from "../wal/staging.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ReadSet } from "./read-set.ts";
@@ -32,8 +33,26 @@ export interface CommitRequest {
   readonly schemaEpoch: number;
   /** The schema that it writes, where its other writes already follow that one. */
   readonly brings?: Schema | undefined;
+  /** Set where what it writes is decided inside the transaction that commits it; its schema does not matter then. */
+  readonly inside?: Inside;
   /** What its writes refer to: published with it. Whoever staged it discards it where the commit fails. */
   readonly staged?: readonly Staged[];
+}
+
+/** A commit of the engine's own: decided at the head, inside its transaction, and written with rows of its own. */
+export interface Inside extends Beside {
+  /** What it may write. */
+  readonly keys: readonly ByteKey[];
+  /** By what `reads` found; as often as the transaction is tried. `undefined`: it writes nothing, and there is no commit. */
+  decide(found: readonly Found[], at: Position): Decided | undefined;
+}
+export interface Position {
+  readonly seq: Seq;
+  readonly stamp: Stamp;
+}
+export interface Decided {
+  readonly writes: readonly Write[];
+  readonly rows: readonly RowWrite[];
 }
 
 export interface CommitDone {
@@ -46,6 +65,8 @@ export interface CommitDone {
 export interface Member {
   readonly request: CommitRequest;
   readonly id: number;
+  /** What it decided last, where it decides inside the transaction. */
+  decided?: { readonly writes: readonly Write[]; readonly stamp: Stamp };
   told: boolean;
   resolve(done: CommitDone): void;
   reject(error: unknown): void;
@@ -94,6 +115,33 @@ export function entryOf(
 
 export function conflict(why: string, by: "self" | "other" | "schema"): TidemarkError {
   return new TidemarkError("CONFLICT", `The transaction could not commit: ${why}`, { by });
+}
+
+export interface Failure {
+  readonly position: number;
+  readonly constraint: "key" | "unique";
+  /** What stands in the way: a record or an index entry. */
+  readonly taken: ByteKey;
+}
+
+export function constraint(failures: readonly Failure[], writes: readonly Write[], schema: Schema): TidemarkError {
+  const [first] = failures;
+  const { constraint: what, taken, position } = first!;
+  const where = schema.describe(taken);
+  const message =
+    what === "key"
+      ? `A record with this key is already in '${where.collection}'`
+      : `Another record of '${where.collection}' already has this value in the unique index '${where.index}'`;
+  return new TidemarkError("CONSTRAINT", message, {
+    ...where,
+    constraint: what,
+    key: schema.describe(writes[position]!.key).key,
+    failures: failures.map((f) => ({
+      position: f.position,
+      key: schema.describe(writes[f.position]!.key).key,
+      code: "CONSTRAINT",
+    })),
+  });
 }
 
 /** Who can do all of it again, does. */

@@ -6,6 +6,7 @@ import type { Staged } from "../wal/staging.ts";
 import type { Isolation } from "./group.ts";
 import { Memtable } from "./memtable.ts";
 import { after, type Range, ReadSet } from "./read-set.ts";
+import { guardOf, type Hold, type ReadGuard } from "./read-guard.ts";
 import { Reader } from "./reader.ts";
 import type { Visit } from "./sightings.ts";
 import type { Schema } from "./schema.ts";
@@ -15,8 +16,10 @@ export interface HandleOptions {
   /** Whether what is read through it is remembered: transactions and live queries. */
   readonly tracked: boolean;
   readonly isolation: Isolation;
-  /** In force at the head. */
+  /** In force at its seq. */
   readonly schema: Schema;
+  /** What it reads on; else it reads at the head. */
+  readonly hold?: Hold | undefined;
 }
 
 /** The seq at which a transaction's own writes stand in its overlay: above every commit. */
@@ -32,6 +35,9 @@ export class Handle {
   /** Epoch of the schema at its seq. */
   readonly basisEpoch: number;
   #schema: Schema;
+  /** What keeps the state it reads, where that is not the tab's pin. */
+  readonly hold: Hold | undefined;
+  readonly #guard: ReadGuard;
   readonly #reader: Reader;
   readonly #store: Store;
   #overlay: Memtable | undefined;
@@ -42,8 +48,10 @@ export class Handle {
 
   constructor(store: Store, options: HandleOptions) {
     this.#store = store;
-    this.#reader = new Reader(store);
-    this.seq = store.head.seq;
+    this.hold = options.hold;
+    this.seq = options.hold?.seq ?? store.head.seq;
+    this.#guard = guardOf(store, this.seq, options.hold);
+    this.#reader = new Reader(store, this.#guard);
     this.incarnation = store.fence.incarnation;
     this.isolation = options.isolation;
     this.basisEpoch = options.schema.epoch;
@@ -74,6 +82,7 @@ export class Handle {
 
   /** As `getMany`, for keys that a range already remembered stands for. */
   async fetch(keys: readonly ByteKey[]): Promise<(Uint8Array | undefined)[]> {
+    if (this.#store.hasSlept()) await this.#wake();
     const versions = await this.#reader.getMany(keys, this.seq, this.#overlay);
     this.#refuseStruck();
     return versions.map((v) => v?.payload);
@@ -89,11 +98,12 @@ export class Handle {
     values: readonly Value[],
   ): Promise<readonly (Value | Uint8Array)[]> {
     try {
-      return await loadOutside(this.#store.storage, values);
+      return await loadOutside(this.#guard.storage, values);
     } catch (e) {
       if (!isTidemarkError(e, "CORRUPT")) throw e;
       await this.#store.reload(); // says so if it is another database by now
       this.#refuseStruck();
+      this.#guard.check();
       const { position, ...details } = e.details;
       throw new TidemarkError(
         "CORRUPT",
@@ -107,6 +117,7 @@ export class Handle {
   /** As `Reader.scan`; what was covered of the range is remembered as read. */
   async scan(range: Range, reverse: boolean, visit: Visit): Promise<void> {
     let covered = range;
+    if (this.#store.hasSlept()) await this.#wake();
     await this.#reader.scan(range, this.seq, reverse, this.#overlay, (at, payload) => {
       if (visit(at, payload)) return true;
       const { key } = at;
@@ -115,6 +126,11 @@ export class Handle {
     });
     this.#refuseStruck();
     this.reads?.range(covered);
+  }
+
+  /** After a sleep it looks first whether it still is held: what it would read may all be at hand. */
+  async #wake(): Promise<void> {
+    await this.#guard.storage.read([]);
   }
 
   /** What it reads at may have been struck from a damaged log, and its seq given to another commit. */
@@ -181,10 +197,14 @@ export class Handles {
     this.trim();
   }
 
-  /** The smallest seq any handle reads at; the head where none is open. */
+  /**
+   * The smallest seq any handle reads at within the tab's pin; the head where none is open. Those that were evicted hold
+   * nothing back any more.
+   */
   oldest(): Seq {
-    let low = this.#store.head.seq;
-    for (const h of this.#open.values()) if (h.seq < low) low = h.seq;
+    const { head, floor } = this.#store;
+    let low = head.seq;
+    for (const h of this.#open.values()) if (!h.hold && h.seq < low && h.seq >= floor.seq) low = h.seq;
     return low;
   }
 

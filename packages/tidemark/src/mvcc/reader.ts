@@ -5,7 +5,8 @@
  * (overlay), then the memtable, then, level by level, the one block that may hold (key, r). Memtable and manifest belong
  * together and change together, synchronously, when a checkpoint arrives; so every step below looks at both without
  * awaiting in between, and after every await it looks anew. A block that is gone from storage means that our manifest is
- * old: the store reloads and the step is taken again. The answer at r is the same in every state, as long as r is pinned.
+ * old: the store reloads and the step is taken again. The answer at r is the same in every state, as long as r is held;
+ * the guard of a view refuses to look where it is not (read-guard.ts).
  */
 import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
@@ -17,6 +18,7 @@ import { newest } from "../segments/internal-key.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Version } from "../segments/version.ts";
 import type { Memtable } from "./memtable.ts";
+import type { ReadGuard } from "./read-guard.ts";
 import { type Extent, extentOf, following } from "./extent.ts";
 import type { Range } from "./read-set.ts";
 import { type Sighting, sightings, type Visit, visitAll, visitBlock } from "./sightings.ts";
@@ -57,9 +59,12 @@ const maxBlocksAtOnce = 16;
 
 export class Reader {
   readonly #state: ReadState;
+  readonly #guard: ReadGuard | undefined;
 
-  constructor(state: ReadState) {
+  /** Without a guard: for what reads only where nothing is ever collected, or looks whether anything was. */
+  constructor(state: ReadState, guard?: ReadGuard) {
     this.#state = state;
+    this.#guard = guard;
   }
 
   /** The versions visible at `at`, tombstones included, positions matching. */
@@ -68,6 +73,7 @@ export class Reader {
   }
 
   async get(key: ByteKey, at: Seq, overlay?: Memtable): Promise<Version | undefined> {
+    this.#guard?.check();
     const found = this.#lookUp(key, at, overlay, none);
     return found instanceof Wanted ? (await this.getMany([key], at, overlay))[0] : found;
   }
@@ -99,11 +105,13 @@ export class Reader {
       if (also) also.push({ position, wanted: found });
       else waiting.set(found.info.id, [{ position, wanted: found }]);
     };
+    this.#guard?.check();
     for (let i = 0; i < keys.length; i++) settle(i, none, undefined);
     while (waiting.size > 0) {
       const next = [...waiting.values()].slice(0, maxBlocksAtOnce);
       const infos = next.map((those) => those[0]!.wanted.info);
       const held = await this.#load(infos, infos.length);
+      this.#guard?.check();
       for (const { id } of infos) waiting.delete(id);
       for (const { position, wanted } of next.flat()) settle(position, held, wanted);
     }
@@ -119,6 +127,7 @@ export class Reader {
     let held: Held = none;
     let ahead = 1;
     while (left !== undefined) {
+      this.#guard?.check();
       const { manifest } = this.#state;
       const extent: Extent = extentOf(manifest, left, reverse);
       const blocks = this.#blocksOf(extent, held);
@@ -138,6 +147,7 @@ export class Reader {
       if (split !== undefined) {
         // Its chain runs over a block border: look this one key up by itself, then go round again with it in hand.
         border = { key: split, version: await this.get(split, at, overlay) };
+        this.#guard?.check();
         if (manifest !== this.#state.manifest) continue;
       }
       const { memtable } = this.#state;
@@ -203,7 +213,7 @@ export class Reader {
   /** Of the blocks, the first `needed` have to come: one that does not means that our manifest is old, or damage. */
   async #load(infos: readonly BlockInfo[], needed: number): Promise<Held> {
     const ids = infos.map(({ id }) => id);
-    const blocks = await this.#state.blocks.load(ids, needed);
+    const blocks = await this.#state.blocks.load(ids, needed, this.#guard?.storage);
     const missing = infos.find(({ id }, i) => i < needed && !blocks.has(id));
     if (missing === undefined) return blocks;
     await this.#state.reload();

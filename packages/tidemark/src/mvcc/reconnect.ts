@@ -1,13 +1,14 @@
 /**
  * What a connection opened anew shows (MV9). Block ids are unique within one database only, and seqs within one
  * incarnation of its log: before anything is read or committed by memory, the log has to be the one which that memory
- * is of, up to its head; and the pin has to be there that holds what its views read.
+ * is of, up to its head. The pin may be gone: the tab was evicted meanwhile, or the medium lost it. Then the tab needs
+ * another one, and its views find out from the floor whether they still are held.
  */
 import type { TabId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { type Found, type Read, type Storage, valueOf } from "../storage/contract.ts";
 import { decodeFence, type Fence, type Head, holds, putFence, wholeLog } from "../wal/log.ts";
-import { readPin } from "./pins.ts";
+import { readPin } from "./holders.ts";
 import { succeeding } from "./recovery.ts";
 
 export interface Remembered {
@@ -18,8 +19,9 @@ export interface Remembered {
 
 interface Shown {
   readonly fence: Fence;
-  /** Whether all that is remembered is still there. */
+  /** Whether all that is remembered of the log is still there. */
   readonly isIntact: boolean;
+  readonly isPinned: boolean;
 }
 
 const readsFor = ({ tab }: Remembered): readonly Read[] => [...wholeLog, readPin(tab)];
@@ -27,7 +29,8 @@ const readsFor = ({ tab }: Remembered): readonly Read[] => [...wholeLog, readPin
 function shown([row, log, pin]: readonly Found[], { head, fence: known }: Remembered): Shown | undefined {
   const bytes = valueOf(row);
   const fence = bytes && decodeFence(bytes);
-  return fence && { fence, isIntact: valueOf(pin) !== undefined && holds(fence, log ?? [], head, known) };
+  const isPinned = valueOf(pin) !== undefined;
+  return fence && { fence, isPinned, isIntact: holds(fence, log ?? [], head, known) };
 }
 
 /** @throws CLOSED where nothing is there. */

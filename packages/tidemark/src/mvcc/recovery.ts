@@ -2,7 +2,7 @@
  * From what is stored to a state to work in. Reading decides everything in one transaction; only damage makes recovery
  * write, and that is one transaction again, so it may be killed at any point and run again.
  */
-import { type Seq, seq, stamp, type TabId } from "../base/brand.ts";
+import { seq, stamp, type TabId } from "../base/brand.ts";
 import type { Random } from "../base/clock.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { decodeRoot, Manifest, type Root } from "../segments/manifest.ts";
@@ -23,7 +23,8 @@ import {
 } from "../wal/log.ts";
 import { damaged } from "../wal/envelope.ts";
 import { lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
-import { floorIn, pinsIn, putFloor, putPin, readFloor, readPins } from "./pins.ts";
+import { lowered, pinAt, putPin, readHolders } from "./holders.ts";
+import { floorIn, loweredFloor, putFloor, type ReadFloor, readFloor } from "./read-floor.ts";
 
 /** The storage format this build writes. Format 1 is upgraded when the database is opened. */
 const formatVersion = 2;
@@ -33,6 +34,8 @@ export interface Recovered {
   readonly manifest: Manifest;
   /** The log after the fence, chained. */
   readonly entries: readonly LogEntry[];
+  /** Of when the manifest was: nothing in it was collected above this floor. */
+  readonly floor: ReadFloor;
   /** Whether a part of the log was damaged and has been struck. */
   readonly struck: boolean;
 }
@@ -42,7 +45,7 @@ type StateFound = Omit<Recovered, "struck" | "manifest"> & { readonly root: Root
 
 const readFormat: Read = get("meta", "format");
 const putFormat: Write = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) };
-const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat];
+const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat, readFloor];
 
 /** Set while a deleted database could not be removed physically, because a tab still had it open. */
 const droppedKey = "dropped";
@@ -138,13 +141,13 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
     isRepeatable: true,
     reserve: "all",
     stores: ["meta", "log"],
-    reads: [...stateReads, readFloor],
+    reads: stateReads,
     writes: (found) => {
       const bytes = valueOf(found[0]);
       if (!bytes) return undefined;
       const fence = decodeFence(bytes);
       // The floor rises before the fence follows: whoever joins in between pins the floor.
-      const pin = putPin(tab, laterOf(fence.seq, floorIn(found[stateReads.length])));
+      const pin = putPin(tab, pinAt(fence.seq, presentFloor(found).seq));
       return isLone ? [pin, putFence(succeeding(fence))] : [pin];
     },
   });
@@ -153,7 +156,7 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   const manifest = broken ? undefined : await manifestOf(storage, root, before.manifest);
   const entries = manifest && (await wholeEntries(storage, state.entries));
   const fence = isLone ? succeeding(state.fence) : state.fence;
-  if (entries) return { fence, entries, manifest, struck: before.struck };
+  if (entries) return { fence, entries, manifest, floor: state.floor, struck: before.struck };
   // The log broke, or the manifest moved on, meanwhile; the pin holds what is read now all the more.
   const again = await recover(storage, before.manifest);
   return { ...again, struck: before.struck || again.struck };
@@ -161,9 +164,8 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
 
 export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
 
-const laterOf = (a: Seq, b: Seq): Seq => (a > b ? a : b);
-
 const formatIn = (found: readonly Found[]): number | undefined => valueOf(found[3])?.[0];
+const presentFloor = (found: readonly Found[]): ReadFloor => floorIn(found[4]);
 const isFormat1 = (found: readonly Found[]): boolean => formatIn(found) === 1;
 
 /** Everything in one transaction, and under a new incarnation: tabs of the older build notice before they write. */
@@ -201,7 +203,7 @@ function judge(found: readonly Found[]): StateFound {
     throw databaseIsGone();
   }
   const fence = decodeFence(fenceBytes);
-  return { fence, root: decodeRoot(rootBytes), ...chainFrom(log ?? [], fence) };
+  return { fence, root: decodeRoot(rootBytes), floor: presentFloor(found), ...chainFrom(log ?? [], fence) };
 }
 
 /** Entries with their writes, wherever those lie; `undefined` where some are damaged, or gone with a checkpoint. */
@@ -239,7 +241,7 @@ async function firstLost(
 }
 
 /**
- * Removes what lies behind the break, under a new incarnation. Floor and pins may speak of commits that are gone: they
+ * Removes what lies behind the break, under a new incarnation. Floor and holders may speak of commits that are gone: they
  * come down with the head, or the views of those that take their seqs would not be held. Tells whether it was damage.
  * `lost`: an entry that chains, but whose writes are lost, breaks the log as well; unless a checkpoint took it
  * meanwhile, or it was struck and another stands in its place.
@@ -251,7 +253,7 @@ async function strike(storage: Storage, lost?: LogEntry): Promise<boolean> {
     isRepeatable: true,
     reserve: "all",
     stores: ["log", "meta", "blobs"],
-    reads: [...stateReads, readFloor, readPins],
+    reads: [...stateReads, ...readHolders],
     writes: (found) => {
       const { fence, entries, broken } = judge(found);
       const isLost =
@@ -262,12 +264,12 @@ async function strike(storage: Storage, lost?: LogEntry): Promise<boolean> {
       const rest: Write = { kind: "deleteRange", store: "log", range: { from: lastGood + 1 } };
       isDamage = isLost || !isOnlyStray(found[1] ?? [], lastGood, fence.database);
       if (!isDamage) return [rest];
-      const [floorRow, pinRows] = found.slice(stateReads.length);
+      const floor = presentFloor(found);
       return [
         rest,
         ...bodiesBehind(found[1] ?? [], lastGood).flatMap((body) => deletesOf(body)),
-        ...(floorIn(floorRow) > lastGood ? [putFloor(lastGood)] : []),
-        ...pinsIn(pinRows ?? []).flatMap((p) => (p.seq > lastGood ? [putPin(p.tab, lastGood)] : [])),
+        ...(floor.logSeq > lastGood || floor.seq > lastGood ? [putFloor(loweredFloor(floor, lastGood))] : []),
+        ...lowered(found.slice(stateReads.length), lastGood),
         putFence(succeeding(fence)),
       ];
     },

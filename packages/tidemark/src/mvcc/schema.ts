@@ -15,6 +15,8 @@ import type { Reader } from "./reader.ts";
 
 const systemTable = tableId(0);
 export const catalogKey: ByteKey = byteKey(tablePrefix(systemTable) + encodeKey("catalog", "catalog"));
+/** Where commits that advance the floor say so: see read-floor.ts. */
+export const floorKey: ByteKey = byteKey(tablePrefix(systemTable) + encodeKey("floor", "floor"));
 
 export const emptyCatalog: Catalog = { epoch: 0, version: 0, nextTable: 1, collections: {} };
 
@@ -105,6 +107,7 @@ export class Schema {
         };
       }
     }
+    if (key === floorKey) return { collection: "$floor", key: undefined };
     return { collection: table === systemTable ? "$catalog" : "$cleared", key: undefined };
   }
 }

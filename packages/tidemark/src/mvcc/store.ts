@@ -8,11 +8,16 @@ import { assert, TidemarkError } from "../base/errors.ts";
 import { BlockSource } from "../segments/block-source.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Storage } from "../storage/contract.ts";
-import type { LogEntry } from "../wal/entry.ts";
+import type { Commit, LogEntry } from "../wal/entry.ts";
 import { type Fence, followed, type Head, sameLog, tailReads } from "../wal/log.ts";
 import { applyCommit } from "./apply.ts";
+import { pinId, repin } from "./holders.ts";
 import { Memtable } from "./memtable.ts";
+import { decodeFloorRecord, floorAfter, laterFloor, type ReadFloor } from "./read-floor.ts";
+import type { Guarded } from "./read-guard.ts";
 import type { ReadState } from "./reader.ts";
+import { floorKey } from "./schema.ts";
+import { Holds } from "./snapshots.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { Staging } from "../wal/staging.ts";
 import { beginIncarnation, lookAtLog, type Remembered } from "./reconnect.ts";
@@ -24,7 +29,12 @@ export interface StoreOptions {
   /** Tabs cannot coordinate: whoever joined last has the database, and finding another incarnation ends this one. */
   readonly isLone: boolean;
   readonly cacheMaxBytes: number;
+  /** Wall time in ms, to notice that this tab slept. */
+  readonly now?: () => number;
 }
+
+/** Whoever was not asked for so long may have slept, and been evicted. */
+const sleptAfterMs = 1000;
 
 export interface StoreEvents {
   /** The head moved; `touched` are all keys, records and index entries, that these commits wrote. */
@@ -37,13 +47,17 @@ export interface StoreEvents {
   reloading(state: ReadState, at: Seq, entries: readonly LogEntry[]): Promise<() => void>;
   /** Damage at the end of the log was struck. */
   struck(): void;
+  /** This tab's pin was taken from it, or a view found that it is held no more. */
+  evicted(): void;
 }
 
-export class Store implements ReadState {
+export class Store implements ReadState, Guarded {
   readonly storage: Storage;
   readonly tab: TabId;
   readonly blocks: BlockSource;
   readonly staging: Staging;
+  /** Of views on snapshots that are open here. */
+  readonly holds: Holds = new Holds();
   /** Whether the end of the log was damaged and struck when this tab joined. */
   readonly wasStruck: boolean;
   events: StoreEvents | undefined;
@@ -53,11 +67,17 @@ export class Store implements ReadState {
   /** A committed entry that memory has not taken in yet; see `applySoon`. */
   #pending: LogEntry | undefined;
   #manifest: Manifest;
+  /** At least that under which the manifest was published: see read-guard.ts. */
+  #floor: ReadFloor;
   #fence: Fence;
   #head: Head;
   /** Entries after the fence, with their sizes. */
   #log: LoggedEntry[] = [];
   #logBytes = 0;
+  /** How many of them only record a floor. */
+  #floorEntries = 0;
+  readonly #now: () => number;
+  #askedAt: number;
   /** Readings of the stored state take turns. */
   #turns: Promise<unknown> = Promise.resolve();
   #nextFollow: Promise<void> | undefined;
@@ -71,7 +91,10 @@ export class Store implements ReadState {
     this.staging = new Staging(storage, options.tab);
     this.blocks = new BlockSource(storage, options.cacheMaxBytes);
     this.wasStruck = state.struck;
+    this.#now = options.now ?? always;
+    this.#askedAt = this.#now();
     this.#manifest = state.manifest;
+    this.#floor = state.floor;
     this.#fence = state.fence;
     this.#head = state.fence;
     for (const entry of state.entries) this.apply(entry);
@@ -106,10 +129,37 @@ export class Store implements ReadState {
     return this.#fence;
   }
 
-  /** The log after the fence, as stored. */
-  get log(): { readonly entries: number; readonly sizeBytes: number } {
+  /** The floor as far as this tab has heard. */
+  get floor(): ReadFloor {
     this.settle();
-    return { entries: this.#log.length, sizeBytes: this.#logBytes };
+    return this.#floor;
+  }
+  learnFloor(floor: ReadFloor): void {
+    this.#floor = laterFloor(this.floor, floor);
+  }
+
+  evicted(): void {
+    this.events?.evicted();
+  }
+
+  /** Whether it is so long since this was asked last that this tab may have slept. */
+  hasSlept(): boolean {
+    const before = this.#askedAt;
+    this.#askedAt = this.#now();
+    return this.#askedAt - before > sleptAfterMs;
+  }
+
+  /** Sees to it that this tab has a pin, and reads the state anew: what was evicted goes on from there. */
+  async rejoin(): Promise<void> {
+    await repin(this.storage, this.tab, this.#fence);
+    await this.reload();
+  }
+
+  /** The log after the fence, as stored; and without entries that only record a floor. */
+  get log(): { readonly entries: number; readonly sizeBytes: number; readonly ordinary: number } {
+    this.settle();
+    const { length: entries } = this.#log;
+    return { entries, sizeBytes: this.#logBytes, ordinary: entries - this.#floorEntries };
   }
 
   /** Where the writes of entries up to `at` lie that do not stand in them. */
@@ -139,14 +189,26 @@ export class Store implements ReadState {
     for (const commit of entry.commits) {
       const touched = applyCommit(this.#memtable, commit);
       this.#window.add(commit.seq, entry.origin, touched);
+      this.#learnFrom(commit);
       for (const key of touched) all.push(key);
     }
     const logged = loggedEntry(entry);
     this.#head = logged.end;
     this.#log.push(logged);
     this.#logBytes += entry.sizeBytes;
+    if (logged.isFloor) this.#floorEntries++;
     this.events?.applied(entry, all);
     return true;
+  }
+
+  /** Takes note of an advance of the floor, and of who was evicted for it. */
+  #learnFrom({ seq: at, writes }: Commit): void {
+    const [write] = writes;
+    if (write?.key !== floorKey || write.payload === undefined) return;
+    const record = decodeFloorRecord(write.payload);
+    this.#floor = laterFloor(this.#floor, floorAfter(this.#floor, record, at));
+    this.holds.gone(record.evicted);
+    if (record.evicted.includes(pinId(this.tab))) this.evicted();
   }
 
   /**
@@ -190,13 +252,15 @@ export class Store implements ReadState {
    */
   async admit(fresh: Storage): Promise<"same" | "changed"> {
     this.#admissions++;
-    const { fence, isIntact } = await this.#look(fresh);
+    const { fence, isIntact, isPinned } = await this.#look(fresh);
     this.#refuseForeign(fence);
+    if (isIntact && !isPinned) await repin(fresh, this.tab, this.#fence);
     if (isIntact) return "same";
     if (sameLog(fence, this.#fence)) await beginIncarnation(fresh, this.#remembered);
     for (;;) {
       const state = await join(fresh, this.tab, false);
       if (state.struck) this.events?.struck();
+      await this.holds.look(fresh);
       this.blocks.clear();
       if (await this.#replaceBy(state, new BlockSource(fresh, 0))) return "changed";
     }
@@ -236,10 +300,12 @@ export class Store implements ReadState {
       const admissions = this.#admissions;
       const state = await recover(this.storage, this.#manifest);
       if (state.struck) this.events?.struck();
+      await this.holds.look(this.storage);
       if (admissions !== this.#admissions) continue;
       this.#refuseForeign(state.fence);
       if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
         // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
+        this.learnFloor(state.floor);
         this.install(state.manifest, state.fence);
         for (const entry of state.entries) this.apply(entry);
         return;
@@ -259,7 +325,7 @@ export class Store implements ReadState {
   }
 
   /** Drops memory for a state read anew. False: that state, or ours, is not what it was; read once more. */
-  async #replaceBy({ fence, manifest, entries }: Recovered, blocks = this.blocks): Promise<boolean> {
+  async #replaceBy({ fence, manifest, entries, floor }: Recovered, blocks = this.blocks): Promise<boolean> {
     this.settle();
     const [before, admissions] = [this.#fence, this.#admissions];
     const memtable = new Memtable();
@@ -271,6 +337,7 @@ export class Store implements ReadState {
     if (takeEffect === undefined || this.#fence !== before || this.#admissions !== admissions) return false;
     this.#memtable = memtable;
     this.#manifest = manifest;
+    this.#floor = sameLog(fence, before) ? laterFloor(this.#floor, floor) : floor;
     this.#fence = fence;
     this.#head = head;
     this.#keepLog(log);
@@ -291,6 +358,7 @@ export class Store implements ReadState {
   #keepLog(entries: LoggedEntry[]): void {
     this.#log = entries;
     this.#logBytes = entries.reduce((n, e) => n + e.sizeBytes, 0);
+    this.#floorEntries = entries.filter((e) => e.isFloor).length;
   }
 
   /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be, or another log's. */
@@ -312,14 +380,18 @@ export class Store implements ReadState {
 interface LoggedEntry extends Pick<LogEntry, "sizeBytes" | "body"> {
   /** The head once it is applied. */
   readonly end: Head;
+  /** Whether all it does is to record a floor. */
+  readonly isFloor: boolean;
 }
 
 const loggedEntry = ({ lastSeq, checksum, commits, sizeBytes, body }: LogEntry): LoggedEntry => ({
   end: { seq: lastSeq, checksum, stamp: commits.at(-1)!.stamp },
   sizeBytes,
   body,
+  isFloor: commits.every(({ writes }) => writes.every((w) => w.key === floorKey)),
 });
 
 const nothing = (): void => undefined;
+const always = (): number => 0;
 const stateIsOld = new TidemarkError("BUSY", "The state read was replaced while it was read");
 const goneAlready = (): Promise<void> => Promise.reject(stateIsOld);

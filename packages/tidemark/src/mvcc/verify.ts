@@ -10,7 +10,7 @@ import { tableOf } from "../codec/record.ts";
 import { faultOfOutside } from "../wal/chunks.ts";
 import { entryChecksum, type LogEntry } from "../wal/entry.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
-import { floorIn, readFloor } from "./pins.ts";
+import { floorIn, readFloor } from "./read-floor.ts";
 import { Reader } from "./reader.ts";
 import { catalogAt, liveTables } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -105,7 +105,7 @@ async function isReadable(store: Store, key: ByteKey, at: Seq): Promise<boolean>
   const reader = new Reader(store);
   if (!liveTables(await catalogAt(reader, store.head.seq)).has(tableOf(key))) return false;
   const [row] = await store.storage.read([readFloor]);
-  const floor = floorIn(row);
+  const floor = floorIn(row).seq;
   return at >= floor || (await reader.get(key, floor))?.seq === at;
 }
 

@@ -69,6 +69,8 @@ export type Request =
       readonly fresh: boolean;
       /** How often this transaction was tried before; retries queue. */
       readonly attempt: number;
+      /** Of a view: read what this snapshot keeps, instead of the head. */
+      readonly snapshot?: string;
     }
   | { readonly op: "end"; readonly handle: HandleId }
   | (Spoken & { readonly op: "get"; readonly keys: readonly ByteKey[] })
@@ -99,6 +101,9 @@ export type Request =
   | { readonly op: "watch"; readonly handle: HandleId }
   | (Spoken & { readonly op: "clear"; readonly collection: string })
   | { readonly op: "catalog"; readonly handle: HandleId }
+  | { readonly op: "snapshot-create"; readonly name: string }
+  | { readonly op: "snapshot-list" }
+  | { readonly op: "snapshot-delete"; readonly name: string }
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
@@ -115,6 +120,13 @@ export interface CommitAnswer {
   readonly seq: number;
   /** Per write whether its key was there before. */
   readonly existed: readonly boolean[];
+}
+
+/** A named state that stays readable. */
+export interface SnapshotReport {
+  readonly name: string;
+  /** The last commit that it contains. */
+  readonly seq: number;
 }
 
 /** What `verify` found. */
@@ -173,6 +185,10 @@ export interface Answers {
   /** The catalog that the transaction goes on by. */
   readonly clear: Catalog;
   readonly catalog: Catalog;
+  readonly "snapshot-create": SnapshotReport;
+  /** In the order of their names. */
+  readonly "snapshot-list": readonly SnapshotReport[];
+  readonly "snapshot-delete": void;
   readonly checkpoint: void;
   readonly verify: VerifyReport;
   readonly metrics: Metrics;

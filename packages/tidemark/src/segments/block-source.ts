@@ -22,9 +22,14 @@ export class BlockSource {
   /**
    * Loads `ids` in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
    * an old manifest. So is one that is damaged, unless it is among the first `needed`: reading ahead must not fail early.
+   * `from`: where a view fetches (mvcc/read-guard.ts).
    * @throws CORRUPT naming the block when the bytes of a needed one are damaged.
    */
-  async load(ids: readonly BlockId[], needed: number): Promise<ReadonlyMap<BlockId, Block>> {
+  async load(
+    ids: readonly BlockId[],
+    needed: number,
+    from: Pick<Storage, "read"> = this.#storage,
+  ): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = new Map<BlockId, Block>();
     const required = new Set(ids.slice(0, needed));
     const absent = ids.filter((id) => {
@@ -33,7 +38,7 @@ export class BlockSource {
       return !block;
     });
     if (absent.length === 0) return blocks;
-    const found = await this.#storage.read(absent.map((id) => ({ kind: "get", store: "blocks", key: id })));
+    const found = await from.read(absent.map((id) => ({ kind: "get", store: "blocks", key: id })));
     absent.forEach((id, i) => {
       const bytes = valueOf(found[i]);
       if (!bytes) return;

@@ -65,6 +65,8 @@ export interface MediumStats {
 
 export interface MemoryMedium extends StorageFactory {
   onStep: ((step: Step) => Verdict) | undefined;
+  /** Hears of every batch as it takes effect. */
+  onWritten: ((writes: readonly Write[]) => void) | undefined;
   quotaBytes: number;
   /** Steps passed so far. */
   readonly steps: number;
@@ -241,6 +243,7 @@ class Database {
 
 class Medium implements MemoryMedium {
   onStep: ((step: Step) => Verdict) | undefined;
+  onWritten: ((writes: readonly Write[]) => void) | undefined;
   quotaBytes: number;
   readonly pause: () => Promise<void>;
   readonly #databases = new Map<string, Database>();
@@ -328,6 +331,7 @@ class Medium implements MemoryMedium {
     if (!database.commit(owned(writes), durability)) return false;
     this.#stats.commits++;
     this.#stats.bytesWritten += bytes;
+    this.onWritten?.(writes);
     return true;
   }
 }

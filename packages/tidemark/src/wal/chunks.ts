@@ -46,7 +46,7 @@ interface Wanted {
  * @throws CORRUPT with the `position` of one that is damaged or not there.
  */
 export async function loadOutside<Value extends Uint8Array | undefined>(
-  storage: Storage,
+  storage: Pick<Storage, "read">,
   values: readonly Value[],
 ): Promise<readonly (Value | Uint8Array)[]> {
   if (!values.some((v) => v && outsideIn(v))) return values;
@@ -68,7 +68,7 @@ function nth(refs: readonly unknown[], n: number): number {
 
 /** @throws CORRUPT with the `position`, as `positionOf` gives it, of one that is damaged or not there. */
 export async function loadValues(
-  storage: Storage,
+  storage: Pick<Storage, "read">,
   refs: readonly OutsideRef[],
   positionOf: (n: number) => number = (n) => n,
 ): Promise<readonly Uint8Array[]> {

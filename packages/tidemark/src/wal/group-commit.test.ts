@@ -33,6 +33,12 @@ class Acceptor implements Participants<Member> {
   staged(): readonly [] {
     return [];
   }
+  beside(): undefined {
+    return undefined;
+  }
+  decide(): readonly [] {
+    return [];
+  }
   durability(): "relaxed" {
     return "relaxed";
   }

@@ -9,7 +9,8 @@
  * Writes that are too many for one small transaction are staged between sealing and appending, and the members are
  * judged again if anything was committed meanwhile; nearly always what was staged still is what they write.
  * Losing the position to another tab is no conflict: catch up and take the round again. After `maxClashes` lost races
- * the tail is read and the entry sealed and added inside one transaction, which cannot lose.
+ * the tail is read and the entry sealed and added inside one transaction, which cannot lose. So is at once what a member
+ * decides by other rows, and writes with rows of its own: it makes a group by itself.
  *
  * Losing the connection is none either: the entry is looked up in the log, and is never sent twice. It holds the only
  * position it can ever take, so where that is free or another's, it was not appended: take the round again. On a full
@@ -17,7 +18,16 @@
  */
 import type { Seq } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Durability, ReserveUse, Storage, StoredValue } from "../storage/contract.ts";
+import type {
+  Durability,
+  Found,
+  Read,
+  ReserveUse,
+  Storage,
+  StoredValue,
+  StoreName,
+  Write,
+} from "../storage/contract.ts";
 import { append, type AppendTerms, appendStaged, type Fence, followed, type Head, tailReads } from "./log.ts";
 import type { LogEntry } from "./entry.ts";
 import type { OutsideRef } from "../codec/outside.ts";
@@ -56,6 +66,13 @@ export interface StagedBody extends Body {
   readonly staged: readonly Staged[];
 }
 
+/** What a member looks at, besides the log, inside the transaction that appends its entry; and what it may write there. */
+export interface Beside {
+  readonly reads: readonly Read[];
+  readonly stores: readonly StoreName[];
+  readonly reserve: ReserveUse;
+}
+
 export interface Participants<Member> {
   readonly head: Head;
   readonly fence: Fence;
@@ -66,6 +83,13 @@ export interface Participants<Member> {
   sizeOf(member: Member): number;
   /** Whether all it does is to delete. */
   onlyDeletes(member: Member): boolean;
+  /** Set where the member has to be decided, and so sealed, inside the transaction. */
+  beside(member: Member): Beside | undefined;
+  /**
+   * Has such a member decide, at the head, by what its reads found; it is sealed next. Answers the rows that go with its
+   * entry: all or nothing.
+   */
+  decide(member: Member, found: readonly Found[]): readonly Write[];
   /** What the members would publish. */
   staged(members: readonly Member[]): readonly Staged[];
   /** What the strictest of the members asked for. */
@@ -124,8 +148,10 @@ export class GroupCommit<Member> {
   #gather(): readonly Member[] {
     let n = 0;
     for (let sizeBytes = 0; n < this.#waiting.length && n < maxMembers; n++) {
-      sizeBytes += this.#participants.sizeOf(this.#waiting[n]!);
+      const member = this.#waiting[n]!;
+      sizeBytes += this.#participants.sizeOf(member);
       if (n > 0 && sizeBytes > maxGroupBytes) break;
+      if (this.#participants.beside(member)) return this.#waiting.splice(0, Math.max(n, 1));
     }
     return this.#waiting.splice(0, n);
   }
@@ -176,7 +202,7 @@ export class GroupCommit<Member> {
       }
       const round = new Round();
       try {
-        const isInside = clashes >= maxClashes;
+        const isInside = clashes >= maxClashes || p.beside(members[0]!) !== undefined;
         const end: RoundEnd = isInside
           ? await this.#commitInside(members, body, round)
           : await this.#append(members, isFresh, body, round);
@@ -228,6 +254,8 @@ export class GroupCommit<Member> {
 
   #terms(members: readonly Member[]): AppendTerms {
     const p = this.#participants;
+    const beside = p.beside(members[0]!);
+    if (beside) return { durability: p.durability(members), reserve: beside.reserve };
     const isFreeing = members.every((m) => p.onlyDeletes(m));
     return { durability: p.durability(members), reserve: isFreeing ? "some" : "none" };
   }
@@ -266,12 +294,13 @@ export class GroupCommit<Member> {
     let stale: "follow" | "reload" | undefined;
     let judged = false;
     let isUnstaged = false;
-    const reads = tailReads(head.seq);
+    const beside = p.beside(members[0]!);
+    const reads = [...tailReads(head.seq), ...(beside?.reads ?? [])];
     const staged = [...p.staged(members), ...(body.staged?.staged ?? [])];
     const terms = this.#terms(members);
     const committing = this.#storage.commit({
       ...terms,
-      stores: ["log", ...publishedStores(staged)],
+      stores: ["log", ...publishedStores(staged), ...(beside?.stores ?? [])],
       reads: [...reads, ...readStaged(staged)],
       writes: (found) => {
         sealed = undefined;
@@ -282,6 +311,7 @@ export class GroupCommit<Member> {
         const tail = followed(found, head, fence);
         stale = tail.status === "reload" || tail.broken ? "reload" : taken(tail.entries, p);
         if (stale || !p.isPrepared()) return undefined;
+        const rows = beside ? p.decide(members[0]!, found.slice(2, reads.length)) : [];
         const fresh = p.seal(members, true, body.staged);
         if (fresh && fresh !== "look" && !isSealed(fresh)) {
           toStage = fresh;
@@ -293,6 +323,7 @@ export class GroupCommit<Member> {
           sealed && [
             { kind: "add", store: "log", key: sealed.firstSeq, value: sealed.bytes },
             ...published(sealed.staged),
+            ...rows,
           ]
         );
       },
