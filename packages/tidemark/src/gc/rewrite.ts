@@ -10,7 +10,7 @@ import { decodeRoot, type Manifest, type ManifestEdit } from "../segments/manife
 import { readRoot } from "../segments/manifest-rows.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
-import { headlong, type Pace } from "../segments/pace.ts";
+import { aside, headlong, type Pace } from "../segments/pace.ts";
 import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import type { Fence } from "../wal/log.ts";
@@ -65,12 +65,12 @@ export async function rewrite(
   let published = false;
   try {
     // By the catalog of the log and manifest taken above: if these are replaced meanwhile, nothing is published.
-    const dead = await deadTables(store, what.floor, what.fence.seq);
+    const dead = await aside(options.pace, deadTables(store, what.floor, what.fence.seq));
     const merged = await merge(mergeInput(store, tenure, { ...what, manifest, dead, staged }, options));
     const next = { manifest: manifest.edit(what.edits(merged), () => tenure.newBlockId()), fence: what.fence };
     const gone = goneFrom([...what.above, ...merged.removed], merged.added);
     const also = [...what.alsoWrite(), ...merged.lost.flatMap((ref) => deletesOf(ref))];
-    published = await publish(store, tenure, { before: { manifest, fence }, next, gone, also });
+    published = await aside(options.pace, publish(store, tenure, { before: { manifest, fence }, next, gone, also }));
     if (!published) return undefined;
     return { dropped: merged.dropped, written: merged.written };
   } catch (e) {
@@ -111,14 +111,15 @@ function mergeInput(
     maxStoreBytes,
     pace,
     newBlockId: () => tenure.newBlockId(),
-    load: (ids) => loadAll(store, tenure, ids),
+    load: (ids) => aside(pace, loadAll(store, tenure, ids)),
     store: async (blocks, isLast) => {
       staged.push(...blocks.map((b) => b.id));
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));
       // The last ones bring all that was staged to the disk here, where no commit waits for it, and not in the swap.
       const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
       const durability = isStrict ? "strict" : "relaxed";
-      if (!(await tenure.write(durability, [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
+      const stored = tenure.write(durability, [], () => writes, ["blocks"], reserve);
+      if (!(await aside(pace, stored))) throw tenureIsOver;
     },
   };
 }

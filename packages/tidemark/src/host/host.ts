@@ -12,8 +12,10 @@ import {
   type HostEvent,
   type HostSurface,
   type Listed,
+  type OfferAnswer,
   type Opened,
   type OpenRequest,
+  type PageOffer,
   protocolVersion,
   type Request,
   type Response,
@@ -25,6 +27,7 @@ import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
@@ -42,6 +45,7 @@ interface Running {
   readonly tabs: Tabs;
   readonly upkeep: Upkeep;
   readonly storage: Storage;
+  readonly grants: Grants;
 }
 
 export class Host implements HostSurface {
@@ -67,6 +71,7 @@ export class Host implements HostSurface {
   async open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened> {
     try {
       if (request.protocol !== protocolVersion) throw otherBuild(request.protocol);
+      checkPage(request);
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
@@ -119,17 +124,25 @@ export class Host implements HostSurface {
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
+      const grants = new Grants({
+        page: request.page,
+        tell: (waits) => this.#tell({ type: "work", waits }),
+        ticks: () => environment.ticks(),
+        sleep: (ms) => clock.sleep(ms),
+      });
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
-        pace: new Slices({
-          clock: environment.clock,
+        slices: new Slices({
+          ticks: () => environment.ticks(),
           giveWay: () => environment.giveWay(),
           isBusy: () => this.#outstanding > 0,
-          isPressed: () => this.#running?.upkeep.isPressed ?? false,
+          debt: () => this.#running?.upkeep.debt ?? 0,
+          grants,
+          budgetMs: request.sliceBudgetMs,
         }),
         onError: (e) => this.#failed(e),
       });
-      this.#running = { database, tabs, upkeep, storage };
+      this.#running = { database, tabs, upkeep, storage, grants };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -152,6 +165,10 @@ export class Host implements HostSurface {
     } finally {
       if (isWaitedFor) this.#outstanding--;
     }
+  }
+
+  async grant(offer: PageOffer): Promise<OfferAnswer> {
+    return this.#running?.grants.offer(offer) ?? {};
   }
 
   /** Lets calls in as they came. Where there is no room for more writes they wait, and what comes after them too. */

@@ -17,7 +17,9 @@ import { raisePin } from "../mvcc/pins.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Pace } from "../segments/pace.ts";
+import type { SliceFigures } from "../protocol/messages.ts";
 import type { Environment, HeldLock } from "./environment.ts";
+import type { Slices } from "./pace.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
 /** How long upkeep waits for other tabs to raise their pins. A silent tab's pin stays where it is. */
@@ -26,8 +28,7 @@ const pinPatienceMs = 100;
 const stuckAfterMs = 2000;
 const lookMs = 50;
 const maxLogEntries = 4000;
-/** How many times as much as a fold wants to begin with may wait for it: then it hurries, and then writers wait. */
-const pressedAt = 2;
+/** How many times as much as a fold wants to begin with may wait for it before writers wait. */
 const fullAt = 3;
 const maxRoomMs = 1000;
 const roomLookMs = 4;
@@ -45,7 +46,7 @@ const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
-  readonly pace: Pace;
+  readonly slices: Slices;
   onError(error: unknown): void;
 }
 
@@ -62,6 +63,8 @@ export class Upkeep {
   #folding: Promise<void> | undefined;
   /** Under which the last fold was done, and what follows it is. */
   #foldFloor: Seq = seq(0);
+  /** Of how many calls somebody waits for a fold. */
+  #hurries = 0;
   #isCompacting = false;
   #watching = false;
   #roomMade: (() => void) | undefined;
@@ -84,9 +87,13 @@ export class Upkeep {
     return this.#tenure !== undefined;
   }
 
-  /** Whether so much waits to be folded that it cannot wait for an idle moment. */
-  get isPressed(): boolean {
-    return this.#isDue(pressedAt);
+  get slices(): SliceFigures {
+    return this.#options.slices.figures;
+  }
+
+  /** What waits to be folded, as a share of what may wait before writers have to. */
+  get debt(): number {
+    return this.#backlog() / fullAt;
   }
 
   get isFull(): boolean {
@@ -108,13 +115,13 @@ export class Upkeep {
   /** The head moved: fold when there is enough of it, or see to it that somebody does. */
   advanced(): void {
     if (!this.#isDue(1)) return;
-    if (this.#tenure) this.#foldSoon();
+    if (this.#tenure) void this.#foldSoon();
     else if (this.#isDue(2) && !this.#watching) void this.#watch();
   }
 
   /** Somebody asks for a checkpoint. */
   wanted(): void {
-    if (this.#tenure) this.#foldSoon();
+    if (this.#tenure) void this.#hurry(() => this.#foldSoon());
   }
 
   /** The disk is full: what was deleted is folded soon, for the room it frees. Resolves then, or when it takes long. */
@@ -122,7 +129,7 @@ export class Upkeep {
     const { clock } = this.#environment;
     const made = new Promise<void>((resolve) => (this.#roomMade = resolve));
     await Promise.race([made, clock.sleep(deletesGatherMs)]);
-    if (this.#tenure) this.#foldSoon();
+    if (this.#tenure) void this.#hurry(() => this.#foldSoon());
     else if (!this.#stopped) this.#tabs.post({ type: "wanted" });
     await Promise.race([made, clock.sleep(stuckAfterMs)]);
   }
@@ -134,7 +141,7 @@ export class Upkeep {
     const upTo = store.head.seq;
     while (store.fence.seq < upTo) {
       if (this.#stopped) throw new TidemarkError("CLOSED", "The database was closed before the checkpoint", {});
-      if (this.#tenure) await this.#fold();
+      if (this.#tenure) await this.#hurry(() => this.#fold());
       else await this.#wantedElsewhere();
     }
   }
@@ -161,9 +168,14 @@ export class Upkeep {
   }
 
   #isDue(times: number): boolean {
+    return this.#backlog() > times;
+  }
+
+  /** How many times as much waits as a fold wants to begin with. */
+  #backlog(): number {
     const { memtable, log } = this.#database.store;
     const sizeBytes = memtable.sizeBytes + memtable.outsideBytes;
-    return sizeBytes > this.#options.memtableMaxBytes * times || log.entries > maxLogEntries * times;
+    return Math.max(sizeBytes / this.#options.memtableMaxBytes, log.entries / maxLogEntries);
   }
 
   /** One request at a time waits its turn; taking the lock over does not wait. */
@@ -223,8 +235,18 @@ export class Upkeep {
     }
   }
 
-  #foldSoon(): void {
-    this.#fold().catch((e: unknown) => {
+  /** Somebody waits for the fold: it does not wait for idle moments, and neither does what is in its way. */
+  async #hurry(fold: () => Promise<void>): Promise<void> {
+    this.#hurries++;
+    try {
+      await fold();
+    } finally {
+      this.#hurries--;
+    }
+  }
+
+  #foldSoon(): Promise<void> {
+    return this.#fold().catch((e: unknown) => {
       if (!this.#stopped) this.#options.onError(e);
     });
   }
@@ -246,7 +268,7 @@ export class Upkeep {
     if (!tenure) return;
     const floor = await this.#floor(tenure);
     const { store } = this.#database;
-    const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#rewriting());
+    const done = floor === undefined ? undefined : await this.#inSlices((o) => checkpoint(store, tenure, floor, o));
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
@@ -287,9 +309,12 @@ export class Upkeep {
       for (let steps = 0; ; steps++) {
         const isLast = await this.#inTurn(async () => {
           if (this.#stopped || this.#tenure !== tenure) return true;
-          const [floor, options] = [this.#foldFloor, this.#rewriting()];
-          const step = (await reclaim(store, tenure, floor, options)) ?? (await compact(store, tenure, floor, options));
-          return step === undefined;
+          const floor = this.#foldFloor;
+          return await this.#inSlices(
+            async (options) =>
+              ((await reclaim(store, tenure, floor, options)) ?? (await compact(store, tenure, floor, options))) ===
+              undefined,
+          );
         });
         if (isLast) break;
         if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });
@@ -304,8 +329,9 @@ export class Upkeep {
     }
   }
 
-  #rewriting(): RewriteOptions {
-    return { ...defaultRewrite, pace: this.#options.pace };
+  #inSlices<T>(work: (options: RewriteOptions) => Promise<T>): Promise<T> {
+    const isHeadlong = (): boolean => this.#hurries > 0 || this.#stopped;
+    return this.#options.slices.run((pace: Pace) => work({ ...defaultRewrite, pace }), { isHeadlong });
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {
