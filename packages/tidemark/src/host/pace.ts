@@ -21,11 +21,10 @@ const lookMs = 4;
 /** Where nobody grants, slices are so far apart: a call of the page finds a gap, and half of the time is left to it. */
 const ownGapMs = 4;
 
-/** From this share of the limit on, idle moments do not suffice … */
-const assistFrom = 2 / 3;
-/** … and slices take this share of the time, growing to the larger one at the limit. */
-const leastAssist = 0.1;
-const mostAssist = 0.5;
+/** From this share of the limit on, idle moments do not suffice, and slices take some of the time without a grant … */
+const assistFrom = { debt: 1 / 2, share: 0.1 } as const;
+/** … more and more, up to here. */
+const assistTo = { debt: 5 / 6, share: 0.5 } as const;
 
 /** One slice in so many is preceded by an empty one. */
 const slicesPerEmpty = 8;
@@ -212,7 +211,7 @@ class Job implements Pace {
 
 /** The share of the time that slices take without a grant. */
 function assistShare(debt: number): number {
-  if (debt < assistFrom) return 0;
-  const over = Math.min(1, (debt - assistFrom) / (1 - assistFrom));
-  return leastAssist + (mostAssist - leastAssist) * over;
+  if (debt < assistFrom.debt) return 0;
+  const part = Math.min(1, (debt - assistFrom.debt) / (assistTo.debt - assistFrom.debt));
+  return assistFrom.share + (assistTo.share - assistFrom.share) * part;
 }
