@@ -102,9 +102,12 @@ export class Upkeep {
 
   /** Resolves when there is room for another commit. Whoever writes faster than upkeep folds waits here, but not long. */
   async room(): Promise<void> {
-    for (let waitedMs = 0; this.isFull && !this.#stopped && waitedMs < maxRoomMs; waitedMs += roomLookMs) {
-      await this.#environment.clock.sleep(roomLookMs);
-    }
+    if (!this.isFull) return;
+    await this.#hurry(async () => {
+      for (let waitedMs = 0; this.isFull && !this.#stopped && waitedMs < maxRoomMs; waitedMs += roomLookMs) {
+        await this.#environment.clock.sleep(roomLookMs);
+      }
+    });
   }
 
   /** Stands for election, for as long as it takes. */
@@ -236,10 +239,10 @@ export class Upkeep {
   }
 
   /** Somebody waits for the fold: it does not wait for idle moments, and neither does what is in its way. */
-  async #hurry(fold: () => Promise<void>): Promise<void> {
+  async #hurry(wait: () => Promise<void>): Promise<void> {
     this.#hurries++;
     try {
-      await fold();
+      await wait();
     } finally {
       this.#hurries--;
     }
@@ -278,7 +281,7 @@ export class Upkeep {
     await this.#fillReserve(tenure);
     this.#roomMade?.();
     void this.#sweep();
-    queueMicrotask(() => this.advanced()); // what came meanwhile may be enough for another
+    void this.#folding?.then(() => this.advanced()); // what came meanwhile may be enough for another
   }
 
   /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
