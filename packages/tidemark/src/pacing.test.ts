@@ -1,5 +1,6 @@
 /** Slices of background work, in virtual time: when they begin, how long they are, what is told of them. */
 import { describe, expect, test } from "vitest";
+import { Foreground } from "./host/foreground.ts";
 import { Gate } from "./host/gate.ts";
 import { Grants } from "./host/grants.ts";
 import { type PaceOptions, Slices } from "./host/pace.ts";
@@ -15,7 +16,7 @@ interface Setting {
 /** A worker with background work in it, and the page that grants it slices. */
 class Bench {
   readonly told: boolean[] = [];
-  isBusy = false;
+  readonly foreground: Foreground;
   debt = 0;
   readonly grants: Grants;
   readonly slices: Slices;
@@ -29,12 +30,13 @@ class Bench {
     this.#process = process;
     const { environment } = process;
     const ticks = (): number => environment.ticks();
+    this.foreground = new Foreground(ticks);
     const tell = (waits: boolean): void => void this.told.push(waits);
     this.grants = new Grants({ page, tell, ticks, sleep: (ms) => world.sleep(ms) });
     const options: PaceOptions = {
       ticks,
       giveWay: () => environment.giveWay(),
-      isBusy: () => this.isBusy,
+      foreground: this.foreground,
       debt: () => this.debt,
       grants: this.grants,
       budgetMs,
@@ -124,10 +126,10 @@ describe("slices granted by the page", () => {
       let looks = 0;
       const done = bench.slices.run(bench.work(20, () => looks++));
       await bench.settle();
-      bench.isBusy = true;
+      bench.foreground.begin();
       expect(await bench.grants.offer({ type: "slice", budgetMs: 4, leftMs: 10 })).toEqual({});
       expect(looks).toBe(0);
-      bench.isBusy = false;
+      bench.foreground.end();
       await bench.settle();
       expect(looks).toBe(0);
       await bench.grantAll();
@@ -137,7 +139,7 @@ describe("slices granted by the page", () => {
   test("[VG10] a page that always has calls outstanding, or never answers, does not stop it for good", () =>
     simulate(async (world) => {
       const busy = new Bench(world, visible);
-      busy.isBusy = true;
+      busy.foreground.begin();
       const from = busy.now;
       await busy.slices.run(busy.work(40)); // some 20 ms
       expect(busy.begun("busy")).toBe(busy.slices.figures.slices);
@@ -216,7 +218,7 @@ describe("pacing", () => {
   const shareAt = (debt: number): Promise<number> =>
     simulate(async (world) => {
       const bench = new Bench(world, visible);
-      bench.isBusy = true;
+      bench.foreground.begin();
       bench.debt = debt;
       const from = bench.now;
       await bench.slices.run(bench.work(400));
@@ -238,7 +240,7 @@ describe("pacing", () => {
   test("[VG11] only where somebody waits for the work itself do slices follow on one another", () =>
     simulate(async (world) => {
       const bench = new Bench(world, visible);
-      bench.isBusy = true;
+      bench.foreground.begin();
       let isHeadlong = false;
       const done = bench.slices.run(bench.work(200), { isHeadlong: () => isHeadlong });
       await world.sleep(30);
@@ -249,6 +251,23 @@ describe("pacing", () => {
       expect(bench.begun("headlong")).toBe(bench.slices.figures.slices);
       expect(bench.slices.figures.longestMs).toBeLessThanOrEqual(5);
       expect(bench.slices.figures.usedMs / (bench.now - from)).toBeGreaterThan(0.6); // the rest are others' turns
+    }));
+
+  test("[VG11] slices leave gaps while anybody works, in this tab or another, and none when all have stopped", () =>
+    simulate(async (world) => {
+      const gapAfter = async (heard: boolean): Promise<number> => {
+        const bench = new Bench(world);
+        return bench.slices.run(async (pace) => {
+          await pace.aside!(world.sleep(10)); // storage is what others wait for
+          if (heard) bench.foreground.heard();
+          const from = bench.now;
+          await pace.pause();
+          return bench.now - from;
+        });
+      };
+      expect(await gapAfter(false)).toBeLessThan(12);
+      expect(await gapAfter(true)).toBeGreaterThanOrEqual(30);
+      expect(await gapAfter(true)).toBeLessThan(45);
     }));
 
   test("[VG10] what a slice waits for storage is not its time; after a long wait others come first", () =>

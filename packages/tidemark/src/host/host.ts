@@ -27,6 +27,7 @@ import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { Foreground } from "./foreground.ts";
 import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
@@ -45,6 +46,7 @@ interface Running {
   readonly tabs: Tabs;
   readonly upkeep: Upkeep;
   readonly storage: Storage;
+  readonly foreground: Foreground;
   readonly grants: Grants;
 }
 
@@ -57,8 +59,6 @@ export class Host implements HostSurface {
   #isFollowing = false;
   /** Resolves when all calls so far are let in; absent where they are. */
   #admitting: Promise<void> | undefined;
-  /** Lists of calls that are not answered yet, other than for upkeep itself. */
-  #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
     this.#environmentFor = environmentFor;
@@ -124,6 +124,7 @@ export class Host implements HostSurface {
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
+      const foreground = new Foreground(() => environment.ticks());
       const grants = new Grants({
         page: request.page,
         tell: (waits) => this.#tell({ type: "work", waits }),
@@ -135,14 +136,14 @@ export class Host implements HostSurface {
         slices: new Slices({
           ticks: () => environment.ticks(),
           giveWay: () => environment.giveWay(),
-          isBusy: () => this.#outstanding > 0,
+          foreground,
           debt: () => this.#running?.upkeep.debt ?? 0,
           grants,
           budgetMs: request.sliceBudgetMs,
         }),
         onError: (e) => this.#failed(e),
       });
-      this.#running = { database, tabs, upkeep, storage, grants };
+      this.#running = { database, tabs, upkeep, storage, foreground, grants };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -156,14 +157,14 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    const isWaitedFor = requests.some((r) => !isUpkeep(r));
-    if (isWaitedFor) this.#outstanding++;
+    const foreground = requests.every(isUpkeep) ? undefined : this.#running?.foreground;
+    foreground?.begin();
     const admitted = this.#admission(requests);
     if (admitted) await admitted;
     try {
       return await Promise.all(requests.map((request) => this.#respond(request)));
     } finally {
-      if (isWaitedFor) this.#outstanding--;
+      foreground?.end();
     }
   }
 
@@ -250,9 +251,10 @@ export class Host implements HostSurface {
   #receive(message: TabMessage): void {
     const running = this.#running;
     if (!running || this.#closed !== undefined) return;
-    const { database, tabs, upkeep } = running;
+    const { database, tabs, upkeep, foreground } = running;
     switch (message.type) {
       case "commit":
+        foreground.heard();
         if (!this.#appliedDirectly(database, message.bytes)) void this.#follow();
         return;
       case "present":

@@ -3,12 +3,14 @@
  *
  * A slice begins when the page grants it out of an idle moment, and while the page has calls outstanding none does. Each
  * of these has its bound, so that no page stops upkeep for good: one that always has calls outstanding, one that is
- * never idle, one that is hidden and grants nothing. When more waits than idle moments allow, slices begin without a
+ * never idle, one that is hidden and grants nothing. While anybody works, in this tab or another, slices leave gaps in
+ * proportion to what they took, since all wait for the same storage. When more waits than idle moments allow, slices begin without a
  * grant, for a share of the time that follows the debt. Only where somebody waits for the work itself do they follow on
  * one another, still with everybody else's turns in between.
  */
 import type { Pace } from "../segments/pace.ts";
 import { defaultSliceMs, idleMomentMs, type SliceFigures, type SliceSource } from "../protocol/messages.ts";
+import type { Foreground } from "./foreground.ts";
 import type { Gate } from "./gate.ts";
 import type { Grant, Grants } from "./grants.ts";
 import { SliceMeter } from "./slice-figures.ts";
@@ -20,6 +22,10 @@ const maxSilentMs = 1000;
 const lookMs = 4;
 /** Where nobody grants, slices are so far apart: a call of the page finds a gap, and half of the time is left to it. */
 const ownGapMs = 4;
+
+/** While somebody works, slices are so many times as far apart as the last, and what that stored, took; not for longer. */
+const restTimes = 3;
+const maxRestMs = 50;
 
 /** From this share of the limit on, idle moments do not suffice, and slices take some of the time without a grant … */
 const assistFrom = { debt: 1 / 2, share: 0.1 } as const;
@@ -33,8 +39,7 @@ export interface PaceOptions {
   /** As `Environment.ticks`. */
   ticks(): number;
   giveWay(): Promise<void>;
-  /** Whether the page waits for answers. */
-  readonly isBusy: () => boolean;
+  readonly foreground: Foreground;
   /** What waits to be folded, as a share of what may wait before writers have to. */
   readonly debt: () => number;
   readonly grants: Grants;
@@ -105,6 +110,7 @@ class Job implements Pace {
   readonly #gate: Gate | undefined;
   readonly #changed: () => void;
   #slice: Slice | undefined;
+  #restsUntil = -Infinity;
   #last: { readonly end: number; readonly usedMs: number } | undefined;
 
   constructor(options: PaceOptions, meter: SliceMeter, { isHeadlong, gate }: JobOptions, changed: () => void) {
@@ -163,13 +169,14 @@ class Job implements Pace {
   }
 
   #sourceOf(now: number, wait: Wait): SliceSource | undefined {
-    const { isBusy, debt, grants } = this.#options;
+    const { foreground, debt, grants } = this.#options;
     if (this.#isHeadlong()) return "headlong";
     if (this.#hasRested(now, assistShare(debt()))) return "assist";
-    if (isBusy()) {
+    if (foreground.isWaiting) {
       wait.busyMs += now - wait.lookedAt;
       return wait.busyMs >= maxBusyMs ? "busy" : undefined;
     }
+    if (foreground.isActive && now < this.#restsUntil) return undefined;
     if (!grants.isGranting) return this.#last && now - this.#last.end < ownGapMs ? undefined : "timer";
     if (grants.isOffered) return "grant";
     return now - wait.from >= maxSilentMs ? "timer" : undefined;
@@ -204,6 +211,7 @@ class Job implements Pace {
     const end = this.#options.ticks();
     const usedMs = Math.max(0, end - slice.from - slice.asideMs);
     this.#last = { end, usedMs };
+    this.#restsUntil = end + Math.min(maxRestMs, (end - slice.from) * restTimes);
     this.#meter.slice(slice.source, usedMs, end);
     slice.grant?.used(usedMs);
   }
