@@ -37,6 +37,7 @@ function surfaceOf(process: Process): HostSurface {
       return hop(await host.open(await hop(request), tell));
     },
     submit: async (requests) => hop(await host.submit(await hop(requests))),
+    grant: async (offer) => hop(await host.grant(await hop(offer))),
     close: () => host.close(),
     deleteDatabase: (name, storage) => host.deleteDatabase(name, storage),
     listDatabases: (storage) => host.listDatabases(storage),

@@ -206,6 +206,9 @@ export interface Call {
 export class Process {
   readonly name: string;
   readonly environment: Environment;
+  /** Work takes no virtual time. With this, so much of it passes from each look at the finer clock to the next. */
+  lookMs = 0;
+  #workedMs = 0;
   readonly #world: World;
   readonly #locks: LockTable;
   #asleep: Promise<void> | undefined;
@@ -219,6 +222,7 @@ export class Process {
     this.#locks = locks;
     this.environment = {
       clock: { now: () => world.time.nowMs, sleep: (ms) => this.sleep(ms) },
+      ticks: () => world.now + (this.#workedMs += this.lookMs),
       giveWay: () => this.sleep(1),
       random: world.random,
       locks: this.#lockSeam(),

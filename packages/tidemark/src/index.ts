@@ -8,7 +8,7 @@ export { isTidemarkError, TidemarkError } from "./base/errors.ts";
 export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
-export type { Database, DatabaseOptions } from "./client/database.ts";
+export type { Database, DatabaseOptions, GcSettings } from "./client/database.ts";
 export type { Live, Observer, Subscription } from "./client/live.ts";
 export type { Query } from "./client/query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
@@ -27,7 +27,7 @@ export type {
   RecordOf,
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
-export type { Metrics, VerifyReport } from "./protocol/messages.ts";
+export type { Metrics, SliceFigures, SliceSource, Spread, VerifyReport } from "./protocol/messages.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {

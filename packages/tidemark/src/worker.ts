@@ -13,6 +13,7 @@ expose({
   close: host.close.bind(host),
   deleteDatabase: host.deleteDatabase.bind(host),
   listDatabases: host.listDatabases.bind(host),
+  grant: host.grant.bind(host),
   submit: async (requests: Parameters<Host["submit"]>[0]) => {
     const responses = await host.submit(requests);
     return transfer(responses, transferable(responses));

@@ -42,6 +42,11 @@ export class Connection {
     return this.#lost !== undefined;
   }
 
+  /** Whether an answer is awaited other than that of upkeep itself. */
+  get isAwaited(): boolean {
+    return [...this.#open].some(({ request }) => request.op !== "checkpoint" && request.op !== "verify");
+  }
+
   /** To the present worker or, while there is none, to the next one: this, or what came after it. */
   get present(): Connection {
     return this.#lost?.next.present ?? this;

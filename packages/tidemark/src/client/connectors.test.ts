@@ -1,5 +1,6 @@
 import { expose } from "comlink";
 import { describe, expect, test, vi } from "vitest";
+import { protocolVersion } from "../protocol/messages.ts";
 import { type HostLink, linkToWorker, makeWorker } from "./connectors.ts";
 
 const url = (): string => "https://example.test/worker.js";
@@ -24,7 +25,7 @@ describe("a link to a worker", () => {
 
   test("stays when the worker answers late, but answers", async () => {
     const worker = fakeWorker((port) =>
-      expose({ hello: async () => 1, listDatabases: async () => ({ ok: true, databases: [] }) }, port),
+      expose({ hello: async () => protocolVersion, listDatabases: async () => ({ ok: true, databases: [] }) }, port),
     );
     const link = linkToWorker(worker, url, 50);
     await new Promise((resolve) => setTimeout(resolve, 80));
@@ -74,7 +75,7 @@ describe("a link to a worker", () => {
           });
         });
       const host = {
-        hello: async () => 1,
+        hello: async () => protocolVersion,
         holdForLife: holdForLife ?? holding,
         listDatabases: () => new Promise(() => undefined),
       };
@@ -117,7 +118,7 @@ describe("a link to a worker", () => {
     });
 
     test("counts an error of a worker that was there as its death", async () => {
-      const host = { hello: async () => 1, listDatabases: async () => ({ ok: true, databases: [] }) };
+      const host = { hello: async () => protocolVersion, listDatabases: async () => ({ ok: true, databases: [] }) };
       const worker = fakeWorker((port) => expose(host, port));
       const link = linkToWorker(worker, url);
       await link.surface.listDatabases("memory"); // it has spoken

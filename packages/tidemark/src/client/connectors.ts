@@ -4,16 +4,21 @@ import {
   type HostEvent,
   type HostSurface,
   type Listed,
+  type OfferAnswer,
   type Opened,
   protocolVersion,
   type Request,
   type WorkerSurface,
 } from "../protocol/messages.ts";
+import type { PageSeam } from "./idle.ts";
+import { browserPage } from "./page-seam.ts";
 import { workerDied } from "./worker-death.ts";
 
 /** A way to a host. */
 export interface HostLink {
   readonly surface: HostSurface;
+  /** The page whose idle moments are of use to that host; absent where the host has no thread of its own. */
+  readonly page?: PageSeam | undefined;
   /**
    * Tells when it broke off by itself: a worker loss (see worker-death.ts) where the worker had been there, else why
    * there is none. Calls under way end with it, except those of `submit`, whose requests each end in their own way.
@@ -75,6 +80,7 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
         ),
       ),
     submit: (requests) => submit(transfer(requests as Request[], buffersOf(requests))),
+    grant: (offer) => orEnded<OfferAnswer>(remote.grant(offer)),
     close: () => orEnded<Opened>(remote.close()),
     deleteDatabase: (name, storage) => orEnded<Opened>(remote.deleteDatabase(name, storage)),
     listDatabases: (storage) => orEnded<Listed>(remote.listDatabases(storage)),
@@ -84,7 +90,7 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     disposed.abort();
     worker.terminate();
   };
-  return { surface, ended, dispose };
+  return { surface, page: browserPage(), ended, dispose };
 }
 
 const randomId = (): string => crypto.getRandomValues(new Uint32Array(4)).join("-");

@@ -5,7 +5,17 @@ import { type ErrorCode, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { encodeValue } from "../codec/value.ts";
 import { packValues, type Values } from "../codec/values.ts";
-import type { Failure, HostEvent, HostSurface, Opened, OpenRequest, Request, Response } from "../protocol/messages.ts";
+import {
+  type Failure,
+  type HostEvent,
+  type HostSurface,
+  type OfferAnswer,
+  type Opened,
+  type OpenRequest,
+  protocolVersion,
+  type Request,
+  type Response,
+} from "../protocol/messages.ts";
 import type { HostLink } from "./connectors.ts";
 import { Database } from "./database.ts";
 import { collection } from "./declare.ts";
@@ -58,7 +68,7 @@ export class FakeHost implements HostSurface {
     this.#end(workerDied(why));
   }
   hello(): Promise<number> {
-    return Promise.resolve(1);
+    return Promise.resolve(protocolVersion);
   }
   open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened> {
     this.openings.push(request);
@@ -79,6 +89,9 @@ export class FakeHost implements HostSurface {
     } catch (e) {
       return { ok: false, error: e as Failure };
     }
+  }
+  grant(): Promise<OfferAnswer> {
+    return Promise.resolve({});
   }
   close(): Promise<Opened> {
     return this.closing;

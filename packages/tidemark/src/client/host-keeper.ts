@@ -5,16 +5,17 @@
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
-import type { HostEvent, OpenRequest } from "../protocol/messages.ts";
+import { defaultSliceMs, type HostEvent, type OpenRequest } from "../protocol/messages.ts";
 import { Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
+import { IdleGrants } from "./idle.ts";
 import { Deaths, isWorkerLoss, owed } from "./worker-death.ts";
 
 export interface Keeping {
   readonly request: OpenRequest;
   link(): Promise<HostLink>;
   opened(catalog: Catalog): void;
-  receive(event: Exclude<HostEvent, { type: "closed" }>): void;
+  receive(event: Exclude<HostEvent, { type: "closed" | "work" }>): void;
   /** The worker died; another one is being started. */
   died(error: TidemarkError): void;
   /** It is over for good. */
@@ -27,6 +28,7 @@ export class HostKeeper {
   #connection = new Connection();
   /** To the host that has the database open. */
   #link: HostLink | undefined;
+  #idle: IdleGrants | undefined;
   /** The one that is open: no other of its name will do. */
   #database: number | undefined;
   /** The opening on the next worker. */
@@ -54,6 +56,7 @@ export class HostKeeper {
         return await this.#openOn(link);
       } catch (e) {
         link.dispose();
+        this.#idle?.dispose();
         if (!isWorkerLoss(e)) throw e;
         if (this.#deaths.add(performance.now())) throw owed("none", e);
         this.#keeping.died(e);
@@ -63,8 +66,10 @@ export class HostKeeper {
 
   async #openOn(link: HostLink): Promise<void> {
     let early: TidemarkError | undefined;
-    const request = this.#request();
+    const idle = this.#idleFor(link);
+    const request = this.#request(idle);
     const opened = await link.surface.open(request, (event) => {
+      if (event.type === "work") return idle?.work(event.waits);
       if (event.type !== "closed") return this.#keeping.receive(event);
       early ??= closedError(event.reason);
       if (this.#link === link) this.#end(early);
@@ -75,14 +80,24 @@ export class HostKeeper {
     if (opened.catalog) this.#keeping.opened(opened.catalog);
     this.#link = link;
     this.#connection.connect(link.surface);
+    idle?.opened();
     void link.ended.then((death) => {
       if (this.#link === link) this.#succeed(link, death);
     });
   }
 
+  /** Grants that worker slices, in place of the one before. */
+  #idleFor({ page, surface }: HostLink): IdleGrants | undefined {
+    this.#idle?.dispose();
+    const budgetMs = this.#keeping.request.sliceBudgetMs ?? defaultSliceMs;
+    const isBusy = (): boolean => this.#connection.isAwaited;
+    this.#idle = page && new IdleGrants({ page, surface, budgetMs, isBusy });
+    return this.#idle;
+  }
+
   /** What was dropped once is not dropped again: another program may have declared it since. */
-  #request(): OpenRequest {
-    const { request } = this.#keeping;
+  #request(idle: IdleGrants | undefined): OpenRequest {
+    const request = { ...this.#keeping.request, page: idle?.state };
     if (this.#database === undefined) return request;
     return { ...request, database: this.#database, definition: { ...request.definition, dropCollections: [] } };
   }
@@ -90,6 +105,7 @@ export class HostKeeper {
   /** The worker died: the next one takes its place. */
   #succeed(link: HostLink, death: TidemarkError): void {
     link.dispose();
+    this.#idle?.dispose();
     this.#link = undefined;
     this.#connection = this.#connection.succeed(death);
     if (this.#isClosing) return this.#stop(death);
@@ -123,6 +139,7 @@ export class HostKeeper {
     const link = this.#link;
     this.#link = undefined;
     this.#connection.fail(error);
+    this.#idle?.dispose();
     link?.dispose();
     this.#finish();
   }

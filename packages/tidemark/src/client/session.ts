@@ -17,6 +17,7 @@ export interface SessionOptions {
   readonly durability: Durability;
   readonly cacheMaxBytes: number;
   readonly memtableMaxBytes: number;
+  readonly sliceBudgetMs?: number | undefined;
   link(): Promise<HostLink>;
 }
 
@@ -50,9 +51,9 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.options = options;
-    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes } = options;
+    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes, sliceBudgetMs } = options;
     this.#keeper = new HostKeeper({
-      request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes },
+      request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes, sliceBudgetMs },
       link: () => options.link(),
       opened: (catalog) => this.#calls.hear(catalog),
       receive: (event) => this.#receive(event),
@@ -150,7 +151,7 @@ export class Session {
     await this.#keeper.close(error);
   }
 
-  #receive(event: Exclude<HostEvent, { type: "closed" }>): void {
+  #receive(event: Exclude<HostEvent, { type: "closed" | "work" }>): void {
     switch (event.type) {
       case "touched":
         for (const handle of event.handles) this.watchers.get(handle)?.();

@@ -13,7 +13,7 @@ import { readRoot } from "../segments/manifest-rows.ts";
 import type { MarkChange } from "../segments/marks.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
-import { headlong, type Pace } from "../segments/pace.ts";
+import { aside, headlong, type Pace } from "../segments/pace.ts";
 import type { Rule } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
 import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
@@ -122,11 +122,11 @@ async function toolsFor(
   manifest: Manifest,
   staged: BlockId[],
 ): Promise<Tools> {
-  const dead = await deadTables(store, basis, fence.seq);
+  const dead = await aside(pace, deadTables(store, basis, fence.seq));
   const removal = new Removal();
   return {
     manifest,
-    rule: await ruleUnder(store, basis, checkpoint),
+    rule: await aside(pace, ruleUnder(store, basis, checkpoint)),
     dead,
     removal,
     targetBytes,
@@ -134,14 +134,15 @@ async function toolsFor(
     pace,
     isDead: (table) => isIn(dead, table),
     newBlockId: () => tenure.newBlockId(),
-    load: (ids) => loadAll(store, tenure, ids),
+    load: (ids) => aside(pace, loadAll(store, tenure, ids)),
     store: async (blocks, isLast) => {
       staged.push(...blocks.map((b) => b.id));
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));
       // The last ones bring all that was staged to the disk here, where no commit waits for it, and not in the swap.
       const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
       const durability = isStrict ? "strict" : "relaxed";
-      if (!(await tenure.write(durability, [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
+      const stored = tenure.write(durability, [], () => writes, ["blocks"], reserve);
+      if (!(await aside(pace, stored))) throw tenureIsOver;
     },
     dropped: (key, version) => removal.add(key, version),
   };

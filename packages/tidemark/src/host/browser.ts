@@ -24,6 +24,7 @@ export function browserEnvironment(storage: "indexeddb" | "memory"): Environment
           unref(timer);
         }),
     },
+    ticks: () => performance.now(),
     giveWay,
     random: { next: () => Math.random(), id: randomId },
     locks: storage === "memory" ? memoryLocks : manager ? webLocks(manager) : realmLocks,

@@ -35,6 +35,8 @@ export interface Channel {
 
 export interface Environment {
   readonly clock: Clock;
+  /** Ms since some moment: never falls, and finer than a ms where the platform has that. */
+  ticks(): number;
   /** Resolves after others had their turn: messages, timers, answers of storage. */
   giveWay(): Promise<void>;
   readonly random: Random;

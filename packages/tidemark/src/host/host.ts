@@ -12,8 +12,10 @@ import {
   type HostEvent,
   type HostSurface,
   type Listed,
+  type OfferAnswer,
   type Opened,
   type OpenRequest,
+  type PageOffer,
   protocolVersion,
   type Request,
   type Response,
@@ -25,6 +27,8 @@ import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { Foreground } from "./foreground.ts";
+import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
@@ -42,6 +46,8 @@ interface Running {
   readonly tabs: Tabs;
   readonly upkeep: Upkeep;
   readonly storage: Storage;
+  readonly foreground: Foreground;
+  readonly grants: Grants;
 }
 
 export class Host implements HostSurface {
@@ -53,8 +59,6 @@ export class Host implements HostSurface {
   #isFollowing = false;
   /** Resolves when all calls so far are let in; absent where they are. */
   #admitting: Promise<void> | undefined;
-  /** Lists of calls that are not answered yet, other than for upkeep itself. */
-  #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
     this.#environmentFor = environmentFor;
@@ -67,6 +71,7 @@ export class Host implements HostSurface {
   async open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened> {
     try {
       if (request.protocol !== protocolVersion) throw otherBuild(request.protocol);
+      checkPage(request);
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
@@ -119,17 +124,26 @@ export class Host implements HostSurface {
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
+      const foreground = new Foreground(() => environment.ticks());
+      const grants = new Grants({
+        page: request.page,
+        tell: (waits) => this.#tell({ type: "work", waits }),
+        ticks: () => environment.ticks(),
+        sleep: (ms) => clock.sleep(ms),
+      });
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
-        pace: new Slices({
-          clock: environment.clock,
+        slices: new Slices({
+          ticks: () => environment.ticks(),
           giveWay: () => environment.giveWay(),
-          isBusy: () => this.#outstanding > 0,
-          isPressed: () => this.#running?.upkeep.isPressed ?? false,
+          foreground,
+          debt: () => this.#running?.upkeep.debt ?? 0,
+          grants,
+          budgetMs: request.sliceBudgetMs,
         }),
         onError: (e) => this.#failed(e),
       });
-      this.#running = { database, tabs, upkeep, storage };
+      this.#running = { database, tabs, upkeep, storage, foreground, grants };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -143,15 +157,19 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    const isWaitedFor = requests.some((r) => !isUpkeep(r));
-    if (isWaitedFor) this.#outstanding++;
+    const foreground = requests.every(isUpkeep) ? undefined : this.#running?.foreground;
+    foreground?.begin();
     const admitted = this.#admission(requests);
     if (admitted) await admitted;
     try {
       return await Promise.all(requests.map((request) => this.#respond(request)));
     } finally {
-      if (isWaitedFor) this.#outstanding--;
+      foreground?.end();
     }
+  }
+
+  async grant(offer: PageOffer): Promise<OfferAnswer> {
+    return this.#running?.grants.offer(offer) ?? {};
   }
 
   /** Lets calls in as they came. Where there is no room for more writes they wait, and what comes after them too. */
@@ -233,9 +251,10 @@ export class Host implements HostSurface {
   #receive(message: TabMessage): void {
     const running = this.#running;
     if (!running || this.#closed !== undefined) return;
-    const { database, tabs, upkeep } = running;
+    const { database, tabs, upkeep, foreground } = running;
     switch (message.type) {
       case "commit":
+        foreground.heard();
         if (!this.#appliedDirectly(database, message.bytes)) void this.#follow();
         return;
       case "present":

@@ -127,5 +127,6 @@ async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
     versions: memtable.versions + manifest.versions,
     memtableBytes: memtable.sizeBytes,
     upkeep: upkeep.isHere,
+    slices: upkeep.slices,
   };
 }

@@ -18,7 +18,9 @@ import type { Holder } from "../mvcc/holders.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { Pace } from "../segments/pace.ts";
+import type { SliceFigures } from "../protocol/messages.ts";
 import type { Environment, HeldLock } from "./environment.ts";
+import type { Slices } from "./pace.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
 /** How long upkeep waits for other tabs to raise their pins. A silent tab's pin stays where it is. */
@@ -27,8 +29,7 @@ const pinPatienceMs = 100;
 const stuckAfterMs = 2000;
 const lookMs = 50;
 const maxLogEntries = 4000;
-/** How many times as much as a fold wants to begin with may wait for it: then it hurries, and then writers wait. */
-const pressedAt = 2;
+/** How many times as much as a fold wants to begin with may wait for it before writers wait. */
 const fullAt = 3;
 const maxRoomMs = 1000;
 const roomLookMs = 4;
@@ -46,7 +47,7 @@ const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
-  readonly pace: Pace;
+  readonly slices: Slices;
   /** What a frozen tab may hold back before it is evicted. */
   readonly debt?: DebtLimits;
   /** How many bytes could be reclaimed but for this holder. Where nobody counts them, commits alone tell. */
@@ -66,7 +67,9 @@ export class Upkeep {
   #turn: Promise<unknown> = Promise.resolve();
   #folding: Promise<void> | undefined;
   /** Under which the last fold was done, and what follows it is. */
-  #foldFloor: Seq = seq(0);
+  #foldBasis: Basis = nothingGoes;
+  /** Of how many calls somebody waits for a fold. */
+  #hurries = 0;
   #isCompacting = false;
   #watching = false;
   #roomMade: (() => void) | undefined;
@@ -89,9 +92,13 @@ export class Upkeep {
     return this.#tenure !== undefined;
   }
 
-  /** Whether so much waits to be folded that it cannot wait for an idle moment. */
-  get isPressed(): boolean {
-    return this.#isDue(pressedAt);
+  get slices(): SliceFigures {
+    return this.#options.slices.figures;
+  }
+
+  /** What waits to be folded, as a share of what may wait before writers have to. */
+  get debt(): number {
+    return this.#backlog() / fullAt;
   }
 
   get isFull(): boolean {
@@ -100,9 +107,12 @@ export class Upkeep {
 
   /** Resolves when there is room for another commit. Whoever writes faster than upkeep folds waits here, but not long. */
   async room(): Promise<void> {
-    for (let waitedMs = 0; this.isFull && !this.#stopped && waitedMs < maxRoomMs; waitedMs += roomLookMs) {
-      await this.#environment.clock.sleep(roomLookMs);
-    }
+    if (!this.isFull) return;
+    await this.#hurry(async () => {
+      for (let waitedMs = 0; this.isFull && !this.#stopped && waitedMs < maxRoomMs; waitedMs += roomLookMs) {
+        await this.#environment.clock.sleep(roomLookMs);
+      }
+    });
   }
 
   /** Stands for election, for as long as it takes. */
@@ -113,13 +123,13 @@ export class Upkeep {
   /** The head moved: fold when there is enough of it, or see to it that somebody does. */
   advanced(): void {
     if (!this.#isDue(1)) return;
-    if (this.#tenure) this.#foldSoon();
+    if (this.#tenure) void this.#foldSoon();
     else if (this.#isDue(2) && !this.#watching) void this.#watch();
   }
 
   /** Somebody asks for a checkpoint. */
   wanted(): void {
-    if (this.#tenure) this.#foldSoon();
+    if (this.#tenure) void this.#hurry(() => this.#foldSoon());
   }
 
   /** The disk is full: what was deleted is folded soon, for the room it frees. Resolves then, or when it takes long. */
@@ -127,7 +137,7 @@ export class Upkeep {
     const { clock } = this.#environment;
     const made = new Promise<void>((resolve) => (this.#roomMade = resolve));
     await Promise.race([made, clock.sleep(deletesGatherMs)]);
-    if (this.#tenure) this.#foldSoon();
+    if (this.#tenure) void this.#hurry(() => this.#foldSoon());
     else if (!this.#stopped) this.#tabs.post({ type: "wanted" });
     await Promise.race([made, clock.sleep(stuckAfterMs)]);
   }
@@ -139,7 +149,7 @@ export class Upkeep {
     const upTo = store.head.seq;
     while (store.fence.seq < upTo) {
       if (this.#stopped) throw new TidemarkError("CLOSED", "The database was closed before the checkpoint", {});
-      if (this.#tenure) await this.#fold();
+      if (this.#tenure) await this.#hurry(() => this.#fold());
       else await this.#wantedElsewhere();
     }
   }
@@ -166,10 +176,15 @@ export class Upkeep {
   }
 
   #isDue(times: number): boolean {
+    return this.#backlog() > times;
+  }
+
+  /** How many times as much waits as a fold wants to begin with. */
+  #backlog(): number {
     const { memtable, log } = this.#database.store;
     const sizeBytes = memtable.sizeBytes + memtable.outsideBytes;
     // Records of the floor alone make nothing due: they are upkeep's own.
-    return sizeBytes > this.#options.memtableMaxBytes * times || log.ordinary > maxLogEntries * times;
+    return Math.max(sizeBytes / this.#options.memtableMaxBytes, log.ordinary / maxLogEntries);
   }
 
   /** One request at a time waits its turn; taking the lock over does not wait. */
@@ -191,7 +206,7 @@ export class Upkeep {
       }
       this.#lock = lock;
       this.#tenure = tenure;
-      this.#foldFloor = seq(0); // one of an earlier tenure may be above views of a log that was struck since
+      this.#foldBasis = nothingGoes; // one of an earlier tenure may be above views of a log that was struck since
       void this.#sweep();
       void lock.lost.then(() => this.#stepDown(tenure));
       this.advanced();
@@ -229,8 +244,18 @@ export class Upkeep {
     }
   }
 
-  #foldSoon(): void {
-    this.#fold().catch((e: unknown) => {
+  /** Somebody waits for the fold: it does not wait for idle moments, and neither does what is in its way. */
+  async #hurry(wait: () => Promise<void>): Promise<void> {
+    this.#hurries++;
+    try {
+      await wait();
+    } finally {
+      this.#hurries--;
+    }
+  }
+
+  #foldSoon(): Promise<void> {
+    return this.#fold().catch((e: unknown) => {
       if (!this.#stopped) this.#options.onError(e);
     });
   }
@@ -250,20 +275,19 @@ export class Upkeep {
   async #foldNow(): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) return;
-    const floor = await this.#floor(tenure);
+    const basis = await this.#advance(tenure);
     const { store } = this.#database;
-    const done =
-      floor === undefined ? undefined : await checkpoint(store, tenure, this.#basis(floor), this.#rewriting());
+    const done = basis === undefined ? undefined : await this.#inSlices((o) => checkpoint(store, tenure, basis, o));
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
-      this.#foldFloor = floor!;
+      this.#foldBasis = basis!;
       void this.#compact(tenure);
     } else await store.reload();
     await this.#fillReserve(tenure);
     this.#roomMade?.();
     void this.#sweep();
-    queueMicrotask(() => this.advanced()); // what came meanwhile may be enough for another
+    void this.#folding?.then(() => this.advanced()); // what came meanwhile may be enough for another
   }
 
   /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
@@ -294,9 +318,12 @@ export class Upkeep {
       for (let steps = 0; ; steps++) {
         const isLast = await this.#inTurn(async () => {
           if (this.#stopped || this.#tenure !== tenure) return true;
-          const [basis, options] = [this.#basis(this.#foldFloor), this.#rewriting()];
-          const step = (await reclaim(store, tenure, basis, options)) ?? (await compact(store, tenure, basis, options));
-          return step === undefined;
+          const basis = this.#foldBasis;
+          return await this.#inSlices(
+            async (options) =>
+              ((await reclaim(store, tenure, basis, options)) ?? (await compact(store, tenure, basis, options))) ===
+              undefined,
+          );
         });
         if (isLast) break;
         if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });
@@ -311,15 +338,13 @@ export class Upkeep {
     }
   }
 
-  #basis(floor: Seq): Basis {
-    return { floor, points: [], nowMs: this.#environment.clock.now(), holders: 0 };
+  #inSlices<T>(work: (options: WorkOptions) => Promise<T>): Promise<T> {
+    const isHeadlong = (): boolean => this.#hurries > 0 || this.#stopped;
+    return this.#options.slices.run((pace: Pace) => work({ ...defaultWork, pace }), { isHeadlong });
   }
 
-  #rewriting(): WorkOptions {
-    return { ...defaultWork, pace: this.#options.pace };
-  }
-
-  async #floor(tenure: Tenure): Promise<Seq | undefined> {
+  /** The floor as it can be now, and who may read. */
+  async #advance(tenure: Tenure): Promise<Basis | undefined> {
     const { store } = this.#database;
     const { clock } = this.#environment;
     const { debt = defaultDebt, bytesHeldBy = nothing } = this.#options;
@@ -331,7 +356,7 @@ export class Upkeep {
       dead,
       overdue: (holders, head) => overdue(holders, bytesHeldBy, head, debt),
     });
-    return advanced?.floor;
+    return advanced && basisOf(advanced, clock.now());
   }
 
   /** What fails is swept another time. */
@@ -341,3 +366,5 @@ export class Upkeep {
 }
 
 const nothing = (): number => 0;
+/** Before a tenure has asked who may read. */
+const nothingGoes: Basis = { floor: seq(0), points: [], nowMs: 0, holders: 0 };

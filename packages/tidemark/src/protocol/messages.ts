@@ -8,7 +8,7 @@ import type { Catalog, Definition } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
 
 /** Page and worker refuse to talk when their numbers differ: they come from different builds. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 export type Durability = "relaxed" | "strict";
 export type Isolation = "serializable" | "snapshot";
@@ -21,6 +21,10 @@ export interface OpenRequest {
   readonly cacheMaxBytes: number;
   /** The memtable is folded into blocks when it holds this much. */
   readonly memtableMaxBytes: number;
+  /** How the page is that grants slices of background work; absent where nobody does, and the host paces itself. */
+  readonly page?: PageState | undefined;
+  /** A slice of background work takes at most so much of the host's time; default 4. */
+  readonly sliceBudgetMs?: number | undefined;
   /** Set where the page had it open before: this very database (see `Opened`), not one made anew under its name. */
   readonly database?: number | undefined;
 }
@@ -167,6 +171,35 @@ export interface Metrics {
   readonly versions: number;
   readonly memtableBytes: number;
   readonly upkeep: boolean;
+  /** What background work of this tab takes of its worker's time. */
+  readonly slices: SliceFigures;
+}
+
+/**
+ * Why a slice began: the page granted it from an idle moment; the page had calls outstanding for so long that it could
+ * not; more waited to be folded than idle moments allow; nobody grants here (hidden, no page, silent); or somebody waits
+ * for the work itself.
+ */
+export type SliceSource = "grant" | "busy" | "assist" | "timer" | "headlong";
+
+/** Durations in ms: the quantiles are told within 9 %, and never too low. */
+export interface Spread {
+  readonly slices: number;
+  readonly longestMs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+}
+
+/** Since the database was opened here, unless otherwise said. What a slice waits for storage does not count. */
+export interface SliceFigures extends Spread {
+  readonly bySource: Readonly<Record<SliceSource, number>>;
+  /** In the last 10 s. */
+  readonly usedMs: number;
+  /** The share of the last 10 s that was left to everything else. */
+  readonly foreground: number;
+  /** Slices in which nothing was done, by the same clock: what of the above is the clock's and the scheduler's. */
+  readonly empty: Spread;
 }
 
 /** The answer to each kind of request. */
@@ -207,7 +240,27 @@ export type HostEvent =
   | { readonly type: "touched"; readonly handles: readonly HandleId[] }
   | { readonly type: "catalog"; readonly catalog: Catalog }
   | { readonly type: "closed"; readonly reason: string }
+  /** Whether background work waits for slices, as that changes. */
+  | { readonly type: "work"; readonly waits: boolean }
   | { readonly type: "error"; readonly error: Failure };
+
+export type PageState = "visible" | "hidden";
+
+/** What a page tells of its idle moments. */
+export type PageOffer =
+  /** One slice may take so long, and begin while the idle moment lasts. */
+  | { readonly type: "slice"; readonly budgetMs: number; readonly leftMs: number }
+  /** While hidden nobody grants. */
+  | { readonly type: "page"; readonly state: PageState };
+
+export interface OfferAnswer {
+  /** How long the slice took; absent where none began. */
+  readonly usedMs?: number | undefined;
+}
+
+/** No idle moment lasts longer, by the specification of `requestIdleCallback`; so no slice has a larger budget. */
+export const idleMomentMs = 50;
+export const defaultSliceMs = 4;
 
 /** The surface a worker exposes. */
 export interface HostSurface {
@@ -217,6 +270,8 @@ export interface HostSurface {
   open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened>;
   /** Answers positions matching, when all of the list are answered. */
   submit(requests: readonly Request[]): Promise<readonly Response[]>;
+  /** Answers when the slice is over, or none came of it. @throws OPTIONS_INVALID for what is no offer */
+  grant(offer: PageOffer): Promise<OfferAnswer>;
   /** Waits for what is under way, then gives up locks and storage. */
   close(): Promise<Opened>;
   deleteDatabase(name: string, storage: OpenRequest["storage"]): Promise<Opened>;

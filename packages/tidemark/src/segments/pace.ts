@@ -4,7 +4,11 @@ export interface Pace {
   isDue(): boolean;
   /** Resolves when the next slice may begin. */
   pause(): Promise<void>;
+  /** Waits for storage. That is nobody's time, so a slice does not count it. */
+  aside?<T>(wait: Promise<T>): Promise<T>;
 }
 
 /** All in one go. */
 export const headlong: Pace = { isDue: () => false, pause: () => Promise.resolve() };
+
+export const aside = <T>(pace: Pace, wait: Promise<T>): Promise<T> => pace.aside?.(wait) ?? wait;
