@@ -6,6 +6,16 @@ import type { ByteKey, TableId } from "../base/brand.ts";
 import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
+import type {
+  GcAdvance,
+  GcEvent,
+  GcExecution,
+  GcExplanation,
+  GcProofs,
+  GcReport,
+  GcRunOptions,
+  HistoryAnswer,
+} from "./gc.ts";
 
 /** Page and worker refuse to talk when their numbers differ: they come from different builds. */
 export const protocolVersion = 2;
@@ -108,6 +118,18 @@ export type Request =
   | { readonly op: "snapshot-create"; readonly name: string }
   | { readonly op: "snapshot-list" }
   | { readonly op: "snapshot-delete"; readonly name: string }
+  /** `job`: a number of the page's choice, by which it is told of progress and steers it. */
+  | { readonly op: "gc-run"; readonly job: number; readonly isBackground: boolean; readonly options: GcRunOptions }
+  | { readonly op: "gc-steer"; readonly job: number; readonly what: "pause" | "resume" | "cancel" }
+  /** What a run would remove, a page of it. */
+  | { readonly op: "gc-proofs"; readonly after: string | undefined; readonly limit: number }
+  | { readonly op: "gc-explain" }
+  | { readonly op: "gc-evict"; readonly holder: string }
+  | { readonly op: "gc-executions" }
+  /** The last floor advances, newest first. */
+  | { readonly op: "gc-advances" }
+  /** All versions of a record that are still there, newest first. */
+  | (Spoken & { readonly op: "history"; readonly key: ByteKey })
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
@@ -222,6 +244,14 @@ export interface Answers {
   /** In the order of their names. */
   readonly "snapshot-list": readonly SnapshotReport[];
   readonly "snapshot-delete": void;
+  readonly "gc-run": GcReport;
+  readonly "gc-steer": void;
+  readonly "gc-proofs": GcProofs;
+  readonly "gc-explain": GcExplanation;
+  readonly "gc-evict": void;
+  readonly "gc-executions": readonly GcExecution[];
+  readonly "gc-advances": readonly GcAdvance[];
+  readonly history: readonly HistoryAnswer[];
   readonly checkpoint: void;
   readonly verify: VerifyReport;
   readonly metrics: Metrics;
@@ -240,6 +270,8 @@ export type HostEvent =
   | { readonly type: "touched"; readonly handles: readonly HandleId[] }
   | { readonly type: "catalog"; readonly catalog: Catalog }
   | { readonly type: "closed"; readonly reason: string }
+  /** `job`: the run of this page that it tells of, if it is one of its own. */
+  | { readonly type: "gc"; readonly job: number | undefined; readonly event: GcEvent }
   /** Whether background work waits for slices, as that changes. */
   | { readonly type: "work"; readonly waits: boolean }
   | { readonly type: "error"; readonly error: Failure };
