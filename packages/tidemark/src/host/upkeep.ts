@@ -3,7 +3,7 @@
  * the lock but does not move, because it is frozen, has the lock taken from it by whoever sees the backlog; its next
  * upkeep write then aborts by itself.
  */
-import { type Seq, seq } from "../base/brand.ts";
+import { seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
