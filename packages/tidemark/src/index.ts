@@ -25,6 +25,7 @@ export type {
   PrimaryPath,
   ReadOptions,
   RecordOf,
+  RecordVersion,
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
 export type { Metrics, SliceFigures, SliceSource, Spread, VerifyReport } from "./protocol/messages.ts";

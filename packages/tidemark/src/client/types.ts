@@ -93,6 +93,17 @@ export type IndexKeyFor<D, N extends IndexName<D>> = IndexKeyOf<RecordOf<D>, Ind
 /** Sets top-level fields; `undefined` removes one. No deep merge. */
 export type Patch<T> = { readonly [F in keyof T]?: T[F] | undefined };
 
+/** A version of a record that is still stored. */
+export interface RecordVersion<T> {
+  /** Of the commit that wrote it. */
+  readonly seq: number;
+  /** When that was: milliseconds since 1970 × 1024, and a counter below 1024. */
+  readonly stamp: number;
+  /** Absent where this commit deleted the record. */
+  readonly value?: T;
+  readonly deleted?: true;
+}
+
 export interface ReadOptions {
   /** Aborting makes the call reject with the signal's reason; nothing else happens. */
   readonly signal?: AbortSignal;
