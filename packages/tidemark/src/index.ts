@@ -7,6 +7,7 @@ import type { Declarations } from "./client/types.ts";
 export { isTidemarkError, TidemarkError } from "./base/errors.ts";
 export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
+export { RetentionPolicy } from "./codec/retention.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { Database, DatabaseOptions, GcSettings } from "./client/database.ts";
 export type { Live, Observer, Subscription } from "./client/live.ts";

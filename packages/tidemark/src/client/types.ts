@@ -1,5 +1,6 @@
 /** Types that make a wrong collection, index, path or key type a compile error. */
 import type { KeyPath } from "../codec/path.ts";
+import type { RetentionPolicy } from "../codec/retention.ts";
 
 /** What can be a primary key: IndexedDB's key types. */
 export type Key = number | string | Date | ArrayBuffer | ArrayBufferView | readonly Key[];
@@ -76,6 +77,7 @@ declare const record: unique symbol;
 export interface CollectionDeclaration<T, P, I> {
   readonly key: P;
   readonly indexes: I;
+  readonly retention?: RetentionPolicy;
   /** Carries the record type; never there at run time. */
   readonly [record]?: T;
 }
