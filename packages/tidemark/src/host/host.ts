@@ -7,6 +7,7 @@ import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
 import { create, drop, isDropped } from "../mvcc/recovery.ts";
+import { checkedGcSettings } from "../protocol/gc-settings.ts";
 import {
   type Failure,
   type HostEvent,
@@ -72,6 +73,7 @@ export class Host implements HostSurface {
     try {
       if (request.protocol !== protocolVersion) throw otherBuild(request.protocol);
       checkPage(request);
+      checkedGcSettings(request.gc);
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
@@ -139,7 +141,7 @@ export class Host implements HostSurface {
           foreground,
           debt: () => this.#running?.upkeep.debt ?? 0,
           grants,
-          budgetMs: request.sliceBudgetMs,
+          budgetMs: request.gc?.budgetMs,
         }),
         onError: (e) => this.#failed(e),
       });
