@@ -10,9 +10,13 @@ export { collection } from "./client/declare.ts";
 export { RetentionPolicy } from "./codec/retention.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { Database, DatabaseOptions } from "./client/database.ts";
+export { describeGc } from "./client/describe-gc.ts";
+export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
+export type { GcJob } from "./client/gc-job.ts";
 export type { Live, Observer, Subscription } from "./client/live.ts";
 export type { Query } from "./client/query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
+export type { Snapshots } from "./client/snapshots.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
   CollectionDeclaration,
@@ -30,8 +34,23 @@ export type {
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
 export type { GenerationOptions } from "./codec/generations.ts";
+export type {
+  GcAdvance,
+  GcEvent,
+  GcExecution,
+  GcExplanation,
+  GcHeldBack,
+  GcHolder,
+  GcKind,
+  GcProgress,
+  GcProof,
+  GcReport,
+  GcRunOptions,
+  GcStatus,
+  HolderKind,
+} from "./protocol/gc.ts";
 export type { GcSettings } from "./protocol/gc-settings.ts";
-export type { Metrics, SliceFigures, SliceSource, Spread, VerifyReport } from "./protocol/messages.ts";
+export type { Metrics, SliceFigures, SliceSource, SnapshotReport, Spread, VerifyReport } from "./protocol/messages.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {
