@@ -17,3 +17,14 @@ test("[GM4] history: every version that is retained, and what a snapshot keeps",
   expect(Date.now() - (first![1] as Date).getTime()).toBeLessThan(60_000);
   expect(kept).toEqual([{ id: "home", text: "First" }]);
 });
+
+test("[VG13] not shrinking: who holds what back, and a run", async () => {
+  await import("./not-shrinking.ts");
+  expect(log.mock.calls[0]![0]).toMatch(/can go now; the floor is \d+, the head \d+\n/);
+  expect(log.mock.calls[1]![0]).toMatch(/versions went, \d+ bytes/);
+});
+
+test("[VG12] what would go is told with its proof, and goes", async () => {
+  await import("./gc-proofs.ts");
+  expect(log.mock.calls.at(-1)).toEqual([expect.any(Number), "versions went"]);
+});

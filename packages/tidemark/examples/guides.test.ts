@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 
 const examples = {
   "snapshots-history-retention": "history",
+  "why-is-my-database-not-shrinking": "not-shrinking",
+  "what-gc-promises": "gc-proofs",
 };
 const guides = new URL("../../../docs/guide/", import.meta.url);
 
