@@ -69,9 +69,10 @@ export class Gc {
   }
 
   /**
-   * Takes away what a holder, by its id of `explain`, holds back: a tab's views fail with READ_VIEW_EVICTED when it
-   * reads through them next, and it goes on with fresh ones; a snapshot is deleted.
-   * @throws NOT_FOUND where nobody of that id is there any more, or it cannot be evicted; OPTIONS_INVALID
+   * Takes away what a tab (`pin`) or its view on a snapshot (`hold`), by its id of `explain`, holds back. Views that are
+   * read through after that fail with READ_VIEW_EVICTED; the tab goes on with fresh ones.
+   * @throws NOT_FOUND where nobody of that id is there any more; OPTIONS_INVALID for a snapshot, which is deleted
+   * instead, and for the log, which the next checkpoint folds
    */
   async evict(holderId: string): Promise<void> {
     if (typeof holderId !== "string" || holderId === "") {
