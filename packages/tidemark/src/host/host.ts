@@ -127,6 +127,7 @@ export class Host implements HostSurface {
           isBusy: () => this.#outstanding > 0,
           isPressed: () => this.#running?.upkeep.isPressed ?? false,
         }),
+        ...(request.debt && { debt: request.debt }),
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage };

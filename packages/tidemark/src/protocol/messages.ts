@@ -21,6 +21,8 @@ export interface OpenRequest {
   readonly cacheMaxBytes: number;
   /** The memtable is folded into blocks when it holds this much. */
   readonly memtableMaxBytes: number;
+  /** What a pin or hold may hold back before it is evicted; default 64 MB or 100 000 commits. */
+  readonly debt?: { readonly maxBytes: number; readonly maxCommits: number };
   /** Set where the page had it open before: this very database (see `Opened`), not one made anew under its name. */
   readonly database?: number | undefined;
 }
