@@ -124,6 +124,19 @@ describe("a tab that was evicted while it slept", () => {
     await expect(itemsIn(view)).rejects.toMatchObject(evicted(view));
   });
 
+  test.each(["view", "transaction"])(
+    "[TB5] a %s that it opens when it wakes is of the state there is",
+    async (kind) => {
+      await folded(1);
+      await evict();
+      world.pass(1100);
+      const handle = await b.database.begin(1, kind === "view" ? head : tracked);
+      expect(handle.seq).toBe(a.database.store.head.seq);
+      expect((await itemsIn(handle)).filter((i) => i.n === 2)).toHaveLength(4);
+      expect(await idsOf()).toEqual([pinId(a.id), pinId(b.id)]);
+    },
+  );
+
   test("[TB5] raising its pin needs the row: it gets another, at the floor or above, and reads the state anew", async () => {
     await folded(1);
     const view = await b.database.begin(1, head);

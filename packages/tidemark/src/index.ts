@@ -12,6 +12,7 @@ export type { Database, DatabaseOptions, GcSettings } from "./client/database.ts
 export type { Live, Observer, Subscription } from "./client/live.ts";
 export type { Query } from "./client/query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
+export type { Snapshots } from "./client/snapshots.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
   CollectionDeclaration,
@@ -27,7 +28,14 @@ export type {
   RecordOf,
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
-export type { Metrics, SliceFigures, SliceSource, Spread, VerifyReport } from "./protocol/messages.ts";
+export type {
+  Metrics,
+  SliceFigures,
+  SliceSource,
+  SnapshotReport,
+  Spread,
+  VerifyReport,
+} from "./protocol/messages.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {

@@ -141,6 +141,7 @@ export class Host implements HostSurface {
           grants,
           budgetMs: request.sliceBudgetMs,
         }),
+        ...(request.debt && { debt: request.debt }),
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage, foreground, grants };

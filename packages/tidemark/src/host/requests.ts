@@ -51,7 +51,7 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
     case "catalog":
       return database.catalogOf(request.handle);
     case "snapshot-create":
-      return snapshotReport(await database.snapshots.create(request.name));
+      return snapshotReport(await database.createSnapshot(request.name));
     case "snapshot-list":
       return (await database.snapshots.list()).map(snapshotReport);
     case "snapshot-delete":

@@ -35,6 +35,8 @@ export interface OpenRequest {
   readonly page?: PageState | undefined;
   /** A slice of background work takes at most so much of the host's time; default 4. */
   readonly sliceBudgetMs?: number | undefined;
+  /** What a pin or hold may hold back before it is evicted; default 64 MB or 100 000 commits. */
+  readonly debt?: { readonly maxBytes: number; readonly maxCommits: number };
   /** Set where the page had it open before: this very database (see `Opened`), not one made anew under its name. */
   readonly database?: number | undefined;
 }
