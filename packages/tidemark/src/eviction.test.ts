@@ -248,6 +248,29 @@ describe("a view on a snapshot", () => {
     await expect(itemOf(view, "k1")).rejects.toMatchObject(evicted(view));
   });
 
+  test("[TB5] whose hold is taken between reading the state and looking for it says by whom (found by a seed)", async () => {
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const slow = await world.open((storage) => ({
+      commit: (batch) => storage.commit(batch),
+      close: () => storage.close(),
+      read: async (reads) => {
+        const [first, second] = reads;
+        const isLook = first?.kind === "get" && first.key === "floor" && second?.store === "meta";
+        if (isLook) await meanwhile?.();
+        return storage.read(reads);
+      },
+    }));
+    await folded(1);
+    await a.database.snapshots.create("s");
+    const view = await slow.database.begin(1, on("s"));
+    meanwhile = () => {
+      meanwhile = undefined;
+      return world.advance(a, { evict: new Set([view.hold!.id]), by: "user" });
+    };
+    await slow.database.store.reload();
+    await expect(itemsIn(view)).rejects.toMatchObject(evicted(view));
+  });
+
   test("[TB4] goes with its dead tab, by a record in the log", async () => {
     await folded(1);
     const { seq: at } = await a.database.snapshots.create("s");

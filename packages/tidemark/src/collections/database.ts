@@ -162,14 +162,16 @@ export class Database {
 
   /** @throws NOT_FOUND where there is no such snapshot */
   async #openOn(id: number, options: BeginOptions, name: string): Promise<Handle> {
-    const { store } = this;
-    const hold = await this.snapshots.hold(name);
-    try {
-      const catalog = await catalogAt(new Reader(store, guardOf(store, hold.seq, hold)), hold.seq);
-      return this.handles.open(id, { ...options, schema: new Schema(catalog), hold });
-    } catch (e) {
-      await this.snapshots.release(hold);
-      throw e;
+    for (let evictions = 0; ; evictions++) {
+      const hold = await this.snapshots.hold(name);
+      try {
+        const reader = new Reader(this.store, guardOf(this.store, hold.seq, hold));
+        const schema = new Schema(await catalogAt(reader, hold.seq));
+        return this.handles.open(id, { ...options, schema, hold });
+      } catch (e) {
+        await this.snapshots.release(hold);
+        if (!isTidemarkError(e, "READ_VIEW_EVICTED") || evictions === maxEvictions) throw e;
+      }
     }
   }
 

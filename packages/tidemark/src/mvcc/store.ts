@@ -260,7 +260,7 @@ export class Store implements ReadState, Guarded {
     for (;;) {
       const state = await join(fresh, this.tab, false);
       if (state.struck) this.events?.struck();
-      await this.holds.look(fresh);
+      await this.#lookAtHolds(fresh);
       this.blocks.clear();
       if (await this.#replaceBy(state, new BlockSource(fresh, 0))) return "changed";
     }
@@ -273,6 +273,11 @@ export class Store implements ReadState, Guarded {
       const shown = await lookAtLog(fresh, remembered);
       if (this.head === remembered.head) return shown;
     }
+  }
+
+  async #lookAtHolds(storage: Storage): Promise<void> {
+    const floor = await this.holds.look(storage);
+    if (floor) this.learnFloor(floor);
   }
 
   get #remembered(): Remembered {
@@ -300,7 +305,7 @@ export class Store implements ReadState, Guarded {
       const admissions = this.#admissions;
       const state = await recover(this.storage, this.#manifest);
       if (state.struck) this.events?.struck();
-      await this.holds.look(this.storage);
+      await this.#lookAtHolds(this.storage);
       if (admissions !== this.#admissions) continue;
       this.#refuseForeign(state.fence);
       if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
