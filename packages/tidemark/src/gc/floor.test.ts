@@ -19,12 +19,13 @@ import { decodeFloorRecord, floorIn, type ReadFloor, readFloor } from "../mvcc/r
 import { create } from "../mvcc/recovery.ts";
 import { emptyCatalog, floorKey, Schema } from "../mvcc/schema.ts";
 import { Store } from "../mvcc/store.ts";
+import { readableAt } from "../segments/segments.test-support.ts";
 import type { Storage, Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { missingChunks, ReservingStorage } from "../storage/reserve.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { type Advance, type Advanced, advanceFloor, deadTabs, digestOf, floorOf, isGain, overdue } from "./floor.ts";
-import { defaultRewrite } from "./rewrite.ts";
+import { defaultWork } from "./work.ts";
 import { Tenure } from "./tenure.ts";
 
 const kinds = fc.constantFrom<Holder["kind"]>("pin", "snapshot", "hold");
@@ -214,7 +215,7 @@ describe("an advance of the floor", () => {
     }
     expect(a.store.log).toMatchObject({ entries: 10, ordinary: 5 });
     const floor = a.store.head.seq;
-    const done = await checkpoint(a.store, tenure, floor, defaultRewrite);
+    const done = await checkpoint(a.store, tenure, readableAt(floor), defaultWork);
     expect(done?.dropped.versions).toBe(8); // four of the key, four records
     expect(a.store.log).toEqual({ entries: 0, sizeBytes: 0, ordinary: 0 });
   });

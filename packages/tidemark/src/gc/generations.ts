@@ -18,6 +18,8 @@ export type RunReason =
   | "age"
   /** The last such run was so long ago. */
   | "frequency"
+  /** So large a share of what is stored is reclaimable. */
+  | "space"
   /** Of a NO_OP. */
   | "nothing reclaimable"
   | "below every threshold";
@@ -36,6 +38,8 @@ export interface GenerationOptions {
   readonly oldAgeMonths: number;
   /** From this share of the room on, whatever is reclaimable is due; default 0.9. */
   readonly pressureAt: number;
+  /** From this share of the stored bytes on, reclaimable ones are due; default 0.15, so that they stay below a fifth. */
+  readonly garbageAt: number;
   /** Sizes, times and ages count a tenth; default off. */
   readonly aggressiveMode: boolean;
 }
@@ -47,6 +51,8 @@ export interface GenerationState {
   readonly sizes: PerGeneration;
   /** Since when, in wall time, the oldest of them is superseded; absent where that is not known. */
   readonly oldestAt?: Partial<PerGeneration>;
+  /** Which share of all that is stored could go, by generation; absent where that is not known. */
+  readonly garbage?: PerGeneration;
   /** When the last run was that looked at the young generation, and at everything; before the first, the opening. */
   readonly lastRun: { readonly young: number; readonly full: number };
   readonly now: number;
@@ -71,6 +77,7 @@ export const defaultGenerations: GenerationOptions = {
   middleAgeDays: 7,
   oldAgeMonths: 3,
   pressureAt: 0.9,
+  garbageAt: 0.15,
   aggressiveMode: false,
 };
 
@@ -112,6 +119,7 @@ interface Limits {
   readonly youngEveryMs: number;
   readonly fullEveryMs: number;
   readonly pressureAt: number;
+  readonly garbageAt: number;
 }
 
 function limitsOf(o: GenerationOptions): Limits {
@@ -126,6 +134,7 @@ function limitsOf(o: GenerationOptions): Limits {
     youngEveryMs: o.youngEveryMinutes * minuteMs * share,
     fullEveryMs: o.fullEveryHours * hourMs * share,
     pressureAt: o.pressureAt,
+    garbageAt: o.garbageAt * share,
   };
 }
 
@@ -139,6 +148,7 @@ function reasonFor(
   const known = sizes[generation];
   if (known > 0 && pressure >= limits.pressureAt) return "pressure";
   if (known > 0 && known >= limits.sizes[generation]) return "size";
+  if (known > 0 && (state.garbage?.[generation] ?? 0) >= limits.garbageAt) return "space";
   if (ripeness(generation, state, limits) >= 1) return "age";
   if (kind === "FULL_GC" && hasPassed(limits.fullEveryMs, lastRun.full, now)) return "frequency";
   if (kind === "YOUNG_ONLY" && known > 0 && hasPassed(limits.youngEveryMs, lastRun.young, now)) return "frequency";
@@ -184,9 +194,11 @@ export function generationOptions(given: Partial<GenerationOptions> = {}): Gener
       throw invalid(o, options[o], `a number above 0 and up to ${maxSpan}`);
     }
   }
-  const { pressureAt, aggressiveMode } = options;
-  if (!(isNumber(pressureAt) && pressureAt > 0 && pressureAt <= 1)) {
-    throw invalid("pressureAt", pressureAt, "a number above 0 and up to 1");
+  const { aggressiveMode } = options;
+  for (const o of ["pressureAt", "garbageAt"] as const) {
+    if (!(isNumber(options[o]) && options[o] > 0 && options[o] <= 1)) {
+      throw invalid(o, options[o], "a number above 0 and up to 1");
+    }
   }
   if (typeof aggressiveMode !== "boolean") throw invalid("aggressiveMode", aggressiveMode, "true or false");
   return options;

@@ -30,6 +30,8 @@ export interface WorkOptions {
   readonly maxStoreBytes: number;
   readonly levels: LevelOptions;
   readonly pace: Pace;
+  /** About so many versions go in one step of a cycle. */
+  readonly maxStepVersions?: number | undefined;
 }
 
 export const defaultWork: WorkOptions = {

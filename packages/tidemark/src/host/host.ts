@@ -28,6 +28,7 @@ import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
 import { Foreground } from "./foreground.ts";
+import { collectionOf } from "./gc-options.ts";
 import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
@@ -141,7 +142,7 @@ export class Host implements HostSurface {
           grants,
           budgetMs: request.sliceBudgetMs,
         }),
-        ...(request.debt && { debt: request.debt }),
+        collection: collectionOf(request),
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage, foreground, grants };

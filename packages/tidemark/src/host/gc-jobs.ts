@@ -1,0 +1,187 @@
+/**
+ * Runs and evictions that pages ask for. Only the tab that does upkeep can do them; any tab may ask. A tab that asks and
+ * hears nothing takes upkeep over, as it would with a backlog that does not move, and does it itself.
+ */
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { GcProgress, GcReport } from "../protocol/gc.ts";
+import type { Failure } from "../protocol/messages.ts";
+import type { RunRequest } from "./gc-run.ts";
+import { deposed } from "./gc-run.ts";
+import { Gate } from "./gate.ts";
+import type { TabId } from "../base/brand.ts";
+
+export type JobRequest =
+  | ({ readonly kind: "run" } & RunRequest)
+  | { readonly kind: "evict"; readonly holder: string };
+
+/** Between tabs. `tab` is who asked. */
+export type JobMessage = { readonly tab: TabId; readonly job: number } & (
+  | { readonly type: "job"; readonly request: JobRequest }
+  | { readonly type: "job-steer"; readonly what: Steering }
+  | { readonly type: "job-alive"; readonly progress: GcProgress | undefined }
+  | { readonly type: "job-done"; readonly report: GcReport | undefined }
+  | { readonly type: "job-failed"; readonly error: Failure }
+);
+export type Steering = "pause" | "resume" | "cancel";
+
+export interface JobsSeams {
+  readonly self: TabId;
+  readonly isHere: () => boolean;
+  /** Does it here, where upkeep is. */
+  perform(request: JobRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<GcReport | undefined>;
+  takeOver(): Promise<void>;
+  post(message: JobMessage): void;
+  progress(job: number, progress: GcProgress): void;
+  sleep(ms: number): Promise<void>;
+  failureOf(e: unknown): Failure;
+}
+
+const aliveMs = 400;
+/** Silence for so long, twice, is taken to mean that the upkeep tab is frozen. */
+const silentMs = 1500;
+
+interface Asked {
+  heard: number;
+  readonly settle: (end: { readonly report: GcReport | undefined } | { readonly error: Failure }) => void;
+}
+
+export class GcJobs {
+  readonly #seams: JobsSeams;
+  /** Of our page, done here. */
+  readonly #gates = new Map<string, Gate>();
+  /** Of our page, done elsewhere. */
+  readonly #asked = new Map<number, Asked>();
+  /** Pauses and cancellations that came before the job began. */
+  readonly #steered = new Map<number, Steering[]>();
+
+  constructor(seams: JobsSeams) {
+    this.#seams = seams;
+  }
+
+  /** @throws BUSY where another run is under way; what the job itself throws */
+  async run(job: number, request: JobRequest): Promise<GcReport | undefined> {
+    try {
+      for (;;) {
+        try {
+          return this.#seams.isHere() ? await this.#here(this.#seams.self, job, request) : await this.#elsewhere(job, request);
+        } catch (e) {
+          if (e !== deposed && !isMoved(e)) throw e;
+        }
+      }
+    } finally {
+      this.#steered.delete(job);
+    }
+  }
+
+  steer(job: number, what: Steering): void {
+    const gate = this.#gates.get(nameOf(this.#seams.self, job));
+    if (gate) steered(gate, what);
+    else {
+      this.#steered.set(job, [...(this.#steered.get(job) ?? []), what]);
+      this.#seams.post({ type: "job-steer", tab: this.#seams.self, job, what });
+    }
+  }
+
+  receive(message: JobMessage): void {
+    const { self } = this.#seams;
+    if (message.type === "job") {
+      if (this.#seams.isHere() && message.tab !== self) void this.#forAnother(message.tab, message.job, message.request);
+      return;
+    }
+    if (message.type === "job-steer") {
+      const gate = this.#gates.get(nameOf(message.tab, message.job));
+      if (gate) steered(gate, message.what);
+      return;
+    }
+    const asked = message.tab === self ? this.#asked.get(message.job) : undefined;
+    if (!asked) return;
+    asked.heard++;
+    if (message.type === "job-alive" && message.progress) this.#seams.progress(message.job, message.progress);
+    if (message.type === "job-done") asked.settle({ report: message.report });
+    if (message.type === "job-failed") asked.settle({ error: message.error });
+  }
+
+  async #here(
+    tab: TabId,
+    job: number,
+    request: JobRequest,
+    progress: (progress: GcProgress) => void = (p) => this.#seams.progress(job, p),
+  ): Promise<GcReport | undefined> {
+    const name = nameOf(tab, job);
+    const gate = new Gate();
+    this.#gates.set(name, gate);
+    if (tab === this.#seams.self) for (const what of this.#steered.get(job) ?? []) steered(gate, what);
+    try {
+      return await this.#seams.perform(request, gate, progress);
+    } finally {
+      this.#gates.delete(name);
+    }
+  }
+
+  /** Another tab asked; while it is being done, it hears that we live. */
+  async #forAnother(tab: TabId, job: number, request: JobRequest): Promise<void> {
+    if (this.#gates.has(nameOf(tab, job))) return; // asked again: it is under way
+    const alive = (progress?: GcProgress): void => this.#seams.post({ type: "job-alive", tab, job, progress });
+    let isOver = false;
+    const beat = async (): Promise<void> => {
+      while (!isOver) {
+        alive();
+        await this.#seams.sleep(aliveMs);
+      }
+    };
+    void beat();
+    try {
+      const report = await this.#here(tab, job, request, alive);
+      this.#seams.post({ type: "job-done", tab, job, report });
+    } catch (e) {
+      if (e !== deposed) this.#seams.post({ type: "job-failed", tab, job, error: this.#seams.failureOf(e) });
+    } finally {
+      isOver = true;
+    }
+  }
+
+  async #elsewhere(job: number, request: JobRequest): Promise<GcReport | undefined> {
+    const { self, post, sleep, isHere } = this.#seams;
+    let end: Parameters<Asked["settle"]>[0] | undefined;
+    let ended: () => void = () => undefined;
+    const whenEnded = new Promise<void>((resolve) => (ended = resolve));
+    const asked: Asked = {
+      heard: 0,
+      settle: (how) => {
+        end = how;
+        ended();
+      },
+    };
+    this.#asked.set(job, asked);
+    try {
+      for (let silences = 0; end === undefined; ) {
+        const { heard } = asked;
+        if (silences > 0 || heard === 0) post({ type: "job", tab: self, job, request });
+        for (const what of this.#steered.get(job) ?? []) post({ type: "job-steer", tab: self, job, what });
+        await Promise.race([whenEnded, sleep(silentMs)]);
+        silences = asked.heard > heard ? 0 : silences + 1;
+        if (isHere()) throw moved;
+        if (silences >= 2) {
+          await this.#seams.takeOver();
+          throw moved;
+        }
+      }
+    } finally {
+      this.#asked.delete(job);
+    }
+    if ("error" in end) throw new TidemarkError(end.error.code, end.error.message, end.error.details);
+    return end.report;
+  }
+}
+
+/** Upkeep is in another tab now: ask anew. */
+const moved = new TidemarkError("BUSY", "Upkeep has moved to another tab", { moved: true });
+const isMoved = (e: unknown): boolean => isTidemarkError(e, "BUSY") && e.details["moved"] === true;
+
+const nameOf = (tab: TabId, job: number): string => `${tab}/${job}`;
+
+function steered(gate: Gate, what: Steering): void {
+  if (what === "pause") gate.pause();
+  else if (what === "resume") gate.resume();
+  else gate.cancel(new TidemarkError("CLOSED", "The run was cancelled", { reason: "cancelled" }));
+}
