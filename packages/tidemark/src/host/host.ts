@@ -25,7 +25,7 @@ import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
-import { Slices } from "./pace.ts";
+import { Foreground, Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -42,6 +42,7 @@ interface Running {
   readonly tabs: Tabs;
   readonly upkeep: Upkeep;
   readonly storage: Storage;
+  readonly foreground: Foreground;
 }
 
 export class Host implements HostSurface {
@@ -53,8 +54,6 @@ export class Host implements HostSurface {
   #isFollowing = false;
   /** Resolves when all calls so far are let in; absent where they are. */
   #admitting: Promise<void> | undefined;
-  /** Lists of calls that are not answered yet, other than for upkeep itself. */
-  #outstanding = 0;
 
   constructor(environmentFor: (storage: OpenRequest["storage"]) => Environment) {
     this.#environmentFor = environmentFor;
@@ -119,17 +118,18 @@ export class Host implements HostSurface {
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
+      const foreground = new Foreground(clock);
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
         pace: new Slices({
-          clock: environment.clock,
+          clock,
+          foreground,
           giveWay: () => environment.giveWay(),
-          isBusy: () => this.#outstanding > 0,
           isPressed: () => this.#running?.upkeep.isPressed ?? false,
         }),
         onError: (e) => this.#failed(e),
       });
-      this.#running = { database, tabs, upkeep, storage };
+      this.#running = { database, tabs, upkeep, storage, foreground };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -143,14 +143,14 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
-    const isWaitedFor = requests.some((r) => !isUpkeep(r));
-    if (isWaitedFor) this.#outstanding++;
+    const foreground = requests.every(isUpkeep) ? undefined : this.#running?.foreground;
+    foreground?.begin();
     const admitted = this.#admission(requests);
     if (admitted) await admitted;
     try {
       return await Promise.all(requests.map((request) => this.#respond(request)));
     } finally {
-      if (isWaitedFor) this.#outstanding--;
+      foreground?.end();
     }
   }
 
@@ -233,9 +233,10 @@ export class Host implements HostSurface {
   #receive(message: TabMessage): void {
     const running = this.#running;
     if (!running || this.#closed !== undefined) return;
-    const { database, tabs, upkeep } = running;
+    const { database, tabs, upkeep, foreground } = running;
     switch (message.type) {
       case "commit":
+        foreground.heard();
         if (!this.#appliedDirectly(database, message.bytes)) void this.#follow();
         return;
       case "present":
