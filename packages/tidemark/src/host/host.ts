@@ -5,6 +5,7 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
+import { defaultRewrite } from "../gc/rewrite.ts";
 import { deletePin, raisePin } from "../mvcc/pins.ts";
 import { create, drop, isDropped } from "../mvcc/recovery.ts";
 import {
@@ -119,14 +120,15 @@ export class Host implements HostSurface {
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
       const foreground = new Foreground(clock);
+      const pace = new Slices({
+        clock,
+        foreground,
+        giveWay: () => environment.giveWay(),
+        isPressed: () => this.#running?.upkeep.isPressed ?? false,
+      });
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
-        pace: new Slices({
-          clock,
-          foreground,
-          giveWay: () => environment.giveWay(),
-          isPressed: () => this.#running?.upkeep.isPressed ?? false,
-        }),
+        rewrite: { ...defaultRewrite, pace },
         onError: (e) => this.#failed(e),
       });
       this.#running = { database, tabs, upkeep, storage, foreground };

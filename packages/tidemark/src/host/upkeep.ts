@@ -9,14 +9,13 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { compact } from "../gc/compact.ts";
 import { deadTabs, raiseFloor } from "../gc/floor.ts";
-import { defaultRewrite, type RewriteOptions } from "../gc/rewrite.ts";
+import type { RewriteOptions } from "../gc/rewrite.ts";
 import { reclaim } from "../gc/reclaim.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import { raisePin } from "../mvcc/pins.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
-import type { Pace } from "../segments/pace.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 
@@ -45,7 +44,7 @@ const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
-  readonly pace: Pace;
+  readonly rewrite: RewriteOptions;
   onError(error: unknown): void;
 }
 
@@ -63,6 +62,8 @@ export class Upkeep {
   /** Under which the last fold was done, and what follows it is. */
   #foldFloor: Seq = seq(0);
   #isCompacting = false;
+  /** So much may compaction write before the next fold: as much as the last one did. */
+  #shareBytes = 0;
   #watching = false;
   #roomMade: (() => void) | undefined;
   #isStanding = false;
@@ -224,9 +225,12 @@ export class Upkeep {
   }
 
   #foldSoon(): void {
-    this.#fold().catch((e: unknown) => {
-      if (!this.#stopped) this.#options.onError(e);
-    });
+    this.#fold().then(
+      () => this.advanced(), // what came meanwhile may be enough for another
+      (e: unknown) => {
+        if (!this.#stopped) this.#options.onError(e);
+      },
+    );
   }
 
   /** A call while a fold waits or runs gets that one. */
@@ -246,17 +250,17 @@ export class Upkeep {
     if (!tenure) return;
     const floor = await this.#floor(tenure);
     const { store } = this.#database;
-    const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#rewriting());
+    const done = floor === undefined ? undefined : await checkpoint(store, tenure, floor, this.#options.rewrite);
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
       this.#foldFloor = floor!;
+      this.#shareBytes = done.written.bytes;
       void this.#compact(tenure);
     } else await store.reload();
     await this.#fillReserve(tenure);
     this.#roomMade?.();
     void this.#sweep();
-    queueMicrotask(() => this.advanced()); // what came meanwhile may be enough for another
   }
 
   /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
@@ -282,15 +286,9 @@ export class Upkeep {
   async #compact(tenure: Tenure): Promise<void> {
     if (this.#isCompacting) return;
     this.#isCompacting = true;
-    const { store } = this.#database;
     try {
       for (let steps = 0; ; steps++) {
-        const isLast = await this.#inTurn(async () => {
-          if (this.#stopped || this.#tenure !== tenure) return true;
-          const [floor, options] = [this.#foldFloor, this.#rewriting()];
-          const step = (await reclaim(store, tenure, floor, options)) ?? (await compact(store, tenure, floor, options));
-          return step === undefined;
-        });
+        const isLast = await this.#inTurn(() => this.#compactStep(tenure));
         if (isLast) break;
         if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });
       }
@@ -304,8 +302,21 @@ export class Upkeep {
     }
   }
 
-  #rewriting(): RewriteOptions {
-    return { ...defaultRewrite, pace: this.#options.pace };
+  /**
+   * One step, or where a fold waits so many that compaction gets its share. A fold rewrites the level it goes into: the
+   * larger that has grown, the dearer, while a step down becomes cheaper. Where both write the same, they write least.
+   */
+  async #compactStep(tenure: Tenure): Promise<boolean> {
+    const { store } = this.#database;
+    do {
+      if (this.#stopped || this.#tenure !== tenure) return true;
+      const [floor, options] = [this.#foldFloor, this.#options.rewrite];
+      if ((await reclaim(store, tenure, floor, options)) !== undefined) continue;
+      const step = await compact(store, tenure, floor, options);
+      if (!step) return true;
+      this.#shareBytes -= step.written.bytes;
+    } while (this.#folding && this.#shareBytes > 0);
+    return false;
   }
 
   async #floor(tenure: Tenure): Promise<Seq | undefined> {
