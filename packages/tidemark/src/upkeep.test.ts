@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { defaultRewrite, type RewriteOptions } from "./gc/rewrite.ts";
 import { maxBytesOf } from "./segments/levels.ts";
 import type { Storage } from "./storage/contract.ts";
-import { put, type Tab, World, write } from "./test-world.test-support.ts";
+import { itemsIn, put, type Tab, World, write } from "./test-world.test-support.ts";
 import { browserEnvironment } from "./host/browser.ts";
 import { Tabs } from "./host/tabs.ts";
 import { Upkeep } from "./host/upkeep.ts";
@@ -13,8 +13,13 @@ afterEach(async () => {
 });
 
 /** A tab whose upkeep runs by itself, beside the test. */
-async function upkept(name: string, memtableMaxBytes: number, rewrite: Partial<RewriteOptions> = {}) {
-  const tab = await new World({ connect: slowInBlocks }).open();
+async function upkept(
+  name: string,
+  memtableMaxBytes: number,
+  rewrite: Partial<RewriteOptions> = {},
+  connect = slowInBlocks,
+) {
+  const tab = await new World({ connect }).open();
   const environment = browserEnvironment("memory");
   const tabs = await Tabs.join(name, environment, () => undefined);
   const errors: unknown[] = [];
@@ -31,6 +36,8 @@ async function upkept(name: string, memtableMaxBytes: number, rewrite: Partial<R
   await until(() => upkeep.isHere);
   return { tab, upkeep, errors };
 }
+
+const reading = { tracked: false, isolation: "serializable", fresh: true, attempt: 0 } as const;
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
@@ -67,6 +74,28 @@ describe("upkeep of a tab", () => {
     const { store } = tab.database;
     await until(() => store.memtable.sizeBytes <= 4 * 1024);
     expect(errors).toEqual([]);
+  });
+
+  test("gives back at once the memory of blocks that it stored; what is stored stays whole", async () => {
+    const staged: Uint8Array[] = [];
+    const noting = (storage: Storage): Storage => ({
+      ...slowInBlocks(storage),
+      commit: ({ writes, ...batch }) => {
+        if (typeof writes !== "function") return storage.commit({ writes, ...batch });
+        const noted: typeof writes = (found) => {
+          const chosen = writes(found);
+          for (const w of chosen ?? []) if (w.kind === "put" && w.store === "blocks") staged.push(w.value);
+          return chosen;
+        };
+        return storage.commit({ ...batch, writes: noted });
+      },
+    });
+    const { tab, upkeep } = await upkept("memory", 4 * 1024, {}, noting);
+    await writeSome(tab, 0, 200, 1000);
+    await upkeep.checkpoint();
+    expect(staged.length).toBeGreaterThan(0);
+    expect(staged.map((bytes) => bytes.length)).toEqual(staged.map(() => 0));
+    expect(await itemsIn(await tab.database.begin(1, reading))).toHaveLength(200);
   });
 
   test("[MV11] gives compaction its share while folds are always due: no level outgrows its bound by far", async () => {

@@ -11,7 +11,7 @@ import { readRoot } from "../segments/manifest-rows.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { headlong, type Pace } from "../segments/pace.ts";
-import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
+import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import type { Fence } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
@@ -119,8 +119,17 @@ function mergeInput(
       const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
       const durability = isStrict ? "strict" : "relaxed";
       if (!(await tenure.write(durability, [], () => writes, ["blocks"], reserve))) throw tenureIsOver;
+      for (const { bytes } of blocks) giveBack(bytes);
     },
   };
+}
+
+/** At once: the collector comes late to memory that lies outside its heap. What is stored, storage has copied. */
+const giveBack = (bytes: StoredValue): void => void (bytes.buffer as Transferable).transfer?.(0);
+
+/** Not in every browser that we run in. */
+interface Transferable {
+  transfer?(newByteLength: number): ArrayBuffer;
 }
 
 /**

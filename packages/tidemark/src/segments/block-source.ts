@@ -22,9 +22,10 @@ export class BlockSource {
   /**
    * Loads `ids` in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
    * an old manifest. So is one that is damaged, unless it is among the first `needed`: reading ahead must not fail early.
+   * `isKept`: somebody is likely to read them again. What upkeep reads to replace it must not drive others' blocks out.
    * @throws CORRUPT naming the block when the bytes of a needed one are damaged.
    */
-  async load(ids: readonly BlockId[], needed: number): Promise<ReadonlyMap<BlockId, Block>> {
+  async load(ids: readonly BlockId[], needed: number, isKept = true): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = new Map<BlockId, Block>();
     const required = new Set(ids.slice(0, needed));
     const absent = ids.filter((id) => {
@@ -39,7 +40,7 @@ export class BlockSource {
       if (!bytes) return;
       const block = this.#open(id, bytes, required.has(id));
       if (!block) return;
-      this.#cache.put(id, block);
+      if (isKept) this.#cache.put(id, block);
       blocks.set(id, block);
     });
     return blocks;
