@@ -28,14 +28,7 @@ export type {
   RecordOf,
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
-export type {
-  Metrics,
-  SliceFigures,
-  SliceSource,
-  SnapshotReport,
-  Spread,
-  VerifyReport,
-} from "./protocol/messages.ts";
+export type { Metrics, SliceFigures, SliceSource, SnapshotReport, Spread, VerifyReport } from "./protocol/messages.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {

@@ -191,7 +191,10 @@ export class Collector {
     const { manifest, fence } = store;
     const dead = await deadTables(store, basis, fence.seq);
     const terms = { reach: Math.min(basis.floor, fence.seq), isReleased: false, dead };
-    const due = perGeneration(dueSizes(manifest, terms), manifest.levels.findIndex(({ length }) => length > 0));
+    const due = perGeneration(
+      dueSizes(manifest, terms),
+      manifest.levels.findIndex(({ length }) => length > 0),
+    );
     const stored = Math.max(1, manifest.sizeBytes);
     const share = (of: DueSize): number => of.bytes / stored;
     return {
@@ -206,10 +209,12 @@ export class Collector {
 
 function perGeneration(sizes: readonly DueSize[], filled: number): Record<keyof PerGeneration, DueSize> {
   const sum = (from: number, to: number): DueSize =>
-    sizes.slice(from, to).reduce((all, one) => ({ versions: all.versions + one.versions, bytes: all.bytes + one.bytes }), {
-      versions: 0,
-      bytes: 0,
-    });
+    sizes
+      .slice(from, to)
+      .reduce((all, one) => ({ versions: all.versions + one.versions, bytes: all.bytes + one.bytes }), {
+        versions: 0,
+        bytes: 0,
+      });
   const uppermost = Math.max(0, filled);
   const lowest = sizes.length - 1;
   return {

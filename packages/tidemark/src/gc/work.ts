@@ -16,7 +16,7 @@ import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { aside, headlong, type Pace } from "../segments/pace.ts";
 import type { Rule } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
-import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
+import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { type Basis, Removal, type StepKind } from "./journal.ts";
@@ -145,9 +145,18 @@ async function toolsFor(
       const durability = isStrict ? "strict" : "relaxed";
       const stored = tenure.write(durability, [], () => writes, ["blocks"], reserve);
       if (!(await aside(pace, stored))) throw tenureIsOver;
+      for (const { bytes } of blocks) giveBack(bytes);
     },
     dropped: (key, version) => removal.add(key, version),
   };
+}
+
+/** At once: the collector comes late to memory that lies outside its heap. What is stored, storage has copied. */
+const giveBack = (bytes: StoredValue): void => void (bytes.buffer as Transferable).transfer?.(0);
+
+/** Not in every browser that we run in. */
+interface Transferable {
+  transfer?(newByteLength: number): ArrayBuffer;
 }
 
 const recordOf = ({ kind, basis, fence, checkpoint, cycle }: WorkTerms, { removal }: Tools) => ({

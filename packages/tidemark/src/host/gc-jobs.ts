@@ -10,9 +10,7 @@ import { deposed } from "./gc-run.ts";
 import { Gate } from "./gate.ts";
 import type { TabId } from "../base/brand.ts";
 
-export type JobRequest =
-  | ({ readonly kind: "run" } & RunRequest)
-  | { readonly kind: "evict"; readonly holder: string };
+export type JobRequest = ({ readonly kind: "run" } & RunRequest) | { readonly kind: "evict"; readonly holder: string };
 
 /** Between tabs. `tab` is who asked. */
 export type JobMessage = { readonly tab: TabId; readonly job: number } & (
@@ -63,7 +61,9 @@ export class GcJobs {
     try {
       for (;;) {
         try {
-          return this.#seams.isHere() ? await this.#here(this.#seams.self, job, request) : await this.#elsewhere(job, request);
+          return this.#seams.isHere()
+            ? await this.#here(this.#seams.self, job, request)
+            : await this.#elsewhere(job, request);
         } catch (e) {
           if (e !== deposed && !isMoved(e)) throw e;
         }
@@ -85,7 +85,8 @@ export class GcJobs {
   receive(message: JobMessage): void {
     const { self } = this.#seams;
     if (message.type === "job") {
-      if (this.#seams.isHere() && message.tab !== self) void this.#forAnother(message.tab, message.job, message.request);
+      if (this.#seams.isHere() && message.tab !== self)
+        void this.#forAnother(message.tab, message.job, message.request);
       return;
     }
     if (message.type === "job-steer") {
@@ -154,7 +155,7 @@ export class GcJobs {
     };
     this.#asked.set(job, asked);
     try {
-      for (let silences = 0; end === undefined; ) {
+      for (let silences = 0; end === undefined;) {
         const { heard } = asked;
         if (silences > 0 || heard === 0) post({ type: "job", tab: self, job, request });
         for (const what of this.#steered.get(job) ?? []) post({ type: "job-steer", tab: self, job, what });

@@ -119,7 +119,12 @@ class Job implements Pace {
   #restsUntil = -Infinity;
   #last: { readonly end: number; readonly usedMs: number } | undefined;
 
-  constructor(options: PaceOptions, meter: SliceMeter, { isHeadlong, gate, budgetMs, onSlice }: JobOptions, changed: () => void) {
+  constructor(
+    options: PaceOptions,
+    meter: SliceMeter,
+    { isHeadlong, gate, budgetMs, onSlice }: JobOptions,
+    changed: () => void,
+  ) {
     this.#options = options;
     this.#meter = meter;
     this.#isHeadlong = isHeadlong ?? ((): boolean => false);

@@ -33,6 +33,7 @@ export interface TendingSeams {
   readonly turns: WorkTurns;
   /** Whether this tenure is still ours, and we still open. */
   isOurs(tenure: Tenure): boolean;
+  isFoldWaiting(): boolean;
   deposed(tenure: Tenure): void;
   sleep(ms: number): Promise<void>;
   /** The manifest moved on: others are told. */
@@ -46,6 +47,8 @@ export class Tending {
   #basis: Basis = nothingGoes;
   #isBusy = false;
   #isAsked = false;
+  /** So much may compaction write before the next fold: as much as the last one did. */
+  #shareBytes = 0;
 
   constructor(seams: TendingSeams) {
     this.#seams = seams;
@@ -63,7 +66,13 @@ export class Tending {
     void this.#look(tenure);
   }
 
-  /** The floor was advanced, or something was folded: there may be something to do. */
+  /** Something was folded. */
+  folded(tenure: Tenure, basis: Basis, writtenBytes: number): void {
+    this.#shareBytes = writtenBytes;
+    this.advanced(tenure, basis);
+  }
+
+  /** The floor was advanced: there may be something to do. */
   advanced(tenure: Tenure, basis: Basis): void {
     this.#basis = basis;
     void this.#tend(tenure);
@@ -93,20 +102,31 @@ export class Tending {
     }
   }
 
-  /** One step; false: there is nothing left to do. */
+  /**
+   * One step, or where a fold waits so many that compaction gets its share. A fold rewrites the level it goes into: the
+   * larger that has grown, the dearer, while a step down becomes cheaper. Where both write the same, they write least.
+   * False: there is nothing left to do.
+   */
   async #step(tenure: Tenure): Promise<boolean> {
-    if (!this.#seams.isOurs(tenure)) return false;
-    return await this.#seams.turns.inSlices((options) => this.#stepWith(tenure, options));
+    do {
+      if (!this.#seams.isOurs(tenure)) return false;
+      const writtenBytes = await this.#seams.turns.inSlices((options) => this.#stepWith(tenure, options));
+      if (writtenBytes === undefined) return false;
+      this.#shareBytes -= writtenBytes;
+    } while (this.#seams.isFoldWaiting() && this.#shareBytes > 0);
+    return true;
   }
 
-  async #stepWith(tenure: Tenure, options: WorkOptions): Promise<boolean> {
+  /** How many bytes were written; `undefined`: there was nothing to do. */
+  async #stepWith(tenure: Tenure, options: WorkOptions): Promise<number | undefined> {
     const { database, collector } = this.#seams;
     const { store } = database;
     const basis = this.#basis;
-    if ((await reclaim(store, tenure, basis, options)) !== undefined) return true;
-    if ((await compact(store, tenure, basis, options)) !== undefined) return true;
-    if (!(await collector.consider(tenure, basis, options))) return false;
-    return (await collector.step(tenure, options)) !== "again";
+    if ((await reclaim(store, tenure, basis, options)) !== undefined) return 0;
+    const compacted = await compact(store, tenure, basis, options);
+    if (compacted !== undefined) return compacted.written.bytes;
+    if (!(await collector.consider(tenure, basis, options))) return undefined;
+    return (await collector.step(tenure, options)) === "again" ? undefined : Infinity; // a fold that waits goes first
   }
 
   /**

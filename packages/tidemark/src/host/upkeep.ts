@@ -10,6 +10,7 @@ import { Collector, type CollectorOptions } from "../gc/collector.ts";
 import type { CycleState } from "../gc/cycle.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
+import type { WorkOptions } from "../gc/work.ts";
 import type { Holder } from "../mvcc/holders.ts";
 import type { GcProgress } from "../protocol/gc.ts";
 import type { SliceFigures } from "../protocol/messages.ts";
@@ -38,6 +39,8 @@ const deletesGatherMs = 1000;
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
   readonly slices: Slices;
+  /** Default: blocks and levels as everywhere. */
+  readonly work?: WorkOptions;
   readonly collection: CollectorOptions;
   /** A cycle began, went on or ended, whoever asked for it. */
   onProgress?(progress: GcProgress): void;
@@ -74,7 +77,7 @@ export class Upkeep {
     this.#environment = environment;
     this.#lockName = lockNames(name).upkeep;
     this.#options = options;
-    this.#turns = new WorkTurns(options.slices);
+    this.#turns = new WorkTurns(options.slices, options.work);
     const { clock } = environment;
     this.#collector = new Collector(
       {
@@ -96,6 +99,7 @@ export class Upkeep {
       collector: this.#collector,
       turns: this.#turns,
       isOurs: (tenure) => !this.#stopped && this.#tenure === tenure,
+      isFoldWaiting: () => this.#folding !== undefined,
       deposed: (tenure) => this.#stepDown(tenure),
       sleep: (ms) => clock.sleep(ms),
       news: () => tabs.post({ type: "checkpoint" }),
@@ -318,11 +322,12 @@ export class Upkeep {
     if (!tenure) return;
     const basis = await this.#collector.advance(tenure);
     const { store } = this.#database;
-    const done = basis === undefined ? undefined : await this.#turns.inSlices((o) => checkpoint(store, tenure, basis, o));
+    const done =
+      basis === undefined ? undefined : await this.#turns.inSlices((o) => checkpoint(store, tenure, basis, o));
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
-      this.#tending.advanced(tenure, basis!);
+      this.#tending.folded(tenure, basis!, done.written.bytes);
     } else await store.reload();
     await this.#tending.fillReserve(tenure);
     this.#roomMade?.();

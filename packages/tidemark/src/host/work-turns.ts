@@ -5,13 +5,15 @@ import type { JobOptions, Slices } from "./pace.ts";
 /** Upkeep's pieces of work take turns, and each is done in slices. */
 export class WorkTurns {
   readonly #slices: Slices;
+  readonly #work: WorkOptions;
   #turn: Promise<unknown> = Promise.resolve();
   /** Of how many calls somebody waits. */
   #hurries = 0;
   #isStopping = false;
 
-  constructor(slices: Slices) {
+  constructor(slices: Slices, work: WorkOptions = defaultWork) {
     this.#slices = slices;
+    this.#work = work;
   }
 
   inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -22,7 +24,7 @@ export class WorkTurns {
 
   inSlices<T>(work: (options: WorkOptions) => Promise<T>, job: Omit<JobOptions, "isHeadlong"> = {}): Promise<T> {
     const isHeadlong = (): boolean => this.#hurries > 0 || this.#isStopping;
-    return this.#slices.run((pace: Pace) => work({ ...defaultWork, pace }), { ...job, isHeadlong });
+    return this.#slices.run((pace: Pace) => work({ ...this.#work, pace }), { ...job, isHeadlong });
   }
 
   /** Somebody waits for it: it does not wait for idle moments, and neither does what is in its way. */
