@@ -95,9 +95,7 @@ export async function beginCycle(
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
-  const keepers = await keepersNow(store, basis);
-  const [row] = await store.storage.read([readKeepers]);
-  const former = jsonIn(row, "what kept versions") as Keepers | undefined;
+  const { keepers, isReleased } = await lookAtKeepers(store, basis);
   const begun = {
     kind,
     basis,
@@ -106,7 +104,7 @@ export async function beginCycle(
     database: fence.database,
     incarnation: fence.incarnation,
     keepers,
-    isReleased: former === undefined || isAnyReleased(former, keepers),
+    isReleased,
     cursor: startOf(manifest, kind),
     steps: 0,
     ...before,
@@ -210,6 +208,20 @@ interface Keepers {
   readonly retentions: string;
   /** Of retention by age: in which hour it was judged. */
   readonly hour: number;
+}
+
+/** Whether a full cycle would look at what only points and retention kept: some were released since the last. */
+export const isAnyKeeperReleased = async (store: Store, basis: Basis): Promise<boolean> =>
+  (await lookAtKeepers(store, basis)).isReleased;
+
+async function lookAtKeepers(
+  store: Store,
+  basis: Basis,
+): Promise<{ readonly keepers: Keepers; readonly isReleased: boolean }> {
+  const keepers = await keepersNow(store, basis);
+  const [row] = await store.storage.read([readKeepers]);
+  const former = jsonIn(row, "what kept versions") as Keepers | undefined;
+  return { keepers, isReleased: former === undefined || isAnyReleased(former, keepers) };
 }
 
 async function keepersNow(store: Store, { points, nowMs }: Basis): Promise<Keepers> {
