@@ -120,14 +120,19 @@ describe("a host whose page grants slices", () => {
 
   test("[VG10] believes no page that is none, and no offer that is none", () =>
     simulate(async (world) => {
-      for (const bad of [{ page: "prerender" }, { sliceBudgetMs: 0 }, { sliceBudgetMs: 51 }, { sliceBudgetMs: "4" }]) {
+      for (const bad of [
+        { page: "prerender" },
+        { gc: { budgetMs: 0 } },
+        { gc: { budgetMs: 51 } },
+        { gc: { budgetMs: "4" } },
+      ]) {
         const opening = openPage(world, "a", bad as object);
         await expect(opening).rejects.toMatchObject({ code: "OPTIONS_INVALID" });
       }
       const page = await openPage(world, "b", visible);
       const offer = { type: "slice", budgetMs: 1e9, leftMs: 1e9 } as const;
       await expect(page.host.grant(offer)).rejects.toMatchObject({ code: "OPTIONS_INVALID" });
-      const budget = await openPage(world, "c", { sliceBudgetMs: 2 });
+      const budget = await openPage(world, "c", { gc: { budgetMs: 2 } });
       budget.process.lookMs = 0.1;
       await budget.put(...range(0, 30));
       await budget.checkpoint();

@@ -270,8 +270,8 @@ describe("a frozen host", () => {
 
   test("[TB5] holds back so many commits, is evicted, and goes on when it wakes, without a reload", () =>
     simulate(async (world) => {
-      const debt = { maxBytes: Infinity, maxCommits: 100 };
-      const b = await openPage(world, "b", { ...small, debt });
+      const gc = { debtMaxBytes: Infinity, debtMaxCommits: 100 };
+      const b = await openPage(world, "b", { ...small, gc });
       const a = await openPage(world, "a", { ...small, cacheMaxBytes: 1 });
       await b.put(...range(0, 20));
       await b.checkpoint();

@@ -7,8 +7,9 @@ import type { Declarations } from "./client/types.ts";
 export { isTidemarkError, TidemarkError } from "./base/errors.ts";
 export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
+export { RetentionPolicy } from "./codec/retention.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
-export type { Database, DatabaseOptions, GcSettings } from "./client/database.ts";
+export type { Database, DatabaseOptions } from "./client/database.ts";
 export type { Live, Observer, Subscription } from "./client/live.ts";
 export type { Query } from "./client/query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
@@ -26,8 +27,11 @@ export type {
   PrimaryPath,
   ReadOptions,
   RecordOf,
+  RecordVersion,
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
+export type { GenerationOptions } from "./codec/generations.ts";
+export type { GcSettings } from "./protocol/gc-settings.ts";
 export type { Metrics, SliceFigures, SliceSource, SnapshotReport, Spread, VerifyReport } from "./protocol/messages.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */

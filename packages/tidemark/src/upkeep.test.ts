@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { defaultDebt } from "./gc/floor.ts";
-import { defaultGenerations } from "./gc/generations.ts";
+import { defaultGenerations } from "./codec/generations.ts";
 import { defaultWork, type WorkOptions } from "./gc/work.ts";
 import { maxBytesOf } from "./segments/levels.ts";
 import type { Storage } from "./storage/contract.ts";

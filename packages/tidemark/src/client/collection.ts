@@ -4,13 +4,23 @@ import { encodeKey } from "../codec/key.ts";
 import { readPath } from "../codec/path.ts";
 import { tablePrefix, type WriteKind } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
+import { decodeValue } from "../codec/value.ts";
 import { unpackValues } from "../codec/values.ts";
 import type { Connection } from "./connection.ts";
 import { Query, unknownIndex } from "./query.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 import { abortable, type Source, type WritableSource } from "./source.ts";
-import type { AnyDeclaration, IndexKeyFor, IndexName, KeyOf, Patch, ReadOptions, RecordOf } from "./types.ts";
+import type {
+  AnyDeclaration,
+  IndexKeyFor,
+  IndexName,
+  KeyOf,
+  Patch,
+  ReadOptions,
+  RecordOf,
+  RecordVersion,
+} from "./types.ts";
 
 /** Reading one collection, at the head, in a view or in a transaction. */
 export class ReadableCollection<D extends AnyDeclaration> {
@@ -47,6 +57,28 @@ export class ReadableCollection<D extends AnyDeclaration> {
       ),
     );
     return found[0]!;
+  }
+
+  /**
+   * The versions of a record that are still stored, newest first: up to the seq of the view or transaction, without
+   * what the transaction itself wrote. Which are kept for certain is said by the collection's `retention`, and by
+   * views and snapshots; any other may be collected at any time. What was before a `clear` is not among them.
+   */
+  async history(key: KeyOf<D>, { signal }: ReadOptions = {}): Promise<RecordVersion<RecordOf<D>>[]> {
+    const encoded = this.encodeKeys([key]);
+    const source = this.#source;
+    const { handle } = source;
+    const versions = await abortable(signal, () =>
+      source.enter((connection) =>
+        source.underSchema(connection, async (schema) => {
+          const [within] = this.#withinTable(encoded, schema);
+          return connection.call<"history">({ op: "history", handle, epoch: schema.epoch, key: within! });
+        }),
+      ),
+    );
+    return versions.map(({ seq, stamp, value }) =>
+      value ? { seq, stamp, value: decodeValue(value) as RecordOf<D> } : { seq, stamp, deleted: true },
+    );
   }
 
   count(options: ReadOptions = {}): Promise<number> {

@@ -1,5 +1,6 @@
 import { TidemarkError } from "../base/errors.ts";
-import { idleMomentMs, type Metrics, type OpenRequest, type VerifyReport } from "../protocol/messages.ts";
+import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
+import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
@@ -37,12 +38,8 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly cacheMaxBytes?: number;
   /** Bytes of recent commits kept in memory before they are folded into blocks; default 4 MB. */
   readonly memtableMaxBytes?: number;
+  /** How garbage is collected; all of it has defaults. */
   readonly gc?: GcSettings;
-}
-
-export interface GcSettings {
-  /** A slice of background work takes at most so much of the worker's time, in ms from 1 to 50; default 4. */
-  readonly budgetMs?: number;
 }
 
 const megabyte = 1024 * 1024;
@@ -80,7 +77,7 @@ export class Database<C extends Declarations> {
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
       memtableMaxBytes: options.memtableMaxBytes ?? 4 * megabyte,
-      sliceBudgetMs: options.gc?.budgetMs,
+      gc: checkedGcSettings(options.gc),
       link: () => link(options),
     });
     this.#head = new HeadSource(this.#session);
@@ -219,25 +216,11 @@ function checkOptions(options: DatabaseOptions<Declarations>): void {
   if (worker !== undefined && worker !== false && typeof worker !== "function") {
     throw invalid("worker", worker, "false or a function that makes a worker");
   }
-  checkGc(options.gc);
   for (const option of ["cacheMaxBytes", "memtableMaxBytes"] as const) {
     const value = options[option];
     if (value !== undefined && (!Number.isSafeInteger(value) || value < 64 * 1024 || value > 1024 * megabyte)) {
       throw invalid(option, value, "a whole number of bytes from 65536 to 1073741824");
     }
-  }
-}
-
-function checkGc(gc: unknown): void {
-  if (gc === undefined) return;
-  if (typeof gc !== "object" || gc === null) throw invalid("gc", gc, "an object");
-  const unknown = Object.keys(gc).find((o) => o !== "budgetMs");
-  if (unknown !== undefined) {
-    throw new TidemarkError("OPTIONS_INVALID", `There is no option 'gc.${unknown}'`, { option: `gc.${unknown}` });
-  }
-  const { budgetMs } = gc as GcSettings;
-  if (budgetMs !== undefined && !(typeof budgetMs === "number" && budgetMs >= 1 && budgetMs <= idleMomentMs)) {
-    throw invalid("gc.budgetMs", budgetMs, `a number from 1 to ${idleMomentMs}`);
   }
 }
 

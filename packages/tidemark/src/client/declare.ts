@@ -1,5 +1,6 @@
 import { TidemarkError } from "../base/errors.ts";
 import { checkPath, type KeyPath } from "../codec/path.ts";
+import { RetentionPolicy } from "../codec/retention.ts";
 import type { CollectionDefinition, Definition, IndexDefinition } from "../codec/schema.ts";
 import type { CollectionDeclaration, Declarations, IndexSpecs, PrimaryPath } from "./types.ts";
 
@@ -10,6 +11,11 @@ interface CollectionOptions<P, I> {
   /** Path of the primary key, or several for a compound one. */
   readonly key: P;
   readonly indexes?: I;
+  /**
+   * Which superseded versions of its records stay, for `history`, beyond what views and snapshots keep. It is stored
+   * with the data: left out, the stored one stays in force; `RetentionPolicy.union()` of nothing keeps none.
+   */
+  readonly retention?: RetentionPolicy;
 }
 
 /**
@@ -26,6 +32,7 @@ export function collection<T extends object>(): <
   return (options) => ({
     key: options.key,
     indexes: options.indexes ?? ({} as NonNullable<typeof options.indexes>),
+    ...(options.retention === undefined ? {} : { retention: options.retention }),
   });
 }
 
@@ -57,7 +64,7 @@ function checkCollection(name: string, declared: unknown): CollectionDefinition 
   checkOwnName(name, where);
   if (name.startsWith("$")) throw invalid(where, name, "a name that begins without $");
   if (typeof declared !== "object" || declared === null) throw invalid(where, declared, "made by collection()");
-  const { key, indexes = {} } = declared as { key?: unknown; indexes?: unknown };
+  const { key, indexes = {}, retention } = declared as { key?: unknown; indexes?: unknown; retention?: unknown };
   checkPath(key, `${where}.key`);
   if (typeof indexes !== "object" || indexes === null) throw invalid(`${where}.indexes`, indexes, "an object");
   const checked: Record<string, IndexDefinition> = {};
@@ -65,7 +72,11 @@ function checkCollection(name: string, declared: unknown): CollectionDefinition 
     checkOwnName(index, `${where}.indexes.${index}`);
     checked[index] = checkIndex(`${where}.indexes.${index}`, spec);
   }
-  return { key, indexes: checked };
+  if (retention === undefined) return { key, indexes: checked };
+  if (!(retention instanceof RetentionPolicy)) {
+    throw invalid(`${where}.retention`, retention, "a RetentionPolicy, as RetentionPolicy.keepLatestN(5) makes it");
+  }
+  return { key, indexes: checked, retention: retention.retention };
 }
 
 /** An object cannot hold `__proto__` as it holds other names. */

@@ -17,8 +17,9 @@ import {
   type Response,
 } from "../protocol/messages.ts";
 import type { HostLink } from "./connectors.ts";
-import { Database } from "./database.ts";
+import { Database, type DatabaseOptions } from "./database.ts";
 import { collection } from "./declare.ts";
+import type { Declarations } from "./types.ts";
 import { workerDied } from "./worker-death.ts";
 
 export const rows = collection<{ id: string; v?: number }>()({ key: "id" });
@@ -126,12 +127,15 @@ export function plainAnswer(r: Request): unknown {
 }
 
 /** A handle whose workers are these hosts, one after another; when they are used up, none can be started. */
-export function databaseOn(...hosts: readonly FakeHost[]): Rows {
+export const databaseOn = (...hosts: readonly FakeHost[]): Rows => databaseWith({}, ...hosts);
+
+/** As `databaseOn`, with options. */
+export function databaseWith(options: Pick<DatabaseOptions<Declarations>, "gc">, ...hosts: readonly FakeHost[]): Rows {
   const left = hosts.values();
   const link = async (): Promise<HostLink> => {
     const next = left.next();
     if (next.done) throw new Error("no further worker");
     return next.value.link;
   };
-  return new Database({ name: "x", collections: { rows } }, link);
+  return new Database({ ...options, name: "x", collections: { rows } }, link);
 }

@@ -89,7 +89,7 @@ export class HostKeeper {
   /** Grants that worker slices, in place of the one before. */
   #idleFor({ page, surface }: HostLink): IdleGrants | undefined {
     this.#idle?.dispose();
-    const budgetMs = this.#keeping.request.sliceBudgetMs ?? defaultSliceMs;
+    const budgetMs = this.#keeping.request.gc?.budgetMs ?? defaultSliceMs;
     const isBusy = (): boolean => this.#connection.isAwaited;
     this.#idle = page && new IdleGrants({ page, surface, budgetMs, isBusy });
     return this.#idle;

@@ -6,6 +6,7 @@ import type { Request } from "../protocol/messages.ts";
 import {
   catalogOf,
   databaseOn,
+  databaseWith,
   failure,
   FakeHost,
   never,
@@ -323,5 +324,23 @@ describe("ordering against blobs", () => {
     host.tell({ type: "closed", reason: "deleted" });
     await expect(waiting).rejects.toMatchObject({ code: "CLOSED" });
     vi.restoreAllMocks();
+  });
+});
+
+describe("the gc settings", () => {
+  test("[GM2] are sent as plain data, as they were when the handle was made", async () => {
+    const host = new FakeHost();
+    const gc = { proof: "interval" as const, debtMaxBytes: Infinity, generations: { youngSize: 7 } };
+    const db = databaseWith({ gc }, host);
+    gc.generations.youngSize = 8;
+    gc.debtMaxBytes = 0;
+    await db.open();
+    expect(host.openings[0]!.gc).toEqual({ proof: "interval", debtMaxBytes: Infinity, generations: { youngSize: 7 } });
+  });
+
+  test("[GM2] that are none are refused when the handle is made", () => {
+    expect(() => databaseWith({ gc: { debtMaxCommits: 0 } }, new FakeHost())).toThrow(
+      expect.objectContaining({ code: "OPTIONS_INVALID", details: { option: "gc.debtMaxCommits" } }),
+    );
   });
 });

@@ -1,6 +1,7 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
 import type { TidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
+import type { GcSettings } from "../protocol/gc-settings.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
 import { type Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
@@ -17,7 +18,7 @@ export interface SessionOptions {
   readonly durability: Durability;
   readonly cacheMaxBytes: number;
   readonly memtableMaxBytes: number;
-  readonly sliceBudgetMs?: number | undefined;
+  readonly gc?: GcSettings;
   link(): Promise<HostLink>;
 }
 
@@ -51,9 +52,9 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.options = options;
-    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes, sliceBudgetMs } = options;
+    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes, gc } = options;
     this.#keeper = new HostKeeper({
-      request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes, sliceBudgetMs },
+      request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes, gc },
       link: () => options.link(),
       opened: (catalog) => this.#calls.hear(catalog),
       receive: (event) => this.#receive(event),

@@ -1,7 +1,8 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
+import { RetentionPolicy } from "../codec/retention.ts";
 import type { Database } from "./database.ts";
 import { collection } from "./declare.ts";
-import type { KeyAt, Path } from "./types.ts";
+import type { Declarations, KeyAt, Path, RecordOf } from "./types.ts";
 
 interface Note {
   id: string;
@@ -75,7 +76,21 @@ const usedWrongly = async (db: Database<{ notes: typeof notes; visits: typeof vi
   await db.read(async (view) => view.collection("notes").put({}));
 };
 
+const declaredRightly = (): void => {
+  const kept = collection<Note>()({
+    key: "id",
+    retention: RetentionPolicy.keepLatestN(5).and(RetentionPolicy.keepFor(7)),
+  });
+  const all: Declarations = { kept, notes };
+  expectTypeOf<RecordOf<typeof kept>>().toEqualTypeOf<Note>();
+  expectTypeOf(all).toExtend<Declarations>();
+};
+
 const declaredWrongly = (): void => {
+  // @ts-expect-error a policy, not a number
+  collection<Note>()({ key: "id", retention: 5 });
+  // @ts-expect-error policies are made by their functions
+  collection<Note>()({ key: "id", retention: new RetentionPolicy({ latest: 5 }) });
   // @ts-expect-error no such path
   collection<Note>()({ key: "idd" });
   // @ts-expect-error not always there
@@ -94,6 +109,6 @@ describe("types", () => {
   test("name paths, nested ones too", () => {
     expectTypeOf<Path<{ a: { b: string }; c: number }>>().toEqualTypeOf<"a" | "a.b" | "c">();
     expectTypeOf<KeyAt<Note, readonly ["authorId", "updatedAt"]>>().toEqualTypeOf<readonly [number, Date]>();
-    expect([usedRightly, usedWrongly, declaredWrongly]).toHaveLength(3);
+    expect([usedRightly, usedWrongly, declaredRightly, declaredWrongly]).toHaveLength(4);
   });
 });

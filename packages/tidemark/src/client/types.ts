@@ -1,5 +1,6 @@
 /** Types that make a wrong collection, index, path or key type a compile error. */
 import type { KeyPath } from "../codec/path.ts";
+import type { RetentionPolicy } from "../codec/retention.ts";
 
 /** What can be a primary key: IndexedDB's key types. */
 export type Key = number | string | Date | ArrayBuffer | ArrayBufferView | readonly Key[];
@@ -76,6 +77,7 @@ declare const record: unique symbol;
 export interface CollectionDeclaration<T, P, I> {
   readonly key: P;
   readonly indexes: I;
+  readonly retention?: RetentionPolicy;
   /** Carries the record type; never there at run time. */
   readonly [record]?: T;
 }
@@ -92,6 +94,17 @@ export type IndexKeyFor<D, N extends IndexName<D>> = IndexKeyOf<RecordOf<D>, Ind
 
 /** Sets top-level fields; `undefined` removes one. No deep merge. */
 export type Patch<T> = { readonly [F in keyof T]?: T[F] | undefined };
+
+/** A version of a record that is still stored. */
+export interface RecordVersion<T> {
+  /** Of the commit that wrote it. */
+  readonly seq: number;
+  /** When that was: milliseconds since 1970 × 1024, and a counter below 1024. */
+  readonly stamp: number;
+  /** Absent where this commit deleted the record. */
+  readonly value?: T;
+  readonly deleted?: true;
+}
 
 export interface ReadOptions {
   /** Aborting makes the call reject with the signal's reason; nothing else happens. */

@@ -1,11 +1,13 @@
 /**
  * How the catalog changes: by what pages declare, and by clearing. Changing it never needs IndexedDB's `versionchange`.
- * Declarations merge additively: what a page does not declare stays, unless it says that it is to be dropped.
+ * Declarations merge additively: what a page does not declare stays, unless it says that it is to be dropped; of what both
+ * have, only the retention is replaced.
  */
 import { type TableId, tableId } from "../base/brand.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
 import { prefixEnd } from "../codec/key.ts";
 import type { KeyPath } from "../codec/path.ts";
+import type { Retention } from "../codec/retention.ts";
 import { tablePrefix } from "../codec/record.ts";
 import type {
   Catalog,
@@ -47,12 +49,14 @@ export function mergeDeclaration(
   const collections: Record<string, StoredCollection> = { ...stored.collections };
   const dropped = declared.dropCollections.filter((name) => Object.hasOwn(collections, name));
   for (const name of dropped) delete collections[name];
+  let isSame = declared.version === stored.version && dropped.length === 0;
   for (const [name, wanted] of Object.entries(declared.collections)) {
     const present = Object.hasOwn(stored.collections, name) ? stored.collections[name] : undefined;
     const merged = mergeCollection(name, present, wanted, give, build);
-    if (merged !== present) collections[name] = merged;
+    if (merged === present) continue;
+    collections[name] = merged;
+    isSame = false;
   }
-  const isSame = nextTable === stored.nextTable && dropped.length === 0 && declared.version === stored.version;
   if (isSame && stored.epoch > 0) return undefined;
   return { catalog: { epoch, version: declared.version, nextTable, collections }, build };
 }
@@ -80,7 +84,7 @@ function mergeCollection(
   give: () => TableId,
   build: IndexToBuild[],
 ): StoredCollection {
-  if (present && !samePath(present.key, wanted.key)) {
+  if (present && !same(present.key, wanted.key)) {
     throw new TidemarkError(
       "OPTIONS_INVALID",
       `collections.${name}.key is ${JSON.stringify(wanted.key)}, but its stored records have ${JSON.stringify(present.key)} as key; a key path cannot change`,
@@ -95,13 +99,16 @@ function mergeCollection(
     fresh[index] = { ...definition, table: give() };
     if (present) build.push({ collection: name, index });
   }
-  if (Object.keys(fresh).length === 0) return base;
-  return { ...base, indexes: { ...base.indexes, ...fresh } };
+  const { retention } = wanted;
+  const isRetained = retention === undefined || (base.retention !== undefined && same(base.retention, retention));
+  if (Object.keys(fresh).length === 0 && isRetained) return base;
+  return { ...base, indexes: { ...base.indexes, ...fresh }, ...(isRetained ? {} : { retention }) };
 }
 
-const samePath = (a: KeyPath, b: KeyPath): boolean => JSON.stringify(a) === JSON.stringify(b);
+/** Of what is plain data, made in one order. */
+const same = (a: KeyPath | Retention, b: KeyPath | Retention): boolean => JSON.stringify(a) === JSON.stringify(b);
 const sameIndex = (a: IndexDefinition, b: IndexDefinition): boolean =>
-  samePath(a.path, b.path) && a.unique === b.unique && a.multi === b.multi;
+  same(a.path, b.path) && a.unique === b.unique && a.multi === b.multi;
 
 /** Stages a catalog: it is what this transaction leaves. */
 export function stageCatalog(handle: Handle, catalog: Catalog): void {

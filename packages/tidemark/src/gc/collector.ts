@@ -3,6 +3,7 @@
  * What it decides is durable with the first step; whoever has the next tenure goes on with it.
  */
 import type { Seq, TabId } from "../base/brand.ts";
+import type { GenerationOptions } from "../codec/generations.ts";
 import type { Store } from "../mvcc/store.ts";
 import {
   beginCycle,
@@ -26,7 +27,7 @@ import {
   overdue,
   type Proof,
 } from "./floor.ts";
-import { chooseRun, type GenerationOptions, type PerGeneration } from "./generations.ts";
+import { chooseRun, type PerGeneration } from "./generations.ts";
 import { type Basis, executionsIn, readExecutions } from "./journal.ts";
 import { type DueSize, dueSizes } from "./plan.ts";
 import { type Holder, holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";

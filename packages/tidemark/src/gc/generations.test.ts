@@ -1,15 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  type Choice,
-  chooseRun,
-  defaultGenerations,
-  type GenerationOptions,
-  generationOf,
-  generationOptions,
-  type GenerationState,
-  type RunKind,
-} from "./generations.ts";
+import { defaultGenerations, type GenerationOptions, generationOptions } from "../codec/generations.ts";
+import { type Choice, chooseRun, generationOf, type GenerationState, type RunKind } from "./generations.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -174,43 +166,5 @@ describe("the choice of a run", () => {
   test("[GM6] generations are where the store keeps things", () => {
     expect([2, 3, 4, 5].map((level) => generationOf(level, 2, 5))).toEqual(["young", "middle", "middle", "old"]);
     expect(generationOf(5, 5, 5)).toBe("young");
-  });
-});
-
-describe("the options of generations", () => {
-  test("[GM6] have defaults", () => {
-    expect(generationOptions()).toEqual(defaultGenerations);
-    expect(generationOptions({ youngSize: 5, aggressiveMode: true })).toEqual({
-      ...defaultGenerations,
-      youngSize: 5,
-      aggressiveMode: true,
-    });
-  });
-
-  const bad: readonly (readonly [string, unknown, RegExp])[] = [
-    ["youngSize", 0, /from 1/],
-    ["middleSize", 1.5, /whole number/],
-    ["oldSize", "many", /whole number/],
-    ["youngEveryMinutes", 0, /above 0/],
-    ["fullEveryHours", Number.NaN, /above 0/],
-    ["youngAgeHours", -1, /above 0/],
-    ["middleAgeDays", Number.POSITIVE_INFINITY, /up to 100000/],
-    ["oldAgeMonths", null, /above 0/],
-    ["pressureAt", 1.1, /up to 1/],
-    ["aggressiveMode", 1, /true or false/],
-    ["toString", 1, /unknown/],
-  ];
-  test.each(bad)("[GM6] %s: %s is refused, by name and range", (option, value, expected) => {
-    const given = { [option]: value } as Partial<GenerationOptions>;
-    expect(() => generationOptions(given)).toThrow(expected);
-    expect(() => generationOptions(given)).toThrow(
-      expect.objectContaining({ code: "OPTIONS_INVALID", details: { option: `gc.generations.${option}` } }),
-    );
-  });
-
-  test("[GM6] what is no object is refused", () => {
-    for (const value of [null, 5, "x"]) {
-      expect(() => generationOptions(value as unknown as Partial<GenerationOptions>)).toThrow(/must be an object/);
-    }
   });
 });

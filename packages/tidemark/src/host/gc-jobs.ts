@@ -7,8 +7,16 @@ import type { GcProgress, GcReport } from "../protocol/gc.ts";
 import type { Failure } from "../protocol/messages.ts";
 import type { RunRequest } from "./gc-run.ts";
 import { deposed } from "./gc-run.ts";
+import type { HostEvent } from "../protocol/messages.ts";
+import type { Environment } from "./environment.ts";
+import { failureOf } from "./failure.ts";
 import { Gate } from "./gate.ts";
+import type { Tabs } from "./tabs.ts";
+import type { Upkeep } from "./upkeep.ts";
 import type { TabId } from "../base/brand.ts";
+
+/** What a run did; of an eviction nothing is to be told. */
+export type JobReport = Omit<GcReport, "heldBack">;
 
 export type JobRequest = ({ readonly kind: "run" } & RunRequest) | { readonly kind: "evict"; readonly holder: string };
 
@@ -17,7 +25,7 @@ export type JobMessage = { readonly tab: TabId; readonly job: number } & (
   | { readonly type: "job"; readonly request: JobRequest }
   | { readonly type: "job-steer"; readonly what: Steering }
   | { readonly type: "job-alive"; readonly progress: GcProgress | undefined }
-  | { readonly type: "job-done"; readonly report: GcReport | undefined }
+  | { readonly type: "job-done"; readonly report: JobReport | undefined }
   | { readonly type: "job-failed"; readonly error: Failure }
 );
 export type Steering = "pause" | "resume" | "cancel";
@@ -26,13 +34,32 @@ export interface JobsSeams {
   readonly self: TabId;
   readonly isHere: () => boolean;
   /** Does it here, where upkeep is. */
-  perform(request: JobRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<GcReport | undefined>;
+  perform(request: JobRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<JobReport | undefined>;
   takeOver(): Promise<void>;
   post(message: JobMessage): void;
   progress(job: number, progress: GcProgress): void;
   sleep(ms: number): Promise<void>;
-  failureOf(e: unknown): Failure;
 }
+
+/** The jobs of one tab. */
+export const jobsOf = (upkeep: Upkeep, tabs: Tabs, { clock }: Environment, tell: (event: HostEvent) => void): GcJobs =>
+  new GcJobs({
+    self: tabs.self,
+    isHere: () => upkeep.isHere,
+    perform: async (request, gate, progress) => {
+      if (request.kind === "evict") {
+        await upkeep.evict(request.holder, tabs.self);
+        return undefined;
+      }
+      const { scanned, versions, bytes, ...figures } = await upkeep.collect(request, gate, progress);
+      const told = { marked: versions, deleted: versions, total: scanned, bytesReclaimed: bytes, dryRun: false };
+      return { ...told, ...figures };
+    },
+    takeOver: () => upkeep.takeOver(),
+    post: (message) => tabs.post(message),
+    progress: (job, progress) => tell({ type: "gc", job, event: { type: "progress", ...progress } }),
+    sleep: (ms) => clock.sleep(ms),
+  });
 
 const aliveMs = 400;
 /** Silence for so long, twice, is taken to mean that the upkeep tab is frozen. */
@@ -40,7 +67,7 @@ const silentMs = 1500;
 
 interface Asked {
   heard: number;
-  readonly settle: (end: { readonly report: GcReport | undefined } | { readonly error: Failure }) => void;
+  readonly settle: (end: { readonly report: JobReport | undefined } | { readonly error: Failure }) => void;
 }
 
 export class GcJobs {
@@ -57,7 +84,7 @@ export class GcJobs {
   }
 
   /** @throws BUSY where another run is under way; what the job itself throws */
-  async run(job: number, request: JobRequest): Promise<GcReport | undefined> {
+  async run(job: number, request: JobRequest): Promise<JobReport | undefined> {
     try {
       for (;;) {
         try {
@@ -107,7 +134,7 @@ export class GcJobs {
     job: number,
     request: JobRequest,
     progress: (progress: GcProgress) => void = (p) => this.#seams.progress(job, p),
-  ): Promise<GcReport | undefined> {
+  ): Promise<JobReport | undefined> {
     const name = nameOf(tab, job);
     const gate = new Gate();
     this.#gates.set(name, gate);
@@ -135,13 +162,13 @@ export class GcJobs {
       const report = await this.#here(tab, job, request, alive);
       this.#seams.post({ type: "job-done", tab, job, report });
     } catch (e) {
-      if (e !== deposed) this.#seams.post({ type: "job-failed", tab, job, error: this.#seams.failureOf(e) });
+      if (e !== deposed) this.#seams.post({ type: "job-failed", tab, job, error: failureOf(e) });
     } finally {
       isOver = true;
     }
   }
 
-  async #elsewhere(job: number, request: JobRequest): Promise<GcReport | undefined> {
+  async #elsewhere(job: number, request: JobRequest): Promise<JobReport | undefined> {
     const { self, post, sleep, isHere } = this.#seams;
     let end: Parameters<Asked["settle"]>[0] | undefined;
     let ended: () => void = () => undefined;

@@ -1,15 +1,30 @@
 /** What pages ask about garbage collection, answered by the rooms that know. */
-import { type ByteKey, byteKey, type TabId } from "../base/brand.ts";
+import { type ByteKey, byteKey, seq, stamp, type TabId } from "../base/brand.ts";
+import { msOf } from "../base/clock.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
 import { isAnyKeeperReleased } from "../gc/cycle.ts";
 import { dryRun, type Proof as VersionProof } from "../gc/dry-run.ts";
+import { explainHolders } from "../gc/explain.ts";
 import { deadTabs, digestOf, floorOf, type Proof } from "../gc/floor.ts";
 import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
 import { holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { floorKey } from "../mvcc/schema.ts";
-import type { GcAdvance, GcExecution, GcProof, GcProofs, GcReport } from "../protocol/gc.ts";
+import type {
+  GcAdvance,
+  GcExecution,
+  GcExplanation,
+  GcHeldBack,
+  GcProof,
+  GcProofs,
+  GcReport,
+  GcRunOptions,
+} from "../protocol/gc.ts";
+import type { Request } from "../protocol/messages.ts";
+import type { GcJobs } from "./gc-jobs.ts";
+
+export type GcRequest = Extract<Request, { op: `gc-${string}` }>;
 
 export interface GcSeams {
   readonly database: Database;
@@ -84,11 +99,94 @@ export async function gcExecutions({ database }: GcSeams): Promise<readonly GcEx
 
 /** The last advances that are still there: upkeep keeps a hundred. */
 export async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> {
-  const versions = await database.systemHistory(floorKey);
+  const versions = await database.systemVersions(floorKey);
   return versions.slice(0, keptAdvances).flatMap(({ seq, payload }) => {
     if (payload === undefined) return [];
     const { floor, at, by, released, evicted } = decodeFloorRecord(payload);
-    return [{ seq, floor, at, by, released, evicted }];
+    return [{ seq, floor, at: msOf(stamp(at)), by, released, evicted }];
   });
 }
-export const keptAdvances = 100;
+const keptAdvances = 100;
+
+/** Who holds what back. From maintained figures, but for one look at the holders' rows. */
+export async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
+  const { store } = database;
+  const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
+  const { seq: floor } = floorIn(floorRow);
+  const { head, fence, ledger } = store;
+  const situation = { floor, head: head.seq, checkpoint: fence.seq, proof };
+  const { holders } = explainHolders(holdersIn(rows), ledger, situation);
+  return {
+    floor,
+    head: head.seq,
+    holders: holders.map(({ frees, ...holder }) => ({
+      ...holder,
+      frees: frees.bytes,
+      ...(holder.kind === "pin" && holder.owner === store.tab ? { isSelf: true } : {}),
+    })),
+    reclaimable: ledger.between(seq(0), seq(Math.min(floor, fence.seq))).bytes,
+  };
+}
+
+const heldBack = async (seams: GcSeams): Promise<readonly GcHeldBack[]> =>
+  (await gcExplain(seams)).holders.flatMap(({ id, kind, owner, bytesHeld: bytes }) =>
+    bytes > 0 ? [{ id, kind, owner, bytes }] : [],
+  );
+
+/** Carries out what pages ask of garbage collection, but for what is read from storage as it is. */
+export class GcDesk {
+  readonly #seams: GcSeams;
+  readonly #jobs: GcJobs;
+
+  constructor(seams: GcSeams, jobs: GcJobs) {
+    this.#seams = seams;
+    this.#jobs = jobs;
+  }
+
+  answer(request: GcRequest): Promise<unknown> {
+    switch (request.op) {
+      case "gc-run":
+        return this.#run(request);
+      case "gc-steer":
+        this.#jobs.steer(request.job, request.what);
+        return Promise.resolve();
+      case "gc-evict":
+        return this.#jobs.run(evictions--, { kind: "evict", holder: request.holder });
+      case "gc-proofs":
+        return gcProofs(this.#seams, request.after, request.limit);
+      case "gc-explain":
+        return gcExplain(this.#seams);
+      case "gc-executions":
+        return gcExecutions(this.#seams);
+      case "gc-advances":
+        return gcAdvances(this.#seams);
+      default:
+        return unknownRequest(request);
+    }
+  }
+
+  async #run({ job, isBackground, options }: Extract<GcRequest, { op: "gc-run" }>): Promise<GcReport> {
+    const request = { kind: "run", options: checkedRun(options), isBackground } as const;
+    const done = request.options.dryRun === true ? await gcDryRun(this.#seams) : await this.#jobs.run(job, request);
+    return { ...done!, heldBack: await heldBack(this.#seams) };
+  }
+}
+/** Numbers that no page chooses. */
+let evictions = -1;
+
+/** What comes from another realm is looked at before it is believed. @throws OPTIONS_INVALID */
+function checkedRun(options: GcRunOptions): GcRunOptions {
+  const { deleteBatchSize, budgetMs } = options;
+  if (deleteBatchSize !== undefined && !(Number.isSafeInteger(deleteBatchSize) && deleteBatchSize >= 1)) {
+    throw invalid("deleteBatchSize", "a whole number from 1 up");
+  }
+  if (budgetMs !== undefined && !(budgetMs >= 1 && budgetMs <= 50)) throw invalid("budgetMs", "a number from 1 to 50");
+  return options;
+}
+
+const invalid = (option: string, expected: string): TidemarkError =>
+  new TidemarkError("OPTIONS_INVALID", `'${option}' must be ${expected}`, { option });
+
+const unknownRequest = (request: never): never => {
+  throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
+};

@@ -131,11 +131,8 @@ function checkedOffer(raw: unknown): PageOffer {
 }
 
 /** @throws OPTIONS_INVALID */
-export function checkPage({ page, sliceBudgetMs }: Pick<OpenRequest, "page" | "sliceBudgetMs">): void {
+export function checkPage({ page }: Pick<OpenRequest, "page">): void {
   if (page !== undefined && !isPageState(page)) throw invalid("page", `"visible" or "hidden"`);
-  if (sliceBudgetMs !== undefined && !isIdleTime(sliceBudgetMs)) {
-    throw invalid("sliceBudgetMs", `above 0 and up to ${idleMomentMs}`);
-  }
 }
 
 const invalid = (option: string, expected: string): TidemarkError =>

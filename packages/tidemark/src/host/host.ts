@@ -2,11 +2,14 @@
  * The worker's composition root: opens storage, joins the other tabs, wires the engine to the page. It holds no rule of
  * its own; every request goes to the room that knows.
  */
+import type { TabId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
 import { create, drop, isDropped } from "../mvcc/recovery.ts";
+import type { GcProgress } from "../protocol/gc.ts";
+import { checkedGcSettings } from "../protocol/gc-settings.ts";
 import {
   type Failure,
   type HostEvent,
@@ -27,8 +30,12 @@ import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { failureOf } from "./failure.ts";
 import { Foreground } from "./foreground.ts";
 import { collectionOf } from "./gc-options.ts";
+import { jobsOf } from "./gc-jobs.ts";
+import type { GcJobs } from "./gc-jobs.ts";
+import { GcDesk } from "./gc-requests.ts";
 import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
@@ -49,6 +56,8 @@ interface Running {
   readonly storage: Storage;
   readonly foreground: Foreground;
   readonly grants: Grants;
+  readonly jobs: GcJobs;
+  readonly gc: GcDesk;
 }
 
 export class Host implements HostSurface {
@@ -73,6 +82,7 @@ export class Host implements HostSurface {
     try {
       if (request.protocol !== protocolVersion) throw otherBuild(request.protocol);
       checkPage(request);
+      checkedGcSettings(request.gc);
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
@@ -125,6 +135,7 @@ export class Host implements HostSurface {
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
+      const collection = collectionOf(request.gc ?? {});
       const foreground = new Foreground(() => environment.ticks());
       const grants = new Grants({
         page: request.page,
@@ -140,12 +151,20 @@ export class Host implements HostSurface {
           foreground,
           debt: () => this.#running?.upkeep.debt ?? 0,
           grants,
-          budgetMs: request.sliceBudgetMs,
+          budgetMs: request.gc?.budgetMs,
         }),
-        collection: collectionOf(request),
+        collection,
+        onProgress: (progress) => {
+          tabs.post({ type: "gc", progress });
+          this.#tellProgress(progress);
+        },
         onError: (e) => this.#failed(e),
       });
-      this.#running = { database, tabs, upkeep, storage, foreground, grants };
+      const jobs = jobsOf(upkeep, tabs, environment, (event) => this.#tell(event));
+      const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
+      const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
+      const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
+      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -191,7 +210,7 @@ export class Host implements HostSurface {
       return { ok: false, error: failureOf(closed(this.#closed ?? "not opened")) };
     }
     try {
-      return { ok: true, value: await answer(running.database, running.upkeep, request) };
+      return { ok: true, value: await answer(running, request) };
     } catch (e) {
       // What ended the database says more than how this call met its end.
       const why = this.#closed === undefined ? explained(running.database, e) : closed(this.#closed);
@@ -253,7 +272,7 @@ export class Host implements HostSurface {
   #receive(message: TabMessage): void {
     const running = this.#running;
     if (!running || this.#closed !== undefined) return;
-    const { database, tabs, upkeep, foreground } = running;
+    const { database, tabs, upkeep, foreground, jobs } = running;
     switch (message.type) {
       case "commit":
         foreground.heard();
@@ -282,8 +301,22 @@ export class Host implements HostSurface {
       case "ping":
         tabs.post({ type: "pong" });
         return;
+      case "gc":
+        this.#tellProgress(message.progress);
+        return;
+      case "job":
+      case "job-steer":
+      case "job-alive":
+      case "job-done":
+      case "job-failed":
+        jobs.receive(message);
+        return;
       default:
     }
+  }
+
+  #tellProgress(progress: GcProgress): void {
+    this.#tell({ type: "gc", job: undefined, event: { type: "progress", ...progress } });
   }
 
   #appliedDirectly({ store }: Database, bytes: Uint8Array | undefined): boolean {
@@ -423,8 +456,3 @@ const closed = (reason: string): TidemarkError =>
 
 const reasonOf = ({ details }: TidemarkError): string =>
   typeof details["reason"] === "string" ? details["reason"] : "closed";
-
-function failureOf(e: unknown): Failure {
-  if (e instanceof TidemarkError) return { code: e.code, message: e.message, details: e.details };
-  return { code: "INTERNAL", message: e instanceof Error ? e.message : String(e), details: {} };
-}

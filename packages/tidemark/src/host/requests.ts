@@ -2,18 +2,27 @@ import { type BlockId, byteKey } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Metrics, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
+import type { HistoryAnswer } from "../protocol/gc.ts";
 import { countRecords } from "../collections/scan.ts";
 import { floorIn, readFloor } from "../mvcc/read-floor.ts";
+import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
 import { verify } from "../mvcc/verify.ts";
 import { readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
+import type { GcDesk } from "./gc-requests.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
 
+export interface Answering {
+  readonly database: Database;
+  readonly upkeep: Upkeep;
+  readonly gc: GcDesk;
+}
+
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
-export async function answer(database: Database, upkeep: Upkeep, request: Request): Promise<Answer> {
+export async function answer({ database, upkeep, gc }: Answering, request: Request): Promise<Answer> {
   switch (request.op) {
     case "begin": {
       const { kind, isolation, fresh, attempt, snapshot } = request;
@@ -29,6 +38,10 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
       return database.reading(request.handle, request.epoch, (h) => database.has(h, request.keys));
     case "scan":
       return database.scan(request.handle, request.epoch, request);
+    case "history":
+      return database.reading(request.handle, request.epoch, async (h) =>
+        (await h.history(request.key)).map(historyAnswer),
+      );
     case "count":
       return database.reading(request.handle, request.epoch, (h) => {
         const { whole, records } = request;
@@ -63,9 +76,13 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
     case "metrics":
       return metrics(database, upkeep);
     default:
-      throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
+      return gc.answer(request) as Promise<Answer>;
   }
 }
+
+/** A copy: a message would carry all of the block that the value stands in. */
+const historyAnswer = ({ seq, stamp, value }: StoredVersion): HistoryAnswer =>
+  value ? { seq, stamp, value: value.slice() } : { seq, stamp };
 
 const snapshotReport = ({ name, seq }: Snapshot): SnapshotReport => ({ name, seq });
 

@@ -1,6 +1,7 @@
-import { type ByteKey, type Seq, seq } from "../base/brand.ts";
+import { type ByteKey, type Seq, seq, type Stamp } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { presence, tableOf, type Write } from "../codec/record.ts";
+import { presence, recordValue, tableOf, type Write } from "../codec/record.ts";
+import type { Version } from "../segments/version.ts";
 import { loadOutside } from "../wal/chunks.ts";
 import type { Staged } from "../wal/staging.ts";
 import type { Isolation } from "./group.ts";
@@ -20,6 +21,13 @@ export interface HandleOptions {
   readonly schema: Schema;
   /** What it reads on; else it reads at the head. */
   readonly hold?: Hold | undefined;
+}
+
+/** A version of a record; without a value it says that the record was deleted. */
+export interface StoredVersion {
+  readonly seq: Seq;
+  readonly stamp: Stamp;
+  readonly value: Uint8Array | undefined;
 }
 
 /** The seq at which a transaction's own writes stand in its overlay: above every commit. */
@@ -112,6 +120,35 @@ export class Handle {
         e,
       );
     }
+  }
+
+  /**
+   * The versions of `key` that are still stored, up to its seq, newest first, with their values; what it staged itself
+   * is none of them. Those that no view sees may be collected meanwhile, and their values with them.
+   * @throws CORRUPT where a value is damaged
+   */
+  async history(key: ByteKey): Promise<readonly StoredVersion[]> {
+    this.reads?.key(key);
+    if (this.#store.hasSlept()) await this.#wake();
+    let versions = await this.#chain(key);
+    for (;;) {
+      try {
+        const values = versions.map(({ payload }) => payload && recordValue(payload));
+        const keys = versions.map(() => key);
+        const loaded = await this.values(keys, values);
+        return versions.map(({ seq: at, stamp }, i) => ({ seq: at, stamp, value: loaded[i] }));
+      } catch (e) {
+        const left = await this.#chain(key);
+        if (!isTidemarkError(e, "CORRUPT") || left.length === versions.length) throw e;
+        versions = left;
+      }
+    }
+  }
+
+  async #chain(key: ByteKey): Promise<readonly Version[]> {
+    const versions = await this.#reader.chain(key, this.seq);
+    this.#refuseStruck();
+    return versions;
   }
 
   /** As `Reader.scan`; what was covered of the range is remembered as read. */

@@ -60,6 +60,13 @@ export class Memtable {
     return chain;
   }
 
+  /** All versions with seq ≤ `at`, newest first. */
+  chain(key: ByteKey, at: Seq): readonly Version[] {
+    const versions: Version[] = [];
+    for (let c = this.#chains.get(key); c !== undefined; c = c.older) if (c.seq <= at) versions.push(c);
+    return versions;
+  }
+
   /** Keys k with from ≤ k < to that have any version. */
   keys(from: ByteKey, to: ByteKey | undefined, reverse: boolean): Generator<ByteKey, void> {
     return this.#keys.range(from, to, reverse);
@@ -78,8 +85,7 @@ export class Memtable {
   #changes(from: ByteKey, limit: number, at: Seq): readonly KeyVersions[] {
     const found: KeyVersions[] = [];
     for (const key of this.#keys.range(from, undefined, false)) {
-      const versions: Version[] = [];
-      for (let c = this.#chains.get(key); c !== undefined; c = c.older) if (c.seq <= at) versions.push(c);
+      const versions = this.chain(key, at);
       if (versions.length > 0 && found.push({ key, versions }) === limit) break;
     }
     return found;

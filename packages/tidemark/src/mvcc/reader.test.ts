@@ -195,6 +195,12 @@ describe("a reader", () => {
         for (const key of all) {
           expect(bare(await world.reader.get(key, seq(world.head)))).toEqual(world.at(key, world.head));
         }
+        for (const key of all) {
+          for (const r of [world.head + 1, world.checkpoint, Math.floor(world.head / 2)]) {
+            const chain = (world.model.get(key) ?? []).filter((version) => version.seq <= r);
+            expect((await world.reader.chain(key, seq(r))).map(bare)).toEqual(chain);
+          }
+        }
         const { versions, checkpoint } = await world.reader.inBlocks(all);
         expect(checkpoint).toBe(world.checkpoint);
         for (const key of all) expect(versions.get(key)).toEqual(world.at(key, checkpoint));

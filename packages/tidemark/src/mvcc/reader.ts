@@ -78,6 +78,25 @@ export class Reader {
     return found instanceof Wanted ? (await this.getMany([key], at, overlay))[0] : found;
   }
 
+  /**
+   * All versions of `key` with seq ≤ `at` that are there, newest first, tombstones included. Of those that nobody at
+   * `at` sees, some may be collected between two calls; none ever comes.
+   */
+  async chain(key: ByteKey, at: Seq): Promise<readonly Version[]> {
+    let held: Held = none;
+    for (;;) {
+      this.#guard?.check();
+      const { manifest, memtable } = this.#state;
+      const infos = blocksOfChain(manifest, key, at);
+      const missing = infos.filter(({ id }) => !held.has(id));
+      if (missing.length === 0) {
+        return [...memtable.chain(key, at), ...infos.flatMap(({ id }) => held.get(id)!.chain(key, at))];
+      }
+      const next = missing.slice(0, maxBlocksAtOnce);
+      held = new Map([...held, ...(await this.#load(next, next.length))]);
+    }
+  }
+
   /** The newest version that the blocks of one checkpoint hold of each key; what the memtable knows is newer. */
   async inBlocks(keys: readonly ByteKey[]): Promise<BlockVersions> {
     for (;;) {
@@ -224,3 +243,16 @@ export class Reader {
 }
 
 const none: Held = new Map();
+
+/** The blocks that may hold versions of `key` with seq ≤ `at`, in the order of their versions: newest first. */
+function blocksOfChain({ filled }: Manifest, key: ByteKey, at: Seq): readonly BlockInfo[] {
+  const hash = hashOf(key);
+  const infos: BlockInfo[] = [];
+  for (const level of filled) {
+    for (let i = level.find(key, at); i < level.length && level.at(i)!.first.key <= key; i++) {
+      const info = level.at(i)!;
+      if (mayHold(info.filter, hash)) infos.push(info);
+    }
+  }
+  return infos;
+}

@@ -16,6 +16,7 @@ import type {
   GcRunOptions,
   HistoryAnswer,
 } from "./gc.ts";
+import type { GcSettings } from "./gc-settings.ts";
 
 /** Page and worker refuse to talk when their numbers differ: they come from different builds. */
 export const protocolVersion = 2;
@@ -33,10 +34,8 @@ export interface OpenRequest {
   readonly memtableMaxBytes: number;
   /** How the page is that grants slices of background work; absent where nobody does, and the host paces itself. */
   readonly page?: PageState | undefined;
-  /** A slice of background work takes at most so much of the host's time; default 4. */
-  readonly sliceBudgetMs?: number | undefined;
-  /** What a pin or hold may hold back before it is evicted; default 64 MB or 100 000 commits. */
-  readonly debt?: { readonly maxBytes: number; readonly maxCommits: number };
+  /** How it collects garbage, as far as that is not the default. */
+  readonly gc?: GcSettings | undefined;
   /** Set where the page had it open before: this very database (see `Opened`), not one made anew under its name. */
   readonly database?: number | undefined;
 }

@@ -223,6 +223,15 @@ export class Block {
     return i < this.count && this.keyEquals(i, key) ? this.versionAt(i) : undefined;
   }
 
+  /** All versions of `key` with seq ≤ `at` in this block, newest first. */
+  chain(key: ByteKey, at: Seq): readonly Version[] {
+    const versions: Version[] = [];
+    for (let i = this.lowerBound(key, at); i < this.count && this.keyEquals(i, key); i++) {
+      versions.push(this.versionAt(i));
+    }
+    return versions;
+  }
+
   /** `key` begins with the prefix. */
   #isBefore(i: number, key: ByteKey, at: Seq): boolean {
     const length = this.#varint(this.#offset(i));

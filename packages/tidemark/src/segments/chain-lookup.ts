@@ -69,10 +69,7 @@ export class ChainLookup {
       for (let i = level.find(key, newest); i < level.length && level.at(i)!.first.key <= key; i++) {
         const info = level.at(i)!;
         if (!mayHold(info.filter, hashOf(key))) continue;
-        const block = await this.#block(info);
-        for (let e = block.lowerBound(key, newest); e < block.count && block.keyEquals(e, key); e++) {
-          versions.push(block.versionAt(e));
-        }
+        versions.push(...(await this.#block(info)).chain(key, newest));
       }
     }
     return versions;

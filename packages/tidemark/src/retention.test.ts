@@ -1,0 +1,70 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { collection, createDatabase, type Database, RetentionPolicy } from "./index.ts";
+
+interface Note {
+  id: string;
+  n: number;
+}
+const kept = collection<Note>()({ key: "id", retention: RetentionPolicy.keepLatestN(3) });
+const plain = collection<Note>()({ key: "id" });
+let count = 0;
+const open: { close(): Promise<void> }[] = [];
+const make = (name = `retention${count++}`, notes = kept): Database<{ notes: typeof kept; plain: typeof plain }> => {
+  const db = createDatabase({ name, collections: { notes, plain }, storage: "memory", worker: false });
+  open.push(db);
+  return db;
+};
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((db) => db.close()));
+});
+type Db = ReturnType<typeof make>;
+const numbers = async (db: Db, name: "notes" | "plain"): Promise<readonly (number | undefined)[]> =>
+  (await db.collection(name).history("a")).map(({ value }) => value?.n);
+const writeAndFold = async (db: Db, ...all: readonly (number | "delete")[]): Promise<void> => {
+  for (const n of all) {
+    for (const name of ["notes", "plain"] as const) {
+      if (n === "delete") await db.collection(name).delete("a");
+      else await db.collection(name).put({ id: "a", n });
+    }
+  }
+  await db.checkpoint();
+};
+
+describe("retention", () => {
+  test("[GM4] keeps the newest versions of each record, deletions counted; nothing else is kept", async () => {
+    const db = make();
+    await writeAndFold(db, 1, 2, 3, 4, 5);
+    expect(await numbers(db, "notes")).toEqual([5, 4, 3]);
+    expect(await numbers(db, "plain")).toEqual([5]);
+    await writeAndFold(db, 6, "delete");
+    expect(await numbers(db, "notes")).toEqual([undefined, 6, 5]);
+    expect(await numbers(db, "plain")).toEqual([undefined]); // until the floor has passed the deletion
+    expect(await db.collection("notes").get("a")).toBeUndefined();
+  });
+
+  test("[GM4] that is declared anew counts from then on; undeclared, the stored one stays", async () => {
+    const name = `retention${count++}`;
+    const first = make(name);
+    await writeAndFold(first, 1, 2, 3, 4);
+    await first.close();
+    const silent = make(name, plain);
+    await writeAndFold(silent, 5);
+    expect(await numbers(silent, "notes")).toEqual([5, 4, 3]);
+    await silent.close();
+    const db = make(name, collection<Note>()({ key: "id", retention: RetentionPolicy.union() }));
+    expect(await numbers(db, "notes")).toEqual([5, 4, 3]);
+    await writeAndFold(db, 6);
+    expect(await numbers(db, "notes")).toEqual([6]);
+  });
+
+  test.each([5, null, {}, { retention: { latest: 5 } }])("[GM4] %j is none, and refused by name", (retention) => {
+    const notes = { ...plain, retention } as unknown as typeof kept;
+    expect(() => make("unused", notes)).toThrow(
+      expect.objectContaining({
+        code: "OPTIONS_INVALID",
+        details: { option: "collections.notes.retention" },
+        message: expect.stringContaining("RetentionPolicy.keepLatestN(5)"),
+      }),
+    );
+  });
+});
