@@ -16,7 +16,7 @@ import type { Block } from "../segments/block.ts";
 import type { Level } from "../segments/level.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import { deletesOf } from "../wal/chunks.ts";
-import { deadTables, type Stretch } from "./dead-tables.ts";
+import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { loadAll, tenureIsOver } from "./load.ts";
 import { publish } from "./publish.ts";
 import type { RewriteOptions } from "./rewrite.ts";
@@ -33,6 +33,7 @@ export async function reclaim(
   { maxStoreBytes }: RewriteOptions,
 ): Promise<number | undefined> {
   const { manifest, fence } = store;
+  const ledger = store.ledger.through(fence.seq, floor);
   const dead = await deadTables(store, floor, fence.seq);
   const removed = nextStep(manifest, dead, maxStoreBytes);
   const all = removed.flat();
@@ -44,7 +45,8 @@ export async function reclaim(
     // or replaced meanwhile, nothing is published.
     const lost = await referredTo(store, tenure, all);
     const edits = removed.map((blocks, level) => ({ level, removed: blocks, added: [] }));
-    const next = { manifest: manifest.edit(edits, () => tenure.newBlockId()), fence };
+    ledger.forget((table) => isIn(dead, table));
+    const next = { manifest: manifest.edit(edits, () => tenure.newBlockId()), fence, ledger };
     const gone = all.map(({ id }) => id);
     const also = lost.flatMap((ref) => deletesOf(ref));
     const published = await publish(store, tenure, { before: { manifest, fence }, next, gone, also });

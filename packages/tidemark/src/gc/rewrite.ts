@@ -4,12 +4,15 @@
  * everything is merged; nothing in between.
  */
 import type { BlockId, Seq } from "../base/brand.ts";
+import type { GarbageLedger } from "../mvcc/ledger.ts";
+import { systemTable } from "../mvcc/schema.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { decodeRoot, type Manifest, type ManifestEdit } from "../segments/manifest.ts";
 import { readRoot } from "../segments/manifest-rows.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes, merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
+import type { Dropped } from "../segments/dropped.ts";
 import { headlong, type Pace } from "../segments/pace.ts";
 import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
@@ -61,13 +64,15 @@ export async function rewrite(
   options: RewriteOptions,
 ): Promise<Rewritten | undefined> {
   const { manifest, fence } = store;
+  const ledger = store.ledger.through(what.fence.seq, what.floor);
   const staged: BlockId[] = [];
   let published = false;
   try {
     // By the catalog of the log and manifest taken above: if these are replaced meanwhile, nothing is published.
     const dead = await deadTables(store, what.floor, what.fence.seq);
-    const merged = await merge(mergeInput(store, tenure, { ...what, manifest, dead, staged }, options));
-    const next = { manifest: manifest.edit(what.edits(merged), () => tenure.newBlockId()), fence: what.fence };
+    const merged = await merge(mergeInput(store, tenure, { ...what, manifest, ledger, dead, staged }, options));
+    ledger.forget((table) => isIn(dead, table));
+    const next = { manifest: manifest.edit(what.edits(merged), () => tenure.newBlockId()), fence: what.fence, ledger };
     const gone = goneFrom([...what.above, ...merged.removed], merged.added);
     const also = [...what.alsoWrite(), ...merged.lost.flatMap((ref) => deletesOf(ref))];
     published = await publish(store, tenure, { before: { manifest, fence }, next, gone, also });
@@ -89,6 +94,8 @@ function goneFrom(removed: readonly BlockInfo[], added: readonly BlockInfo[]): r
 
 interface Work extends Rewrite {
   readonly manifest: Manifest;
+  /** What is dropped is taken out of it. */
+  readonly ledger: GarbageLedger;
   readonly dead: readonly Stretch[];
   /** Blocks stored so far that nothing refers to yet. */
   readonly staged: BlockId[];
@@ -97,7 +104,7 @@ interface Work extends Rewrite {
 function mergeInput(
   store: Store,
   tenure: Tenure,
-  { changes, above, level, floor, manifest: { levels }, dead, staged, reserve }: Work,
+  { changes, above, level, floor, manifest: { levels }, ledger, dead, staged, reserve }: Work,
   { targetBytes, maxStoreBytes, pace }: RewriteOptions,
 ): MergeInput {
   return {
@@ -107,6 +114,7 @@ function mergeInput(
     below: levels.slice(level + 1),
     floor,
     isDead: (table) => isIn(dead, table),
+    onDropped: dropsFrom(ledger),
     targetBytes,
     maxStoreBytes,
     pace,
@@ -122,6 +130,13 @@ function mergeInput(
     },
   };
 }
+
+/** The system's table has no garbage that counts. */
+const dropsFrom =
+  (ledger: GarbageLedger) =>
+  ({ table, c, n, bytes }: Dropped): void => {
+    if (table !== systemTable) ledger.drop(c, n, bytes, table);
+  };
 
 /**
  * What was staged and not published goes again, at once: a full disk must not stay full of it. Unless the publishing

@@ -23,14 +23,18 @@ import {
 } from "../wal/log.ts";
 import { damaged } from "../wal/envelope.ts";
 import { lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
+import type { GarbageLedger } from "./ledger.ts";
+import { ledgerIn, readLedger } from "./ledger-row.ts";
 import { floorIn, pinsIn, putFloor, putPin, readFloor, readPins } from "./pins.ts";
 
-/** The storage format this build writes. Format 1 is upgraded when the database is opened. */
-const formatVersion = 2;
+/** The storage format this build writes. Older ones are upgraded when the database is opened. */
+const formatVersion = 3;
 
 export interface Recovered {
   readonly fence: Fence;
   readonly manifest: Manifest;
+  /** As of the fence. */
+  readonly ledger: GarbageLedger;
   /** The log after the fence, chained. */
   readonly entries: readonly LogEntry[];
   /** Whether a part of the log was damaged and has been struck. */
@@ -42,7 +46,7 @@ type StateFound = Omit<Recovered, "struck" | "manifest"> & { readonly root: Root
 
 const readFormat: Read = get("meta", "format");
 const putFormat: Write = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) };
-const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat];
+const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat, readLedger];
 
 /** Set while a deleted database could not be removed physically, because a tab still had it open. */
 const droppedKey = "dropped";
@@ -104,7 +108,7 @@ export async function recover(storage: Storage, known: Manifest = Manifest.empty
   for (;;) {
     const isFirst = wanted === undefined && known === Manifest.empty;
     const found = await storage.read(isFirst ? [...stateReads, readPages] : stateReads);
-    if (isFormat1(found)) {
+    if (isOlder(found)) {
       await upgrade(storage);
       continue;
     }
@@ -153,7 +157,7 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   const manifest = broken ? undefined : await manifestOf(storage, root, before.manifest);
   const entries = manifest && (await wholeEntries(storage, state.entries));
   const fence = isLone ? succeeding(state.fence) : state.fence;
-  if (entries) return { fence, entries, manifest, struck: before.struck };
+  if (entries) return { ...state, fence, entries, manifest, struck: before.struck };
   // The log broke, or the manifest moved on, meanwhile; the pin holds what is read now all the more.
   const again = await recover(storage, before.manifest);
   return { ...again, struck: before.struck || again.struck };
@@ -164,7 +168,7 @@ export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fen
 const laterOf = (a: Seq, b: Seq): Seq => (a > b ? a : b);
 
 const formatIn = (found: readonly Found[]): number | undefined => valueOf(found[3])?.[0];
-const isFormat1 = (found: readonly Found[]): boolean => formatIn(found) === 1;
+const isOlder = (found: readonly Found[]): boolean => [1, 2].includes(formatIn(found) ?? formatVersion);
 
 /** Everything in one transaction, and under a new incarnation: tabs of the older build notice before they write. */
 async function upgrade(storage: Storage): Promise<void> {
@@ -174,10 +178,10 @@ async function upgrade(storage: Storage): Promise<void> {
     reads: stateReads,
     writes: (found) => {
       const [fenceRow, manifestRow] = [valueOf(found[0]), valueOf(found[2])];
-      if (!isFormat1(found)) return undefined; // another tab was here first
+      if (!isOlder(found)) return undefined; // another tab was here first
       if (!fenceRow || !manifestRow) throw databaseIsGone();
-      const manifest = upgradedFrom1(manifestRow);
-      return [putFormat, ...putManifest(Manifest.empty, manifest), putFence(succeeding(decodeFence(fenceRow)))];
+      const steps = formatIn(found) === 1 ? putManifest(Manifest.empty, upgradedFrom1(manifestRow)) : [];
+      return [putFormat, ...steps, putFence(succeeding(decodeFence(fenceRow)))];
     },
   });
 }
@@ -186,7 +190,7 @@ const databaseIsGone = (): TidemarkError =>
   new TidemarkError("STORAGE_LOST", "The database is gone from storage (cleared by the user or the browser)");
 
 function judge(found: readonly Found[]): StateFound {
-  const [fenceRow, log, rootRow] = found;
+  const [fenceRow, log, rootRow, , ledgerRow] = found;
   const format = formatIn(found);
   if (format !== undefined && format !== formatVersion) {
     throw new TidemarkError(
@@ -201,7 +205,8 @@ function judge(found: readonly Found[]): StateFound {
     throw databaseIsGone();
   }
   const fence = decodeFence(fenceBytes);
-  return { fence, root: decodeRoot(rootBytes), ...chainFrom(log ?? [], fence) };
+  const ledger = ledgerIn(ledgerRow, fence);
+  return { fence, root: decodeRoot(rootBytes), ledger, ...chainFrom(log ?? [], fence) };
 }
 
 /** Entries with their writes, wherever those lie; `undefined` where some are damaged, or gone with a checkpoint. */

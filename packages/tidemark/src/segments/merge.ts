@@ -25,6 +25,7 @@ import type { BlockInfo } from "./block-info.ts";
 import { BlockWriter, type StagedBlock } from "./block-writer.ts";
 import { ChangeCursor, type ChangeSource } from "./changes.ts";
 import { retain } from "./drop.ts";
+import { type Dropped, dropped } from "./dropped.ts";
 import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
 import type { Pace } from "./pace.ts";
@@ -54,6 +55,8 @@ export interface MergeInput {
   /** Bounds, in bytes of blocks, each call of `load` and `store`; one larger block still goes alone. */
   readonly maxStoreBytes: number;
   readonly pace: Pace;
+  /** Hears of superseded versions that go, but for those in dead tables. */
+  readonly onDropped?: (version: Dropped) => void;
   newBlockId(): BlockId;
   readonly load: LoadBlocks;
   /** `isLast`: nothing comes after them. */
@@ -187,6 +190,7 @@ class Merge {
     }
     const kept = !isNew && this.#isSplit(key, start) ? versions : this.#kept(key, versions);
     for (const version of kept) this.#writer.add(key, version);
+    if (kept !== none && this.#input.onDropped) dropped(key, versions, kept).forEach(this.#input.onDropped);
     if (kept.length < versions.length) this.#drop(key, kept, versions.slice(kept.length));
     if (this.#writer.full) await this.#writer.drain();
   }
