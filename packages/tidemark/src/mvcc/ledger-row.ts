@@ -1,3 +1,4 @@
+import { isTidemarkError } from "../base/errors.ts";
 import { get, type Found, type Read, valueOf, type Write } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
 import { GarbageLedger } from "./ledger.ts";
@@ -13,9 +14,14 @@ export const putLedger = (ledger: GarbageLedger): Write => ({
   value: ledger.encode(),
 });
 
-/** Absent before the first checkpoint, and after those of builds that kept none. */
+/** Absent before the first checkpoint, and after those of builds that kept none. Damaged, it is as good as absent. */
 export function ledgerIn(found: Found | undefined, { seq }: Fence): GarbageLedger {
   const bytes = valueOf(found);
-  const ledger = bytes && GarbageLedger.decode(bytes);
-  return ledger?.asOf === seq ? ledger : GarbageLedger.unknownAt(seq);
+  try {
+    const ledger = bytes && GarbageLedger.decode(bytes);
+    if (ledger?.asOf === seq) return ledger;
+  } catch (e) {
+    if (!isTidemarkError(e, "CORRUPT")) throw e;
+  }
+  return GarbageLedger.unknownAt(seq);
 }
