@@ -117,7 +117,9 @@ export class Collector {
       ...eviction,
       overdue: (holders, head) => overdue(holders, bytesHeldBy, head, debt),
     });
-    return advanced && basisOf(advanced, now());
+    if (!advanced) return undefined;
+    store.ledger.points(advanced.points);
+    return basisOf(advanced, now());
   }
 
   /** Advances the floor where that is worth a cycle, or where somebody holds back more than he may. Only then it writes. */

@@ -115,7 +115,9 @@ export async function gcExplain({ database, proof }: GcSeams): Promise<GcExplana
   const { seq: floor } = floorIn(floorRow);
   const { head, fence, ledger } = store;
   const situation = { floor, head: head.seq, checkpoint: fence.seq, proof };
-  const { holders } = explainHolders(holdersIn(rows), ledger, situation);
+  const all = holdersIn(rows);
+  ledger.points(pointsOf(all));
+  const { holders } = explainHolders(all, ledger, situation);
   return {
     floor,
     head: head.seq,
