@@ -36,7 +36,7 @@ export function applyCommit(memtable: Memtable, commit: Commit, ledger?: Garbage
     for (const entry of old) {
       if (now.includes(entry)) continue;
       // It ends one that was there, nobody knows since when.
-      const isFirstEnd = memtable.put(entry, { seq: at, stamp, payload: undefined });
+      const isFirstEnd = memtable.put(entry, { seq: at, stamp, payload: undefined, supersedes: undefined });
       if (isFirstEnd) ledger?.supersede(unknownSeq, at, versionBytes(entry, presence), tableOf(entry));
       touched.push(entry);
     }
@@ -49,11 +49,12 @@ const nothing = seq(0);
 
 function account(ledger: GarbageLedger, { key, supersedes, supersededBytes }: LoggedWrite, at: Seq): void {
   if (supersedes === nothing) return;
+  // A payload is never empty, so what was no larger than its key was a tombstone.
+  if (supersededBytes !== undefined && supersededBytes <= key.length) return;
   const table = tableOf(key);
   if (table === systemTable) return;
   if (supersedes === undefined || supersededBytes === undefined) ledger.supersedeUnknown(at);
-  // A payload is never empty, so what was no larger than its key was a tombstone.
-  else if (supersededBytes > key.length) ledger.supersede(supersedes, at, supersededBytes, table);
+  else ledger.supersede(supersedes, at, supersededBytes, table);
 }
 
 const entriesOf = ({
