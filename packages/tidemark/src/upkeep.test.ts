@@ -41,7 +41,10 @@ async function upkept(name: string, memtableMaxBytes: number, work: Partial<Work
 }
 
 /** Nobody grants, and nobody works besides. */
-function slicesOf({ clock, giveWay, ticks }: Environment): Slices {
+function slicesOf(environment: Environment): Slices {
+  const { clock } = environment;
+  const ticks = (): number => environment.ticks();
+  const giveWay = (): Promise<void> => environment.giveWay();
   const foreground = new Foreground(ticks);
   const grants = new Grants({ page: undefined, tell: () => undefined, ticks, sleep: (ms) => clock.sleep(ms) });
   return new Slices({ ticks, giveWay, foreground, debt: () => 1, grants });

@@ -48,13 +48,13 @@ export interface CollectorOptions {
 export interface CollectorSeams {
   readonly store: Store;
   readonly log: LogWriter;
-  now(): number;
+  readonly now: () => number;
   /** Asks every tab to raise its pin, and waits a moment for those that do. */
-  raisePins(): Promise<void>;
-  liveTabs(): Promise<ReadonlySet<TabId>>;
-  bytesHeldBy(holder: Holder): number;
+  readonly raisePins: () => Promise<void>;
+  readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
+  readonly bytesHeldBy: (holder: Holder) => number;
   /** A cycle began, went on, or ended. */
-  progress(cycle: CycleState, phase: "sweep" | "done"): void;
+  readonly progress: (cycle: CycleState, phase: "sweep" | "done") => void;
 }
 
 /** Whom an advance of the floor evicts besides, and who has it done. */

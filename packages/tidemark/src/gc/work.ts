@@ -65,11 +65,11 @@ export interface Tools extends Pick<WorkOptions, "targetBytes" | "maxStoreBytes"
   readonly rule: Rule;
   readonly dead: readonly Stretch[];
   readonly removal: Removal;
-  isDead(table: TableId): boolean;
-  newBlockId(): BlockId;
+  readonly isDead: (table: TableId) => boolean;
+  readonly newBlockId: () => BlockId;
   readonly load: LoadBlocks;
-  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
-  dropped(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void;
+  readonly store: (blocks: readonly StagedBlock[], isLast: boolean) => Promise<void>;
+  readonly dropped: (key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared") => void;
 }
 
 export interface Proposal<T> {

@@ -35,10 +35,10 @@ export interface JobsSeams {
   readonly isHere: () => boolean;
   /** Does it here, where upkeep is. */
   perform(request: JobRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<JobReport | undefined>;
-  takeOver(): Promise<void>;
-  post(message: JobMessage): void;
-  progress(job: number, progress: GcProgress): void;
-  sleep(ms: number): Promise<void>;
+  readonly takeOver: () => Promise<void>;
+  readonly post: (message: JobMessage) => void;
+  readonly progress: (job: number, progress: GcProgress) => void;
+  readonly sleep: (ms: number) => Promise<void>;
 }
 
 /** The jobs of one tab. */
@@ -64,11 +64,6 @@ export const jobsOf = (upkeep: Upkeep, tabs: Tabs, { clock }: Environment, tell:
 const aliveMs = 400;
 /** Silence for so long, twice, is taken to mean that the upkeep tab is frozen. */
 const silentMs = 1500;
-
-interface Asked {
-  heard: number;
-  readonly settle: (end: { readonly report: JobReport | undefined } | { readonly error: Failure }) => void;
-}
 
 export class GcJobs {
   readonly #seams: JobsSeams;
@@ -150,56 +145,67 @@ export class GcJobs {
   async #forAnother(tab: TabId, job: number, request: JobRequest): Promise<void> {
     if (this.#gates.has(nameOf(tab, job))) return; // asked again: it is under way
     const alive = (progress?: GcProgress): void => this.#seams.post({ type: "job-alive", tab, job, progress });
-    let isOver = false;
-    const beat = async (): Promise<void> => {
-      while (!isOver) {
-        alive();
-        await this.#seams.sleep(aliveMs);
-      }
-    };
-    void beat();
+    void this.#beat(nameOf(tab, job), alive);
     try {
       const report = await this.#here(tab, job, request, alive);
       this.#seams.post({ type: "job-done", tab, job, report });
     } catch (e) {
       if (e !== deposed) this.#seams.post({ type: "job-failed", tab, job, error: failureOf(e) });
-    } finally {
-      isOver = true;
     }
+  }
+
+  /** For as long as it is being done. */
+  async #beat(name: string, alive: () => void): Promise<void> {
+    do {
+      alive();
+      await this.#seams.sleep(aliveMs);
+    } while (this.#gates.has(name));
   }
 
   async #elsewhere(job: number, request: JobRequest): Promise<JobReport | undefined> {
     const { self, post, sleep, isHere } = this.#seams;
-    let end: Parameters<Asked["settle"]>[0] | undefined;
-    let ended: () => void = () => undefined;
-    const whenEnded = new Promise<void>((resolve) => (ended = resolve));
-    const asked: Asked = {
-      heard: 0,
-      settle: (how) => {
-        end = how;
-        ended();
-      },
-    };
+    const asked = new Asked();
     this.#asked.set(job, asked);
     try {
-      for (let silences = 0; end === undefined;) {
+      for (let silences = 0; ;) {
         const { heard } = asked;
         if (silences > 0 || heard === 0) post({ type: "job", tab: self, job, request });
         for (const what of this.#steered.get(job) ?? []) post({ type: "job-steer", tab: self, job, what });
-        await Promise.race([whenEnded, sleep(silentMs)]);
+        await Promise.race([asked.whenEnded, sleep(silentMs)]);
+        if (asked.end) return reportOf(asked.end);
         silences = asked.heard > heard ? 0 : silences + 1;
-        if (isHere()) throw moved;
-        if (silences >= 2) {
-          await this.#seams.takeOver();
-          throw moved;
-        }
+        if (silences >= 2) await this.#seams.takeOver();
+        if (silences >= 2 || isHere()) throw moved;
       }
     } finally {
       this.#asked.delete(job);
     }
-    if ("error" in end) throw new TidemarkError(end.error.code, end.error.message, end.error.details);
-    return end.report;
   }
+}
+
+type End = { readonly report: JobReport | undefined } | { readonly error: Failure };
+
+/** A job of our page that another tab does. */
+class Asked {
+  /** How often we heard of it. */
+  heard = 0;
+  end: End | undefined;
+  readonly whenEnded: Promise<void>;
+  #ended: () => void = () => undefined;
+
+  constructor() {
+    this.whenEnded = new Promise((resolve) => (this.#ended = resolve));
+  }
+
+  settle(end: End): void {
+    this.end = end;
+    this.#ended();
+  }
+}
+
+function reportOf(end: End): JobReport | undefined {
+  if ("error" in end) throw new TidemarkError(end.error.code, end.error.message, end.error.details);
+  return end.report;
 }
 
 /** Upkeep is in another tab now: ask anew. */

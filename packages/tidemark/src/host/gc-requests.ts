@@ -1,5 +1,5 @@
 /** What pages ask about garbage collection, answered by the rooms that know. */
-import { type ByteKey, byteKey, seq, stamp, type TabId } from "../base/brand.ts";
+import { type ByteKey, byteKey, seq as seqOf, stamp, type TabId } from "../base/brand.ts";
 import { msOf } from "../base/clock.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
@@ -29,9 +29,9 @@ export type GcRequest = Extract<Request, { op: `gc-${string}` }>;
 export interface GcSeams {
   readonly database: Database;
   readonly proof: Proof;
-  now(): number;
-  ticks(): number;
-  liveTabs(): Promise<ReadonlySet<TabId>>;
+  readonly now: () => number;
+  readonly ticks: () => number;
+  readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
 }
 
 /** The floor and the points as they would be if it were advanced now; nothing is written. */
@@ -126,7 +126,7 @@ export async function gcExplain({ database, proof }: GcSeams): Promise<GcExplana
       frees: frees.bytes,
       ...(holder.kind === "pin" && holder.owner === store.tab ? { isSelf: true } : {}),
     })),
-    reclaimable: ledger.between(seq(0), seq(Math.min(floor, fence.seq))).bytes,
+    reclaimable: ledger.between(seqOf(0), seqOf(Math.min(floor, fence.seq))).bytes,
   };
 }
 

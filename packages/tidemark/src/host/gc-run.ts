@@ -26,9 +26,9 @@ export interface RunSeams {
   readonly turns: WorkTurns;
   readonly tenure: Tenure;
   readonly gate: Gate;
-  ticks(): number;
+  readonly ticks: () => number;
   /** The manifest moved on. */
-  news(): void;
+  readonly news: () => void;
 }
 
 export interface RunDone extends Tally {

@@ -11,7 +11,6 @@ import { create, drop, isDropped } from "../mvcc/recovery.ts";
 import type { GcProgress } from "../protocol/gc.ts";
 import { checkedGcSettings } from "../protocol/gc-settings.ts";
 import {
-  type Failure,
   type HostEvent,
   type HostSurface,
   type Listed,

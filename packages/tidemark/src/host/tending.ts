@@ -32,13 +32,13 @@ export interface TendingSeams {
   readonly collector: Collector;
   readonly turns: WorkTurns;
   /** Whether this tenure is still ours, and we still open. */
-  isOurs(tenure: Tenure): boolean;
-  isFoldWaiting(): boolean;
-  deposed(tenure: Tenure): void;
-  sleep(ms: number): Promise<void>;
+  readonly isOurs: (tenure: Tenure) => boolean;
+  readonly isFoldWaiting: () => boolean;
+  readonly deposed: (tenure: Tenure) => void;
+  readonly sleep: (ms: number) => Promise<void>;
   /** The manifest moved on: others are told. */
-  news(): void;
-  onError(error: unknown): void;
+  readonly news: () => void;
+  readonly onError: (error: unknown) => void;
 }
 
 export class Tending {

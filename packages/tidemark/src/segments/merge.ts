@@ -29,7 +29,17 @@ import { hashOf, mayHold } from "./filter.ts";
 import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
 import type { Pace } from "./pace.ts";
-import { type Clause, type Elsewhere, judge, type Kept, never, type Newer, reachOf, type Rule, type Wake } from "./rule.ts";
+import {
+  type Clause,
+  type Elsewhere,
+  judge,
+  type Kept,
+  never,
+  type Newer,
+  reachOf,
+  type Rule,
+  type Wake,
+} from "./rule.ts";
 import type { Version } from "./version.ts";
 
 export const defaultTargetBytes: number = 32 * 1024;
