@@ -10,6 +10,9 @@ export { collection } from "./client/declare.ts";
 export { RetentionPolicy } from "./codec/retention.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { Database, DatabaseOptions } from "./client/database.ts";
+export { describeGc } from "./client/describe-gc.ts";
+export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
+export type { GcJob } from "./client/gc-job.ts";
 export type { Live, Observer, Subscription } from "./client/live.ts";
 export type { Query } from "./client/query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
@@ -31,6 +34,21 @@ export type {
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
 export type { GenerationOptions } from "./codec/generations.ts";
+export type {
+  GcAdvance,
+  GcEvent,
+  GcExecution,
+  GcExplanation,
+  GcHeldBack,
+  GcHolder,
+  GcKind,
+  GcProgress,
+  GcProof,
+  GcReport,
+  GcRunOptions,
+  GcStatus,
+  HolderKind,
+} from "./protocol/gc.ts";
 export type { GcSettings } from "./protocol/gc-settings.ts";
 export type { Metrics, SliceFigures, SliceSource, SnapshotReport, Spread, VerifyReport } from "./protocol/messages.ts";
 

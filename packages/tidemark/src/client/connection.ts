@@ -14,7 +14,9 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "metrics", "verify"]);
+const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-proofs", "gc-run", "metrics", "verify"]);
+/** Background work that somebody waits for. */
+const upkeep: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-run", "verify"]);
 
 /** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
 const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);
@@ -44,7 +46,7 @@ export class Connection {
 
   /** Whether an answer is awaited other than that of upkeep itself. */
   get isAwaited(): boolean {
-    return [...this.#open].some(({ request }) => request.op !== "checkpoint" && request.op !== "verify");
+    return [...this.#open].some(({ request }) => !upkeep.has(request.op));
   }
 
   /** To the present worker or, while there is none, to the next one: this, or what came after it. */

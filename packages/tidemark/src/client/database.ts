@@ -5,6 +5,7 @@ import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { definitionOf, invalid } from "./declare.ts";
+import { Gc } from "./gc.ts";
 import { Live } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
@@ -65,6 +66,8 @@ export class Database<C extends Declarations> {
   readonly #sink: Sink;
   readonly storage: { metrics(): Promise<Metrics> };
   readonly snapshots: Snapshots<C>;
+  /** Garbage collection: by hand, and why what is not collected is still there. */
+  readonly gc: Gc;
 
   constructor(options: DatabaseOptions<C>, link: (options: DatabaseOptions<C>) => Promise<HostLink>) {
     checkOptions(options);
@@ -82,6 +85,7 @@ export class Database<C extends Declarations> {
     });
     this.#head = new HeadSource(this.#session);
     this.#sink = committingSink(this.#session);
+    this.gc = new Gc(this.#session);
     this.snapshots = new Snapshots(this.#session, (name) => this.#keptView(false, name));
     this.storage = { metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })) };
   }

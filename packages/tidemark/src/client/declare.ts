@@ -101,6 +101,21 @@ function pathAt(path: unknown, where: string, multi = false): KeyPath {
   return path;
 }
 
+/** Of each option: whether a value is one, and what it must be. */
+export type OptionChecks<T> = { readonly [O in keyof T]-?: readonly [(value: unknown) => boolean, string] };
+
+/** `what` has these options. @throws OPTIONS_INVALID naming the option */
+export function checkOptions<T extends object>(what: string, options: T, checks: OptionChecks<T>): void {
+  if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
+  for (const [option, value] of Object.entries(options) as [keyof T & string, unknown][]) {
+    if (!Object.hasOwn(checks, option)) {
+      throw new TidemarkError("OPTIONS_INVALID", `${what} has no option '${option}'`, { option });
+    }
+    const [isValid, expected] = checks[option];
+    if (value !== undefined && !isValid(value)) throw invalid(option, value, expected);
+  }
+}
+
 export function invalid(option: string, value: unknown, expected: string): TidemarkError {
   return new TidemarkError("OPTIONS_INVALID", `Option ${option} must be ${expected}; it is ${shown(value)}`, {
     option,

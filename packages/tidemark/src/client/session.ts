@@ -1,6 +1,7 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
 import type { TidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
+import type { GcEvent } from "../protocol/gc.ts";
 import type { GcSettings } from "../protocol/gc-settings.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
 import { type Connection, errorOf } from "./connection.ts";
@@ -47,7 +48,9 @@ export class Session {
   readonly #listeners = new Map<keyof DatabaseEvents, Set<(payload: never) => void>>();
   /** Live queries by the handle they watch. */
   readonly watchers: Map<number, () => void> = new Map();
-  /** Live queries that run; they end with the database. */
+  /** Told what garbage collection does, and of which run of this handle, if it is one. */
+  readonly gcListeners: Set<(event: GcEvent, job: number | undefined) => void> = new Set();
+  /** What ends with the database: live queries that run, background jobs. */
   readonly endings: Set<(error: TidemarkError) => void> = new Set();
 
   constructor(options: SessionOptions) {
@@ -99,6 +102,11 @@ export class Session {
     return this.#calls.catalog;
   }
 
+  /** Why no further call is taken, once that is so. */
+  get refusal(): TidemarkError | undefined {
+    return this.#refusal;
+  }
+
   newHandle(): number {
     return ++this.#lastHandle;
   }
@@ -146,7 +154,7 @@ export class Session {
     if (this.#refusal) return;
     const error = closedError("closed");
     this.#refusal = error;
-    this.#endLiveQueries(error);
+    this.#endAll(error);
     await this.#opening?.catch(noop);
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     await this.#keeper.close(error);
@@ -159,6 +167,9 @@ export class Session {
         return;
       case "catalog":
         this.#calls.hear(event.catalog);
+        return;
+      case "gc":
+        for (const listener of Array.from(this.gcListeners)) listener(event.event, event.job);
         return;
       case "error":
         this.#emit("error", errorOf(event.error));
@@ -178,12 +189,12 @@ export class Session {
     this.#line.fail(error);
     if (this.#refusal) return;
     this.#refusal = error;
-    this.#endLiveQueries(error);
+    this.#endAll(error);
     const { reason } = error.details;
     this.#emit("closed", { reason: typeof reason === "string" ? reason : error.message });
   }
 
-  #endLiveQueries(error: TidemarkError): void {
+  #endAll(error: TidemarkError): void {
     for (const end of this.endings) end(error);
   }
 

@@ -3,7 +3,7 @@ import type { Catalog } from "../codec/schema.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
-import { invalid } from "./declare.ts";
+import { checkOptions, type OptionChecks } from "./declare.ts";
 import { Line } from "./line.ts";
 import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
@@ -195,7 +195,7 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
   return sink;
 }
 
-const checks: { readonly [O in keyof TransactionOptions]-?: readonly [(value: unknown) => boolean, string] } = {
+const checks: OptionChecks<TransactionOptions> = {
   isolation: [(v) => v === "serializable" || v === "snapshot", `"serializable" or "snapshot"`],
   mode: [(v) => v === "readwrite" || v === "readonly", `"readwrite" or "readonly"`],
   durability: [(v) => v === "relaxed" || v === "strict", `"relaxed" or "strict"`],
@@ -204,13 +204,5 @@ const checks: { readonly [O in keyof TransactionOptions]-?: readonly [(value: un
 };
 
 /** @throws OPTIONS_INVALID naming the option. */
-export function checkTransactionOptions(options: TransactionOptions): void {
-  if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
-  for (const [option, value] of Object.entries(options) as [keyof TransactionOptions, unknown][]) {
-    if (!Object.hasOwn(checks, option)) {
-      throw new TidemarkError("OPTIONS_INVALID", `A transaction has no option '${option}'`, { option });
-    }
-    const [isValid, expected] = checks[option];
-    if (value !== undefined && !isValid(value)) throw invalid(option, value, expected);
-  }
-}
+export const checkTransactionOptions = (options: TransactionOptions): void =>
+  checkOptions("A transaction", options, checks);

@@ -109,7 +109,7 @@ export class Collector {
   async advance(tenure: Tenure, eviction?: Eviction): Promise<Basis | undefined> {
     const { store, log, now, raisePins, liveTabs, bytesHeldBy } = this.#seams;
     const { proof, debt } = this.#options;
-    await raisePins();
+    if (!eviction) await raisePins(); // who is refused has changed nothing
     const dead = await deadTabs(store.storage, liveTabs);
     const advanced = await advanceFloor(log, tenure, {
       proof,

@@ -54,7 +54,7 @@ async function proofsFrom(
 }
 
 /** A page of what a run would remove. @throws OPTIONS_INVALID for a limit out of range */
-export async function gcProofs(seams: GcSeams, after: string | undefined, limit: number): Promise<GcProofs> {
+async function gcProofs(seams: GcSeams, after: string | undefined, limit: number): Promise<GcProofs> {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxProofs) {
     throw new TidemarkError("OPTIONS_INVALID", `'pageSize' must be a whole number from 1 to ${maxProofs}`, {
       option: "pageSize",
@@ -73,7 +73,7 @@ function described(database: Database, { key, seq, supersededBy, floor, clause, 
 }
 
 /** What a run would do. Nothing is changed. */
-export async function gcDryRun(seams: GcSeams): Promise<Omit<GcReport, "heldBack">> {
+async function gcDryRun(seams: GcSeams): Promise<Omit<GcReport, "heldBack">> {
   const from = seams.ticks();
   await seams.database.store.follow();
   const basis = await basisNow(seams);
@@ -92,13 +92,13 @@ export async function gcDryRun(seams: GcSeams): Promise<Omit<GcReport, "heldBack
 }
 const proofsAtOnce = 10_000;
 
-export async function gcExecutions({ database }: GcSeams): Promise<readonly GcExecution[]> {
+async function gcExecutions({ database }: GcSeams): Promise<readonly GcExecution[]> {
   const [found] = await database.store.storage.read([readExecutions]);
   return executionsIn(found).toReversed();
 }
 
 /** The last advances that are still there: upkeep keeps a hundred. */
-export async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> {
+async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> {
   const versions = await database.systemVersions(floorKey);
   return versions.slice(0, keptAdvances).flatMap(({ seq, payload }) => {
     if (payload === undefined) return [];
@@ -109,7 +109,7 @@ export async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdva
 const keptAdvances = 100;
 
 /** Who holds what back. From maintained figures, but for one look at the holders' rows. */
-export async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
+async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
   const { store } = database;
   const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
   const { seq: floor } = floorIn(floorRow);

@@ -7,7 +7,7 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
-import { create, drop, isDropped } from "../mvcc/recovery.ts";
+import { create } from "../mvcc/recovery.ts";
 import type { GcProgress } from "../protocol/gc.ts";
 import { checkedGcSettings } from "../protocol/gc-settings.ts";
 import {
@@ -22,14 +22,14 @@ import {
   type Request,
   type Response,
 } from "../protocol/messages.ts";
-import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
+import { type Storage, valueOf } from "../storage/contract.ts";
 import { ReopeningStorage } from "../storage/reopening.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
-import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
 import { failureOf } from "./failure.ts";
+import { deleteDatabase, listDatabases, noteVersion } from "./databases.ts";
 import { Foreground } from "./foreground.ts";
 import { collectionOf } from "./gc-options.ts";
 import { jobsOf } from "./gc-jobs.ts";
@@ -43,8 +43,6 @@ import { Upkeep } from "./upkeep.ts";
 
 /** Messages between tabs can be lost: whoever watches something looks at the log itself this often. */
 const lookMs = 2000;
-/** How long a deletion waits for other tabs to let go before it leaves the empty shell behind. */
-const letGoMs = 1000;
 /** How long the only tab allowed without shared locks waits for another to speak up. */
 const pingMs = 150;
 
@@ -235,19 +233,7 @@ export class Host implements HostSurface {
 
   async deleteDatabase(name: string, kind: OpenRequest["storage"]): Promise<Opened> {
     try {
-      const environment = this.#environmentFor(kind);
-      const factory = environment.storage(kind);
-      if (!(await factory.list()).includes(name)) return { ok: true, catalog: undefined };
-      await emptied(factory, name, environment);
-      const channel = environment.channel(`tidemark/${name}`, () => undefined);
-      channel.post({ type: "deleted" } satisfies TabMessage);
-      const alone = await environment.locks.request(lockNames(name).open, { timeoutMs: letGoMs });
-      try {
-        if (alone && (await isShell(factory, name))) await factory.remove(name);
-      } finally {
-        alone?.release();
-        channel.close();
-      }
+      await deleteDatabase(name, this.#environmentFor(kind), kind);
       return { ok: true, catalog: undefined };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
@@ -256,13 +242,7 @@ export class Host implements HostSurface {
 
   async listDatabases(kind: OpenRequest["storage"]): Promise<Listed> {
     try {
-      const factory = this.#environmentFor(kind).storage(kind);
-      const databases: { name: string; version: number }[] = [];
-      for (const name of await factory.list()) {
-        const version = await using(factory, name, versionIn);
-        if (version !== undefined) databases.push({ name, version });
-      }
-      return { ok: true, databases };
+      return { ok: true, databases: await listDatabases(this.#environmentFor(kind).storage(kind)) };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
@@ -384,46 +364,11 @@ const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
 /** Whoever waits for upkeep wants it to go on. */
 const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "verify";
 
-const readVersion = get("meta", "version");
-
-async function using<T>(factory: StorageFactory, name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
-  const storage = await factory.open(name);
-  try {
-    return await use(storage);
-  } finally {
-    storage.close();
-  }
-}
-
-const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
-  using(factory, name, (storage) => drop(new ReservingStorage(storage, () => Promise.resolve()), random));
-
-/** Whether nothing but the shell of a deleted database is there. */
-const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
-
-async function versionIn(storage: Storage): Promise<number | undefined> {
-  const [row] = await storage.read([readVersion]);
-  const bytes = valueOf(row);
-  return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
-}
-
 /** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
 async function refuseAnother(storage: Storage, database: number): Promise<void> {
   const [row] = await storage.read([readFence]);
   const bytes = valueOf(row);
   if (!bytes || decodeFence(bytes).database !== database) throw closed("deleted");
-}
-
-/** Notes the data version where `listDatabases` finds it without opening the database. */
-async function noteVersion(storage: Storage, version: number): Promise<void> {
-  const [row] = await storage.read([readVersion]);
-  const bytes = valueOf(row);
-  if (bytes && openRow(bytes, "version").varint() === version) return;
-  await storage.commit({
-    durability: "relaxed",
-    isRepeatable: true,
-    writes: [{ kind: "put", store: "meta", key: "version", value: sealRow((out) => out.varint(version)) }],
-  });
 }
 
 /** Without Web Locks tabs cannot tell a dead tab from a frozen one: one tab works, a second is refused (TB6). */

@@ -1,0 +1,23 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+
+const examples = {
+  "snapshots-history-retention": "history",
+  "why-is-my-database-not-shrinking": "not-shrinking",
+  "what-gc-promises": "gc-proofs",
+};
+const guides = new URL("../../../docs/guide/", import.meta.url);
+
+test.each(Object.entries(examples))("the guide %s shows the example that is compiled and run", (guide, example) => {
+  const shown = readFileSync(new URL(`${guide}.md`, guides), "utf8").matchAll(/```ts\n([^]*?)```/g);
+  const run = readFileSync(new URL(`./${example}.ts`, import.meta.url), "utf8");
+  expect(Array.from(shown, ([, code]) => code)).toEqual([run]);
+});
+
+test("every guide has an example", () => {
+  expect(readdirSync(guides).toSorted()).toEqual(
+    Object.keys(examples)
+      .map((guide) => `${guide}.md`)
+      .toSorted(),
+  );
+});

@@ -1,0 +1,164 @@
+/** `db.gc`: collecting garbage when it is asked for, and why what is not collected is still there. */
+import type {
+  GcAdvance,
+  GcEvent,
+  GcExecution,
+  GcExplanation,
+  GcProof,
+  GcProgress,
+  GcReport,
+  GcRunOptions,
+} from "../protocol/gc.ts";
+import { idleMomentMs } from "../protocol/messages.ts";
+import { checkOptions, invalid, type OptionChecks } from "./declare.ts";
+import { GcJob } from "./gc-job.ts";
+import type { Observer, Subscription } from "./live.ts";
+import { callBack } from "./report.ts";
+import type { Session } from "./session.ts";
+import { abortable } from "./source.ts";
+import type { ReadOptions } from "./types.ts";
+
+export interface GcOptions extends GcRunOptions {
+  /** Called after each step. */
+  readonly progress?: (progress: GcProgress) => void;
+  /** Aborting cancels the run, which rejects with the signal's reason at once. What its steps removed stays removed. */
+  readonly signal?: AbortSignal;
+}
+
+export interface GcProofOptions extends ReadOptions {
+  /** So many are fetched at a time: from 1 to 10 000, default 1 000. */
+  readonly pageSize?: number;
+}
+
+/** Garbage collection of one database. Nothing has to be called for it to happen, unless `gc.mode` is "manual". */
+export class Gc {
+  readonly #session: Session;
+  #lastJob = 0;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Checkpoints, then collects to completion. What of it is done is durable step by step: a tab that dies loses nothing.
+   * @throws OPTIONS_INVALID; BUSY where another run is under way, in any tab
+   */
+  async run(options: GcOptions = {}): Promise<GcReport> {
+    return this.#begin(options, false).report;
+  }
+
+  /**
+   * As `run`, in the background: in slices out of idle moments, which it can take as long as it likes over. Closing the
+   * database cancels it.
+   * @throws OPTIONS_INVALID
+   */
+  start(options: GcOptions = {}): GcJob {
+    return this.#begin(options, true);
+  }
+
+  /** What a run would remove now, each version with its proof. Each iteration asks anew. @throws OPTIONS_INVALID */
+  proofs(options: GcProofOptions = {}): AsyncIterable<GcProof> {
+    checkOptions("proofs()", options, proofChecks);
+    const { pageSize = 1000, signal } = options;
+    return { [Symbol.asyncIterator]: () => this.#proofs(pageSize, signal) };
+  }
+
+  /** Where the floor is, and who holds it back, and how much: from figures that are kept, so it costs nothing to ask. */
+  explain(): Promise<GcExplanation> {
+    return this.#session.enter((c) => c.call<"gc-explain">({ op: "gc-explain" }));
+  }
+
+  /**
+   * Takes away what a holder, by its id of `explain`, holds back: a tab's views fail with READ_VIEW_EVICTED when it
+   * reads through them next, and it goes on with fresh ones; a snapshot is deleted.
+   * @throws NOT_FOUND where nobody of that id is there any more, or it cannot be evicted; OPTIONS_INVALID
+   */
+  async evict(holderId: string): Promise<void> {
+    if (typeof holderId !== "string" || holderId === "") {
+      throw invalid("holderId", holderId, "the id of a holder that explain() names");
+    }
+    return this.#session.enter((c) => c.call<"gc-evict">({ op: "gc-evict", holder: holderId }));
+  }
+
+  /** The last runs, of any tab, newest first; what failed says why. */
+  executions(): Promise<readonly GcExecution[]> {
+    return this.#session.enter((c) => c.call<"gc-executions">({ op: "gc-executions" }));
+  }
+
+  /** The last 100 times that the floor rose, newest first: when, by whom, and which holders went. */
+  advances(): Promise<readonly GcAdvance[]> {
+    return this.#session.enter((c) => c.call<"gc-advances">({ op: "gc-advances" }));
+  }
+
+  /**
+   * Tells of every run that this tab's worker does, whoever asked for it: as it starts, after each step, as it ends.
+   * An observer's `error` is called when the database ends. It does not open the database.
+   */
+  subscribe(observer: Observer<GcEvent> | ((event: GcEvent) => void)): Subscription {
+    const session = this.#session;
+    const told: Observer<GcEvent> = typeof observer === "function" ? { next: observer } : observer;
+    const next = (event: GcEvent): void => callBack(() => told.next?.(event));
+    const fail = (error: unknown): void => {
+      unsubscribe();
+      callBack(() => told.error?.(error));
+    };
+    const unsubscribe = (): void => {
+      session.gcListeners.delete(next);
+      session.endings.delete(fail);
+    };
+    if (session.refusal) fail(session.refusal);
+    else {
+      session.gcListeners.add(next);
+      session.endings.add(fail);
+    }
+    return { unsubscribe };
+  }
+
+  #begin(options: GcOptions, isBackground: boolean): GcJob {
+    checkOptions("A run of garbage collection", options, runChecks);
+    const { progress, signal, ...rest } = options;
+    const set = Object.entries(rest).filter(([, value]) => value !== undefined);
+    const plain: GcRunOptions = Object.fromEntries(set);
+    return new GcJob(this.#session, { job: ++this.#lastJob, isBackground, options: plain, progress, signal });
+  }
+
+  async *#proofs(limit: number, signal: AbortSignal | undefined): AsyncGenerator<GcProof, void> {
+    let after: string | undefined;
+    do {
+      const from = after;
+      const page = await abortable(signal, () =>
+        this.#session.enter((c) => c.call<"gc-proofs">({ op: "gc-proofs", after: from, limit })),
+      );
+      yield* page.proofs;
+      ({ after } = page);
+    } while (after !== undefined);
+  }
+}
+
+const isOneOf =
+  (...all: readonly unknown[]) =>
+  (v: unknown): boolean =>
+    all.includes(v);
+const isWholeWithin =
+  (from: number, to: number) =>
+  (v: unknown): boolean =>
+    Number.isSafeInteger(v) && (v as number) >= from && (v as number) <= to;
+const isFlag = isOneOf(true, false);
+const isSignal = (v: unknown): boolean => typeof (v as AbortSignal | null)?.throwIfAborted === "function";
+
+const runChecks: OptionChecks<GcOptions> = {
+  kind: [isOneOf("YOUNG_ONLY", "YOUNG_AND_MIDDLE", "FULL_GC"), `"YOUNG_ONLY", "YOUNG_AND_MIDDLE" or "FULL_GC"`],
+  dryRun: [isFlag, "true or false"],
+  deleteBatchSize: [isWholeWithin(1, 1_000_000), "a whole number from 1 to 1000000"],
+  useSnapshot: [isFlag, "true or false"],
+  budgetMs: [
+    (v) => typeof v === "number" && v >= 1 && v <= idleMomentMs,
+    `a number of milliseconds from 1 to ${idleMomentMs}`,
+  ],
+  progress: [(v) => typeof v === "function", "a function"],
+  signal: [isSignal, "an AbortSignal"],
+};
+const proofChecks: OptionChecks<GcProofOptions> = {
+  pageSize: [isWholeWithin(1, 10_000), "a whole number from 1 to 10000"],
+  signal: [isSignal, "an AbortSignal"],
+};
