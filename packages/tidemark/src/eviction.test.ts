@@ -124,6 +124,19 @@ describe("a tab that was evicted while it slept", () => {
     await expect(itemsIn(view)).rejects.toMatchObject(evicted(view));
   });
 
+  test.each(["view", "transaction"])(
+    "[TB5] a %s that it opens when it wakes is of the state there is",
+    async (kind) => {
+      await folded(1);
+      await evict();
+      world.pass(1100);
+      const handle = await b.database.begin(1, kind === "view" ? head : tracked);
+      expect(handle.seq).toBe(a.database.store.head.seq);
+      expect((await itemsIn(handle)).filter((i) => i.n === 2)).toHaveLength(4);
+      expect(await idsOf()).toEqual([pinId(a.id), pinId(b.id)]);
+    },
+  );
+
   test("[TB5] raising its pin needs the row: it gets another, at the floor or above, and reads the state anew", async () => {
     await folded(1);
     const view = await b.database.begin(1, head);
@@ -233,6 +246,29 @@ describe("a view on a snapshot", () => {
     await b.database.store.reload();
     await plainly(b);
     await expect(itemOf(view, "k1")).rejects.toMatchObject(evicted(view));
+  });
+
+  test("[TB5] whose hold is taken between reading the state and looking for it says by whom (found by a seed)", async () => {
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const slow = await world.open((storage) => ({
+      commit: (batch) => storage.commit(batch),
+      close: () => storage.close(),
+      read: async (reads) => {
+        const [first, second] = reads;
+        const isLook = first?.kind === "get" && first.key === "floor" && second?.store === "meta";
+        if (isLook) await meanwhile?.();
+        return storage.read(reads);
+      },
+    }));
+    await folded(1);
+    await a.database.snapshots.create("s");
+    const view = await slow.database.begin(1, on("s"));
+    meanwhile = () => {
+      meanwhile = undefined;
+      return world.advance(a, { evict: new Set([view.hold!.id]), by: "user" });
+    };
+    await slow.database.store.reload();
+    await expect(itemsIn(view)).rejects.toMatchObject(evicted(view));
   });
 
   test("[TB4] goes with its dead tab, by a record in the log", async () => {

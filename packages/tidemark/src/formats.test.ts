@@ -16,6 +16,7 @@ import { Life } from "./fixture-tabs.test-support.ts";
 import { Tenure } from "./gc/tenure.ts";
 import { holdId, putHold, putPin, putSnapshot } from "./mvcc/holders.ts";
 import { encodeFloorRecord, putFloor } from "./mvcc/read-floor.ts";
+import { GarbageLedger, unknownSeq } from "./mvcc/ledger.ts";
 import { create, drop } from "./mvcc/recovery.ts";
 import { catalogKey, emptyCatalog, encodeCatalog, floorKey } from "./mvcc/schema.ts";
 import { BlockWriter, type StagedBlock } from "./segments/block-writer.ts";
@@ -24,7 +25,7 @@ import { never } from "./segments/rule.ts";
 import { get, type Storage, type StoreKey, type StoreName, valueOf, type Write } from "./storage/contract.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
 import { encodeChunk } from "./wal/chunks.ts";
-import { type Commit, encodeEntry, encodeWrites } from "./wal/entry.ts";
+import { type Commit, encodeEntry, encodeWrites, supersededThatFits } from "./wal/entry.ts";
 import { idsPerGeneration, putGeneration } from "./wal/generations.ts";
 import { encodeFence } from "./wal/log.ts";
 import { Staging } from "./wal/staging.ts";
@@ -74,6 +75,7 @@ const note = written((out) => {
   writeRecordHead(out, [starsKey(3)]);
   encodeValue({ id: "a", stars: 3 }, out, "notes");
 });
+const nothing = Uint8Array.of(0, ...valueOfNote(null));
 const rich = { at: new Date(0), gone: undefined, raw: Uint8Array.of(7, 8) };
 
 const values = {
@@ -100,14 +102,30 @@ const put: Commit = {
   stamp: made,
   id: 4,
   tag: "ui",
-  writes: [{ key: noteKey("a"), payload: note, supersedes: seq(5), oldEntries: [starsEntry(2, "a")] }],
+  writes: [
+    {
+      key: noteKey("a"),
+      payload: note,
+      supersedes: seq(5),
+      supersededBytes: noteKey("a").length + note.length,
+      oldEntries: [starsEntry(2, "a")],
+    },
+  ],
 };
 const remove: Commit = {
   seq: seq(8),
   stamp: stamp(made + 1),
   id: 5,
   tag: "",
-  writes: [{ key: noteKey("b"), payload: undefined, supersedes: seq(6), oldEntries: [] }],
+  writes: [
+    {
+      key: noteKey("b"),
+      payload: undefined,
+      supersedes: seq(6),
+      supersededBytes: noteKey("b").length + nothing.length,
+      oldEntries: [],
+    },
+  ],
 };
 const entry = encodeEntry(database, 0x89abcdef, tab, [put]);
 const entrySum = new DataView(entry.buffer).getUint32(4, true);
@@ -117,7 +135,7 @@ const bodyRef = { id: 5 * idsPerGeneration, sizeBytes: body.length };
 const log = {
   fence: encodeFence({ database, incarnation: 0, seq: seq(6), checksum: 0x89abcdef, stamp: stamp(made - 1) }),
   entry,
-  "entry-staged": encodeEntry(database, entrySum, tab, [remove], bodyRef),
+  "entry-staged": encodeEntry(database, entrySum, tab, [remove], bodyRef, supersededThatFits(tab, [remove], bodyRef)),
   body,
   chunk: encodeChunk(body),
 };
@@ -133,7 +151,7 @@ async function folded(): Promise<{ readonly block: Uint8Array; readonly manifest
   });
   writer.add(noteKey("a"), { seq: seq(7), stamp: made, payload: note }, never);
   writer.add(noteKey("b"), { seq: seq(8), stamp: stamp(made + 1), payload: undefined }, 9);
-  writer.add(noteKey("b"), { seq: seq(6), stamp: stamp(made - 1), payload: Uint8Array.of(0, ...valueOfNote(null)) }, 8);
+  writer.add(noteKey("b"), { seq: seq(6), stamp: stamp(made - 1), payload: nothing }, 8);
   writer.add(starsEntry(3, "a"), { seq: seq(7), stamp: made, payload: presence }, never);
   await writer.finish();
   const edit = { level: 3, removed: [], added: writer.added };
@@ -141,6 +159,13 @@ async function folded(): Promise<{ readonly block: Uint8Array; readonly manifest
 }
 const { block, manifest } = await folded();
 const page = manifest.pages()[0]!;
+
+/** After that fold: what both entries superseded is still stored. */
+const ledger = GarbageLedger.unknownAt(seq(0));
+ledger.points([seq(6)]);
+ledger.supersede(seq(5), seq(7), noteKey("a").length + note.length, tableId(1));
+ledger.supersede(unknownSeq, seq(7), starsEntry(2, "a").length, tableId(2));
+ledger.supersede(seq(6), seq(8), noteKey("b").length + nothing.length, tableId(1));
 
 const random = { next: () => 0.5, id: () => "tab-a" };
 const rowOf = async (storage: Storage, store: StoreName, at: StoreKey): Promise<Uint8Array> =>
@@ -187,6 +212,7 @@ const examples: Readonly<Record<(typeof pages)[number], Readonly<Record<string, 
     floor: valueIn(
       putFloor({ seq: seq(7), logSeq: seq(9), previousLogSeq: seq(5), eviction: { by: "tab-b", logSeq: seq(5) } }),
     ),
+    ledger: ledger.through(seq(8), seq(0)).encode(),
     pin: valueIn(putPin(tab, seq(300))),
     snapshot: valueIn(putSnapshot("before", { seq: seq(300), stamp: made })),
     hold: valueIn(putHold(holdId(tab, 1), seq(300))),

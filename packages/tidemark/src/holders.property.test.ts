@@ -265,6 +265,17 @@ const unlessClosed = (e: unknown): void => {
   if (!isTidemarkError(e, "CLOSED")) throw e;
 };
 
+async function played(seed: number, lanes: readonly (readonly Operation[])[]): Promise<void> {
+  const play = new Play(seed);
+  await play.turns.until(
+    (async () => {
+      for (const position of [0, 1, 2]) await play.open(position);
+      await Promise.all(lanes.map((operations, position) => play.lane(position, operations)));
+      await play.finish();
+    })(),
+  );
+}
+
 const lane = fc.array(anyOperation, { minLength: 5, maxLength: 25, size: "max" });
 
 test(
@@ -273,16 +284,9 @@ test(
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), fc.tuple(lane, lane, lane), async (seed, lanes) => {
-        const play = new Play(seed);
-        await play.turns.until(
-          (async () => {
-            for (const position of [0, 1, 2]) await play.open(position);
-            await Promise.all(lanes.map((operations, position) => play.lane(position, operations)));
-            await play.finish();
-          })(),
-        );
+        await played(seed, lanes);
       }),
-      { numRuns: 200 },
+      { numRuns: 300 },
     );
   },
 );

@@ -268,6 +268,45 @@ describe("a frozen host", () => {
       expect([a.errors, b.errors]).toEqual([[], []]);
     }));
 
+  test("[TB5] holds back so many commits, is evicted, and goes on when it wakes, without a reload", () =>
+    simulate(async (world) => {
+      const gc = { debtMaxBytes: Infinity, debtMaxCommits: 100 };
+      const b = await openPage(world, "b", { ...small, gc });
+      const a = await openPage(world, "a", { ...small, cacheMaxBytes: 1 });
+      await b.put(...range(0, 20));
+      await b.checkpoint();
+      const [view, writing] = [a.newHandle(), a.newHandle()];
+      await a.begin(view, "view", 0, true);
+      const before = await a.begin(writing, "transaction", 0, true);
+      await a.get(item(3).id, writing);
+      const watched = await a.watch(item(0).id);
+      a.process.freeze();
+      for (let n = 1; n <= 150; n++) await b.put(item(n % 20, 1000 + n));
+      const { floor } = await b.metrics();
+      expect(floor).toBeLessThanOrEqual(before.seq); // it may hold back as many as that
+      await b.checkpoint();
+      await b.put(item(19, 5000));
+      await b.checkpoint();
+      expect((await b.metrics()).floor).toBeGreaterThan(before.seq);
+      a.process.thaw();
+      for (const handle of [view, writing]) {
+        const failure = await a.get(item(7).id, handle).catch((e: unknown) => e);
+        expect(failure).toMatchObject({
+          code: "READ_VIEW_EVICTED",
+          details: { viewSeq: before.seq, evictedBy: "upkeep" },
+        });
+        await a.end(handle);
+      }
+      expect((await a.all()).map((i) => i.n)).toEqual((await b.all()).map((i) => i.n));
+      await world.eventually(() => a.touched.includes(watched), lookMs + 50, "the live query hears");
+      await a.transact(async (handle) => {
+        const found = await a.get(item(7).id, handle);
+        await a.stage(handle, "put", [{ ...found!, n: found!.n + 1 }]);
+      });
+      expect((await b.all()).length).toBe(20);
+      expect([a.errors, b.errors, a.endings]).toEqual([[], [], []]);
+    }));
+
   test("[TB1] that holds the turn to retry slows others' retries a little and stops none", () =>
     simulate(async (world) => {
       const pages = [await openPage(world, "a"), await openPage(world, "b"), await openPage(world, "c")];

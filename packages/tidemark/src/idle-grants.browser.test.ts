@@ -12,9 +12,9 @@ let asked: ReturnType<typeof vi.spyOn>;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const figures = async (): Promise<SliceFigures> => (await db.storage.metrics()).slices;
 
-/** Enough for a fold, and too little to press. */
+/** Enough for a fold, and less than half of the limit. */
 const putSome = (from: number): Promise<unknown> =>
-  db.collection("rows").putMany(Array.from({ length: 90 }, (_, i) => ({ id: from + i, pad })));
+  db.collection("rows").putMany(Array.from({ length: 68 }, (_, i) => ({ id: from + i, pad })));
 
 /** Looks rarely: the look itself is a call of the page. */
 const folded = (): Promise<void> =>

@@ -258,7 +258,7 @@ test(
               await Promise.all(actions.map((a, i) => concurrently(world, tabs[a.tab], a, i + 1, written)));
               for (const tab of tabs) {
                 await tab.database.idle();
-                await tab.database.store.follow();
+                await tab.database.store.reload(); // what others folded, and dropped, is still in memory otherwise
               }
               await sweep(world, tabs[1].storage);
               for (const item of await contents(tabs[1])) {

@@ -15,6 +15,8 @@ export interface GenerationOptions {
   readonly oldAgeMonths: number;
   /** From this share of the room on, whatever is reclaimable is due; default 0.9. */
   readonly pressureAt: number;
+  /** From this share of the stored bytes on, reclaimable ones are due; default 0.15, so that they stay below a fifth. */
+  readonly garbageAt: number;
   /** Sizes, times and ages count a tenth; default off. */
   readonly aggressiveMode: boolean;
 }
@@ -29,6 +31,7 @@ export const defaultGenerations: GenerationOptions = {
   middleAgeDays: 7,
   oldAgeMonths: 3,
   pressureAt: 0.9,
+  garbageAt: 0.15,
   aggressiveMode: false,
 };
 
@@ -52,9 +55,11 @@ export function generationOptions(given: Partial<GenerationOptions> = {}): Gener
       throw invalid(o, options[o], `a number above 0 and up to ${maxSpan}`);
     }
   }
-  const { pressureAt, aggressiveMode } = options;
-  if (!(isNumber(pressureAt) && pressureAt > 0 && pressureAt <= 1)) {
-    throw invalid("pressureAt", pressureAt, "a number above 0 and up to 1");
+  const { aggressiveMode } = options;
+  for (const o of ["pressureAt", "garbageAt"] as const) {
+    if (!(isNumber(options[o]) && options[o] > 0 && options[o] <= 1)) {
+      throw invalid(o, options[o], "a number above 0 and up to 1");
+    }
   }
   if (typeof aggressiveMode !== "boolean") throw invalid("aggressiveMode", aggressiveMode, "true or false");
   return options;

@@ -21,9 +21,8 @@ export function tablePrefix(id: TableId): ByteKey {
 }
 
 export function tableOf(key: ByteKey): TableId {
-  let n = 0;
-  for (let i = 0; i < tablePrefixBytes; i++) n = n * 256 + key.charCodeAt(i);
-  return tableId(n);
+  const [a, b, c, d] = [key.charCodeAt(0), key.charCodeAt(1), key.charCodeAt(2), key.charCodeAt(3)];
+  return tableId(((a << 24) | (b << 16) | (c << 8) | d) >>> 0);
 }
 
 /** The payload of an index entry: being there is all it says. */

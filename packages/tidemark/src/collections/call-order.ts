@@ -15,6 +15,13 @@ export class CallOrder {
     return opened;
   }
 
+  /** Looks at the head in the log, after the writes called before and before those called later. */
+  look<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#writing.size === 0 ? work() : Promise.all(this.#writing).then(work);
+    track(this.#opening, done);
+    return done;
+  }
+
   /** Starts a write when it is its turn. */
   write<T>(start: () => Promise<T>): Promise<T> {
     const done = this.#opening.size === 0 ? start() : Promise.all(this.#opening).then(start);

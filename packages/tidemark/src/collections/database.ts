@@ -25,13 +25,15 @@ import {
   nextEpoch,
   Schema,
 } from "../mvcc/schema.ts";
-import { Snapshots } from "../mvcc/snapshots.ts";
+import { type Snapshot, Snapshots } from "../mvcc/snapshots.ts";
 import { Store } from "../mvcc/store.ts";
+import type { Version } from "../segments/version.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
 import { cleared, stageCatalog } from "./catalog.ts";
 import { CallOrder } from "./call-order.ts";
 import { Outside } from "./outside.ts";
+import { Rejoining } from "./rejoining.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
 import { Submissions } from "./submissions.ts";
 import { Watches } from "./watches.ts";
@@ -75,6 +77,7 @@ export class Database {
   readonly store: Store;
   readonly handles: Handles;
   readonly snapshots: Snapshots;
+  readonly #rejoining: Rejoining;
   readonly #committer: Committer;
   readonly #submissions: Submissions;
   readonly #watches: Watches;
@@ -89,16 +92,13 @@ export class Database {
   /** Where the schema was last seen to be this one. */
   #schemaSeq = -1;
   #ownHandle = -1;
-  /** This tab was evicted, and sees to it that it can go on. */
-  #rejoining: Promise<void> | undefined;
-  /** The record of the floor for which it did so last. */
-  #rejoinedFor = -1;
 
   private constructor(store: Store, seams: DatabaseSeams, events: DatabaseEvents) {
     this.store = store;
     this.#events = events;
     this.handles = new Handles(store);
     this.snapshots = new Snapshots(store, store.holds, seams.clock);
+    this.#rejoining = new Rejoining(store);
     this.#watches = new Watches(store, (ids) => events.touched(ids));
     this.#turns = new RetryTurns(seams.clock, seams.retryPeers);
     const committed = (entry: LogEntry, bytes: Uint8Array): void => events.committed(entry, bytes);
@@ -108,7 +108,7 @@ export class Database {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),
       struck: () => events.damaged(new TidemarkError("CORRUPT", "The end of the log was damaged and has been struck")),
-      evicted: () => void this.#rejoin().catch(noop), // whoever waits for it is told
+      evicted: () => void this.#rejoining.rejoin().catch(noop), // whoever waits for it is told
     };
   }
 
@@ -149,10 +149,12 @@ export class Database {
   async #begin(id: number, options: BeginOptions): Promise<Handle> {
     if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take());
     else if (options.tracked && this.#turns.isCourtesyDue) await this.#turns.courtesy();
-    if (this.#rejoining) await this.#rejoining.catch(noop);
+    const isLate = this.#rejoining.isDue;
     if (options.snapshot !== undefined) return this.#openOn(id, options, options.snapshot);
     if (options.fresh || options.attempt > 0) await this.store.follow();
-    return this.#order.view(() => this.#open(id, options));
+    const open = (): Handle => this.#open(id, options);
+    if (isLate) return this.#order.look(() => this.#rejoining.awake().then(open));
+    return this.#order.view(open);
   }
 
   #open(id: number, options: Omit<HandleOptions, "schema">): Handle {
@@ -161,14 +163,16 @@ export class Database {
 
   /** @throws NOT_FOUND where there is no such snapshot */
   async #openOn(id: number, options: BeginOptions, name: string): Promise<Handle> {
-    const { store } = this;
-    const hold = await this.snapshots.hold(name);
-    try {
-      const catalog = await catalogAt(new Reader(store, guardOf(store, hold.seq, hold)), hold.seq);
-      return this.handles.open(id, { ...options, schema: new Schema(catalog), hold });
-    } catch (e) {
-      await this.snapshots.release(hold);
-      throw e;
+    for (let evictions = 0; ; evictions++) {
+      const hold = await this.snapshots.hold(name);
+      try {
+        const reader = new Reader(this.store, guardOf(this.store, hold.seq, hold));
+        const schema = new Schema(await catalogAt(reader, hold.seq));
+        return this.handles.open(id, { ...options, schema, hold });
+      } catch (e) {
+        await this.snapshots.release(hold);
+        if (!isTidemarkError(e, "READ_VIEW_EVICTED") || evictions === maxEvictions) throw e;
+      }
     }
   }
 
@@ -185,21 +189,14 @@ export class Database {
       } catch (e) {
         this.handles.close(id);
         if (!isTidemarkError(e, "READ_VIEW_EVICTED") || evictions === maxEvictions) throw e;
-        await this.#rejoin();
+        await this.#rejoining.rejoin();
       }
     }
   }
 
-  /** Goes on after an eviction: with a pin, and the state as it is now. Once for each record of the floor. */
-  #rejoin(): Promise<void> {
-    const { logSeq } = this.store.floor;
-    if (this.#rejoining) return this.#rejoining;
-    if (logSeq === this.#rejoinedFor) return Promise.resolve();
-    this.#rejoining = this.store
-      .rejoin()
-      .then(() => void (this.#rejoinedFor = logSeq))
-      .finally(() => (this.#rejoining = undefined));
-    return this.#rejoining;
+  /** Keeps the state that the calls made before leave behind. @throws CONSTRAINT where the name is taken */
+  createSnapshot(name: string): Promise<Snapshot> {
+    return this.#order.look(() => this.snapshots.create(name));
   }
 
   /** Raises this tab's pin to what its views read; makes it a new one where it was evicted. */
@@ -340,6 +337,11 @@ export class Database {
       stageCatalog(handle, catalog);
       return catalog;
     });
+  }
+
+  /** All versions of a record of the system's table that are still there, newest first. */
+  systemVersions(key: ByteKey): Promise<readonly Version[]> {
+    return new Reader(this.store).chain(key, this.store.head.seq);
   }
 
   /** Another tab asks to let its retry pass first. */

@@ -12,6 +12,7 @@ import type { InternalKey } from "../segments/internal-key.ts";
 import { sweep } from "../segments/sweep.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
+import { sameLog } from "../wal/log.ts";
 import { deadTables, type Stretch } from "./dead-tables.ts";
 import {
   type Basis,
@@ -27,7 +28,7 @@ import type { Tenure } from "./tenure.ts";
 import { published, type Tools, type WorkOptions } from "./work.ts";
 
 /** What a cycle is, between two of its steps: as stored. */
-export interface CycleState {
+export interface CycleState extends Tally {
   readonly id: number;
   readonly kind: RunKind;
   readonly basis: Basis;
@@ -40,9 +41,6 @@ export interface CycleState {
   readonly isReleased: boolean;
   readonly cursor: Cursor;
   readonly steps: number;
-  readonly scanned: number;
-  readonly versions: number;
-  readonly bytes: number;
   readonly started: number;
   readonly config: Readonly<Record<string, unknown>>;
 }
@@ -53,9 +51,14 @@ export const readCycle: Read = get("meta", cycleKey);
 const readKeepers: Read = get("meta", keepersKey);
 /** One step swaps so many blocks at most, all of them read. */
 const maxStepBlocks = 64;
+const defaultStepVersions = 10_000;
 
 const putCycle = (state: CycleState): Write => ({ kind: "put", store: "meta", key: cycleKey, value: sealJson(state) });
 const deleteCycle: Write = { kind: "delete", store: "meta", key: cycleKey };
+
+/** Whether it was decided on the log that this store is of: in another one its floor may be above what somebody reads. */
+export const isOfLog = ({ fence }: Store, { database, incarnation }: CycleState): boolean =>
+  sameLog(fence, { ...fence, database, incarnation });
 
 /** The cycle under way, if any. */
 export function cycleIn(found: Found | undefined): CycleState | undefined {
@@ -67,23 +70,32 @@ export function cycleIn(found: Found | undefined): CycleState | undefined {
 }
 const revived = ({ key, seq: at }: InternalKey): InternalKey => ({ key: byteKey(key), seq: seq(at) });
 
+/** What a run did before its cycle: the fold of its checkpoint is part of it. */
+export interface Tally {
+  readonly scanned: number;
+  readonly versions: number;
+  readonly bytes: number;
+}
+export const nothingDone: Tally = { scanned: 0, versions: 0, bytes: 0 };
+
 export interface CycleTerms {
   readonly kind: RunKind;
   readonly basis: Basis;
   readonly config: Readonly<Record<string, unknown>>;
+  readonly before: Tally;
+  /** Somebody asked for it: it is written down even where nothing is due. */
+  readonly isAsked: boolean;
 }
 
 /** A cycle over what is due now, its row written; `undefined` where nothing is due. Its execution says RUNNING. */
 export async function beginCycle(
   store: Store,
   tenure: Tenure,
-  { kind, basis, config }: CycleTerms,
+  { kind, basis, config, before, isAsked }: CycleTerms,
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
-  const keepers = await keepersNow(store, basis);
-  const [row] = await store.storage.read([readKeepers]);
-  const former = jsonIn(row, "what kept versions") as Keepers | undefined;
+  const { keepers, isReleased } = await lookAtKeepers(store, basis);
   const begun = {
     kind,
     basis,
@@ -92,16 +104,15 @@ export async function beginCycle(
     database: fence.database,
     incarnation: fence.incarnation,
     keepers,
-    isReleased: former === undefined || isAnyReleased(former, keepers),
+    isReleased,
     cursor: startOf(manifest, kind),
     steps: 0,
-    scanned: 0,
-    versions: 0,
-    bytes: 0,
+    ...before,
     started: basis.nowMs,
   };
   const dead = await deadTables(store, basis, fence.seq);
-  if (nextStep(manifest, begun.cursor, planTerms(begun, dead, options)) === undefined) return undefined;
+  const isDue = nextStep(manifest, begun.cursor, planTerms(begun, dead, options)) !== undefined;
+  if (!isDue && !isAsked) return undefined;
   const state: CycleState = { id: tenure.journal.nextExecution(), ...begun };
   const writes = [putCycle(state), ...putExecution(executionOf(state, "RUNNING"))];
   return (await tenure.write("relaxed", [], () => writes, ["meta"])) ? state : undefined;
@@ -113,6 +124,7 @@ export async function stepCycle(
   tenure: Tenure,
   state: CycleState,
   options: WorkOptions,
+  nowMs: () => number,
 ): Promise<CycleState | "over" | undefined> {
   const { id, basis, checkpoint, steps } = state;
   const terms = {
@@ -139,7 +151,7 @@ export async function stepCycle(
     };
   });
   if (!isOver) return next;
-  return (await endCycle(tenure, state, "COMPLETED")) ? "over" : undefined;
+  return (await endCycle(tenure, state, "COMPLETED", nowMs())) ? "over" : undefined;
 }
 
 const advanced = (state: CycleState, cursor: Cursor, scanned: number, { removal }: Tools): CycleState => ({
@@ -156,7 +168,7 @@ export function endCycle(
   tenure: Tenure,
   state: CycleState,
   status: Exclude<ExecutionStatus, "RUNNING">,
-  nowMs: number = state.started,
+  nowMs: number,
   error?: string,
 ): Promise<boolean> {
   const isFull = status === "COMPLETED" && state.kind === "FULL_GC";
@@ -183,10 +195,10 @@ const executionOf = (state: CycleState, status: ExecutionStatus): Execution => (
 function planTerms(
   { basis, checkpoint, isReleased }: Omit<CycleState, "id">,
   dead: readonly Stretch[],
-  { levels }: WorkOptions,
+  { levels, maxStepVersions = defaultStepVersions }: WorkOptions,
 ): PlanTerms {
   const reach = Math.min(basis.floor, checkpoint);
-  return { reach, isReleased, dead, maxStepBytes: levels.maxStepBytes, maxStepBlocks };
+  return { reach, isReleased, dead, maxStepBytes: levels.maxStepBytes, maxStepBlocks, maxStepVersions };
 }
 
 /** What keeps single versions, whatever the floor. */
@@ -196,6 +208,20 @@ interface Keepers {
   readonly retentions: string;
   /** Of retention by age: in which hour it was judged. */
   readonly hour: number;
+}
+
+/** Whether a full cycle would look at what only points and retention kept: some were released since the last. */
+export const isAnyKeeperReleased = async (store: Store, basis: Basis): Promise<boolean> =>
+  (await lookAtKeepers(store, basis)).isReleased;
+
+async function lookAtKeepers(
+  store: Store,
+  basis: Basis,
+): Promise<{ readonly keepers: Keepers; readonly isReleased: boolean }> {
+  const keepers = await keepersNow(store, basis);
+  const [row] = await store.storage.read([readKeepers]);
+  const former = jsonIn(row, "what kept versions") as Keepers | undefined;
+  return { keepers, isReleased: former === undefined || isAnyReleased(former, keepers) };
 }
 
 async function keepersNow(store: Store, { points, nowMs }: Basis): Promise<Keepers> {

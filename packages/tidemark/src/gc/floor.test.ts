@@ -19,10 +19,13 @@ import { decodeFloorRecord, floorIn, type ReadFloor, readFloor } from "../mvcc/r
 import { create } from "../mvcc/recovery.ts";
 import { emptyCatalog, floorKey, Schema } from "../mvcc/schema.ts";
 import { Store } from "../mvcc/store.ts";
+import { readableAt } from "../segments/segments.test-support.ts";
 import type { Storage, Write } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { missingChunks, ReservingStorage } from "../storage/reserve.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { type Advance, type Advanced, advanceFloor, deadTabs, digestOf, floorOf, isGain, overdue } from "./floor.ts";
+import { defaultWork } from "./work.ts";
 import { Tenure } from "./tenure.ts";
 
 const kinds = fc.constantFrom<Holder["kind"]>("pin", "snapshot", "hold");
@@ -200,6 +203,21 @@ describe("an advance of the floor", () => {
     expect(await advance(a, tenure)).toMatchObject({ floor: 7, points: [7, 8] });
     expect(await advance(a, tenure, { proof: "interval" })).toMatchObject({ floor: 15, points: [7, 8] });
     expect(await advance(a, tenure)).toMatchObject({ floor: 15, points: [7, 8] });
+  });
+
+  test("[VG4][VG9] its records are told apart in the log, and folding keeps the newest", async () => {
+    const a = await engine("a");
+    const tenure = await Tenure.begin(storage);
+    for (let i = 0; i < 5; i++) {
+      await a.write(1);
+      await raisePin(storage, tabId("a"), a.store.head.seq, a.store.fence);
+      await advance(a, tenure);
+    }
+    expect(a.store.log).toMatchObject({ entries: 10, ordinary: 5 });
+    const floor = a.store.head.seq;
+    const done = await checkpoint(a.store, tenure, readableAt(floor), defaultWork);
+    expect(done?.dropped.versions).toBe(8); // four of the key, four records
+    expect(a.store.log).toEqual({ entries: 0, sizeBytes: 0, ordinary: 0 });
   });
 
   test("[TB2] ends with the tenure: nothing is written", async () => {

@@ -18,6 +18,8 @@ export type RunReason =
   | "age"
   /** The last such run was so long ago. */
   | "frequency"
+  /** So large a share of what is stored is reclaimable. */
+  | "space"
   /** Of a NO_OP. */
   | "nothing reclaimable"
   | "below every threshold";
@@ -29,6 +31,8 @@ export interface GenerationState {
   readonly sizes: PerGeneration;
   /** Since when, in wall time, the oldest of them is superseded; absent where that is not known. */
   readonly oldestAt?: Partial<PerGeneration>;
+  /** Which share of all that is stored could go, by generation; absent where that is not known. */
+  readonly garbage?: PerGeneration;
   /** When the last run was that looked at the young generation, and at everything; before the first, the opening. */
   readonly lastRun: { readonly young: number; readonly full: number };
   readonly now: number;
@@ -81,6 +85,7 @@ interface Limits {
   readonly youngEveryMs: number;
   readonly fullEveryMs: number;
   readonly pressureAt: number;
+  readonly garbageAt: number;
 }
 
 function limitsOf(o: GenerationOptions): Limits {
@@ -95,6 +100,7 @@ function limitsOf(o: GenerationOptions): Limits {
     youngEveryMs: o.youngEveryMinutes * minuteMs * share,
     fullEveryMs: o.fullEveryHours * hourMs * share,
     pressureAt: o.pressureAt,
+    garbageAt: o.garbageAt * share,
   };
 }
 
@@ -108,6 +114,7 @@ function reasonFor(
   const known = sizes[generation];
   if (known > 0 && pressure >= limits.pressureAt) return "pressure";
   if (known > 0 && known >= limits.sizes[generation]) return "size";
+  if (known > 0 && (state.garbage?.[generation] ?? 0) >= limits.garbageAt) return "space";
   if (ripeness(generation, state, limits) >= 1) return "age";
   if (kind === "FULL_GC" && hasPassed(limits.fullEveryMs, lastRun.full, now)) return "frequency";
   if (kind === "YOUNG_ONLY" && known > 0 && hasPassed(limits.youngEveryMs, lastRun.young, now)) return "frequency";

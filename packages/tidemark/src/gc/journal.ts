@@ -54,7 +54,7 @@ export interface Execution {
   readonly error?: string;
 }
 
-export const keptRows = 100;
+const keptRows = 100;
 const recordPrefix = "gc/record/";
 const executionPrefix = "gc/execution/";
 const digits = 12;
@@ -65,14 +65,11 @@ const rowsOf = (prefix: string): Read => ({ kind: "range", store: "meta", range:
 /** A row of plain data. */
 export const sealJson = (value: unknown): StoredValue => sealRow((out) => out.text(JSON.stringify(value)));
 /** @throws CORRUPT naming the row */
-export const openJson = (bytes: StoredValue, what: string): unknown => JSON.parse(openRow(bytes, what).text());
+const openJson = (bytes: StoredValue, what: string): unknown => JSON.parse(openRow(bytes, what).text());
 
 const rowsIn = (found: Found | undefined, what: string): readonly unknown[] =>
   (found ?? []).map(({ value }) => openJson(value, what));
 
-export const readRecords: Read = rowsOf(recordPrefix);
-export const recordsIn = (found: Found | undefined): readonly GcRecord[] =>
-  rowsIn(found, "record of collection") as readonly GcRecord[];
 export const readExecutions: Read = rowsOf(executionPrefix);
 export const executionsIn = (found: Found | undefined): readonly Execution[] =>
   rowsIn(found, "execution") as readonly Execution[];
@@ -143,7 +140,7 @@ export class Removal {
 }
 
 /** 32 bits of which version it was: the key's hash (segments/filter.ts), mixed with its seq. */
-export const removalHash = (key: ByteKey, at: Seq): number =>
+const removalHash = (key: ByteKey, at: Seq): number =>
   (Math.imul(hashOf(key) ^ (at >>> 0), 0x9e3779b1) ^ Math.floor(at / 2 ** 32)) >>> 0;
 
 /** The value of one row, or `undefined`. */

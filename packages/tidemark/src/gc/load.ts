@@ -10,7 +10,7 @@ export const tenureIsOver: TidemarkError = new TidemarkError("BUSY", "Another ta
 
 /** @throws `tenureIsOver` where what lists them is old; CORRUPT where one is damaged or gone. */
 export async function loadAll(store: Store, tenure: Tenure, ids: readonly BlockId[]): Promise<readonly Block[]> {
-  const blocks = await store.blocks.load(ids, ids.length);
+  const blocks = await store.blocks.load(ids, ids.length, { isKept: false });
   const all: Block[] = [];
   for (const id of ids) all.push(blocks.get(id) ?? (await blame(store, tenure, id)));
   return all;

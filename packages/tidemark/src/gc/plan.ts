@@ -31,6 +31,7 @@ export interface DueTerms {
 export interface PlanTerms extends DueTerms {
   readonly maxStepBytes: number;
   readonly maxStepBlocks: number;
+  readonly maxStepVersions: number;
 }
 
 export interface Step {
@@ -45,11 +46,13 @@ export function nextStep(manifest: Manifest, cursor: Cursor, terms: PlanTerms): 
   for (let level = cursor.level; level >= 0; level--) {
     const before = level === cursor.level ? cursor.before : undefined;
     const positions: number[] = [];
-    let sizeBytes = 0;
+    let [sizeBytes, versions] = [0, 0];
     for (const [position, info] of dueBlocks(manifest, level, before, terms)) {
-      if (positions.length > 0 && sizeBytes + info.sizeBytes > terms.maxStepBytes) break;
+      const isFull = sizeBytes + info.sizeBytes > terms.maxStepBytes || versions + info.count > terms.maxStepVersions;
+      if (positions.length > 0 && isFull) break;
       positions.push(position);
       sizeBytes += info.sizeBytes;
+      versions += info.count;
       if (positions.length === terms.maxStepBlocks) break;
     }
     const last = positions.at(-1);
@@ -74,6 +77,24 @@ export const dueRuns = (manifest: Manifest, terms: DueTerms, from: ByteKey): rea
     const l = manifest.levels.indexOf(level);
     const due = [...dueBlocks(manifest, l, undefined, terms)].map(([, info]) => info).toReversed();
     return due.filter(({ last }) => last.key >= from);
+  });
+
+export interface DueSize {
+  /** Versions that are superseded or deletions, in due blocks, and about how many bytes those blocks lose with them. */
+  readonly versions: number;
+  readonly bytes: number;
+}
+
+/** What is due in each level, as far as the manifest tells. */
+export const dueSizes = (manifest: Manifest, terms: DueTerms): readonly DueSize[] =>
+  manifest.levels.map((_, l) => {
+    let [versions, bytes] = [0, 0];
+    for (const [, info] of dueBlocks(manifest, l, undefined, terms)) {
+      const gone = Math.max(1, info.obsolete + info.tombstones);
+      versions += gone;
+      bytes += (info.sizeBytes * Math.min(gone, info.count)) / info.count;
+    }
+    return { versions, bytes };
   });
 
 /** Descending positions as ascending runs. */

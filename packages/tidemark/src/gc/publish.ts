@@ -1,5 +1,7 @@
 /** The swap that ends each piece of upkeep: one small strict transaction replaces the manifest, and what goes with it. */
 import type { BlockId } from "../base/brand.ts";
+import type { GarbageLedger } from "../mvcc/ledger.ts";
+import { putLedger } from "../mvcc/ledger-row.ts";
 import type { Store } from "../mvcc/store.ts";
 import { decodeRoot, type Manifest } from "../segments/manifest.ts";
 import { putManifest, readRoot } from "../segments/manifest-rows.ts";
@@ -10,7 +12,8 @@ import type { Tenure } from "./tenure.ts";
 export interface Publication {
   /** What the work was done on: it is published only if that is still what is stored. */
   readonly before: { readonly manifest: Manifest; readonly fence: Fence };
-  readonly next: { readonly manifest: Manifest; readonly fence: Fence };
+  /** The ledger is as of that fence. */
+  readonly next: { readonly manifest: Manifest; readonly fence: Fence; readonly ledger: GarbageLedger };
   /** Blocks that the next manifest does not list. */
   readonly gone: readonly BlockId[];
   readonly also: readonly Write[];
@@ -27,6 +30,8 @@ export async function publish(
 ): Promise<boolean> {
   let isTried = false;
   let isFound = false;
+  const toldBefore = store.ledger.told;
+  const ledgerRow = putLedger(next.ledger);
   const written = await tenure.write("strict", [readFence, readRoot], ([fenceRow, rootRow]) => {
     const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
     const version = rootBytes && decodeRoot(rootBytes).version;
@@ -38,13 +43,15 @@ export async function publish(
     isTried = true;
     return [
       ...putManifest(before.manifest, next.manifest),
+      ledgerRow,
       ...also,
       ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
     ];
   });
   if (!written && !isFound) return false;
   // Another tab's edit cannot have come between: this tenure lasts. But a reload may have seen ours already.
-  store.install(next.manifest, next.fence);
+  if (store.ledger.told !== toldBefore) next.ledger.points(store.ledger.told);
+  store.install(next.manifest, next.fence, next.ledger);
   store.blocks.forget(gone);
   return true;
 }

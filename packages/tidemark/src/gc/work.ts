@@ -4,6 +4,9 @@
  * everything is as it was; after it all of it is done; nothing in between.
  */
 import type { BlockId, ByteKey, Seq, TableId } from "../base/brand.ts";
+import { tableOf } from "../codec/record.ts";
+import { type GarbageLedger, unknownSeq } from "../mvcc/ledger.ts";
+import { systemTable } from "../mvcc/schema.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import type { LoadBlocks } from "../segments/block-cursor.ts";
@@ -14,9 +17,9 @@ import type { MarkChange } from "../segments/marks.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { aside, headlong, type Pace } from "../segments/pace.ts";
-import type { Rule } from "../segments/rule.ts";
-import type { Version } from "../segments/version.ts";
-import { type Found, type ReserveUse, valueOf, type Write } from "../storage/contract.ts";
+import type { Clause, Rule } from "../segments/rule.ts";
+import { type Version, versionBytes } from "../segments/version.ts";
+import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { type Basis, Removal, type StepKind } from "./journal.ts";
@@ -30,6 +33,8 @@ export interface WorkOptions {
   readonly maxStoreBytes: number;
   readonly levels: LevelOptions;
   readonly pace: Pace;
+  /** About so many versions go in one step of a cycle. */
+  readonly maxStepVersions?: number | undefined;
 }
 
 export const defaultWork: WorkOptions = {
@@ -60,11 +65,11 @@ export interface Tools extends Pick<WorkOptions, "targetBytes" | "maxStoreBytes"
   readonly rule: Rule;
   readonly dead: readonly Stretch[];
   readonly removal: Removal;
-  isDead(table: TableId): boolean;
-  newBlockId(): BlockId;
+  readonly isDead: (table: TableId) => boolean;
+  readonly newBlockId: () => BlockId;
   readonly load: LoadBlocks;
-  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
-  dropped(key: ByteKey, version: Version, supersededBy: Seq): void;
+  readonly store: (blocks: readonly StagedBlock[], isLast: boolean) => Promise<void>;
+  readonly dropped: (key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared") => void;
 }
 
 export interface Proposal<T> {
@@ -86,16 +91,18 @@ export async function published<T>(
   work: (tools: Tools) => Promise<Proposal<T> | undefined>,
 ): Promise<T | undefined> {
   const { manifest, fence } = store;
+  const ledger = store.ledger.through(terms.fence.seq, terms.basis.floor);
   const staged: BlockId[] = [];
   let isPublished = false;
   try {
     // By the catalog of the log and manifest taken above: if these are replaced meanwhile, nothing is published.
-    const tools = await toolsFor(store, tenure, terms, options, manifest, staged);
+    const tools = await toolsFor(store, tenure, terms, options, { manifest, ledger, staged });
     const proposal = await work(tools);
     if (!proposal) return undefined;
     const { edits, marks, also, done } = proposal;
     const record = tenure.journal.record(recordOf(terms, tools));
-    const next = { manifest: manifest.edit(edits, () => tenure.newBlockId(), marks), fence: terms.fence };
+    ledger.forget(tools.isDead);
+    const next = { manifest: manifest.edit(edits, () => tenure.newBlockId(), marks), fence: terms.fence, ledger };
     const before = { manifest, fence };
     isPublished = await publish(store, tenure, {
       before,
@@ -114,13 +121,20 @@ export async function published<T>(
   }
 }
 
+interface Draft {
+  readonly manifest: Manifest;
+  /** What is dropped is taken out of it. */
+  readonly ledger: GarbageLedger;
+  /** Blocks stored so far that nothing refers to yet. */
+  readonly staged: BlockId[];
+}
+
 async function toolsFor(
   store: Store,
   tenure: Tenure,
   { basis, fence, checkpoint = fence.seq, reserve }: WorkTerms,
   { targetBytes, maxStoreBytes, pace }: WorkOptions,
-  manifest: Manifest,
-  staged: BlockId[],
+  { manifest, ledger, staged }: Draft,
 ): Promise<Tools> {
   const dead = await aside(pace, deadTables(store, basis, fence.seq));
   const removal = new Removal();
@@ -143,9 +157,28 @@ async function toolsFor(
       const durability = isStrict ? "strict" : "relaxed";
       const stored = tenure.write(durability, [], () => writes, ["blocks"], reserve);
       if (!(await aside(pace, stored))) throw tenureIsOver;
+      for (const { bytes } of blocks) giveBack(bytes);
     },
-    dropped: (key, version) => removal.add(key, version),
+    dropped: (key, version, supersededBy, clause) => {
+      removal.add(key, version);
+      if (clause !== "cleared" && clause !== "tombstone") count(ledger, key, version, supersededBy);
+    },
   };
+}
+
+/** The ledger counts superseded versions that are no tombstones, and index entries as if they had always been there. */
+function count(ledger: GarbageLedger, key: ByteKey, { seq: c, payload }: Version, supersededBy: Seq): void {
+  const table = tableOf(key);
+  if (payload === undefined || table === systemTable) return;
+  ledger.drop(payload.length === 0 ? unknownSeq : c, supersededBy, versionBytes(key, payload), table);
+}
+
+/** At once: the collector comes late to memory that lies outside its heap. What is stored, storage has copied. */
+const giveBack = (bytes: StoredValue): void => void (bytes.buffer as Transferable).transfer?.(0);
+
+/** Not in every browser that we run in. */
+interface Transferable {
+  transfer?(newByteLength: number): ArrayBuffer;
 }
 
 const recordOf = ({ kind, basis, fence, checkpoint, cycle }: WorkTerms, { removal }: Tools) => ({

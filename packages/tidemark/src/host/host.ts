@@ -2,14 +2,15 @@
  * The worker's composition root: opens storage, joins the other tabs, wires the engine to the page. It holds no rule of
  * its own; every request goes to the room that knows.
  */
+import type { TabId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { Database } from "../collections/database.ts";
 import { define } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
-import { create, drop, isDropped } from "../mvcc/recovery.ts";
+import { create } from "../mvcc/recovery.ts";
+import type { GcProgress } from "../protocol/gc.ts";
 import { checkedGcSettings } from "../protocol/gc-settings.ts";
 import {
-  type Failure,
   type HostEvent,
   type HostSurface,
   type Listed,
@@ -21,14 +22,19 @@ import {
   type Request,
   type Response,
 } from "../protocol/messages.ts";
-import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
+import { type Storage, valueOf } from "../storage/contract.ts";
 import { ReopeningStorage } from "../storage/reopening.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
-import { openRow, sealRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
+import { failureOf } from "./failure.ts";
+import { deleteDatabase, listDatabases, noteVersion } from "./databases.ts";
 import { Foreground } from "./foreground.ts";
+import { collectionOf } from "./gc-options.ts";
+import { jobsOf } from "./gc-jobs.ts";
+import type { GcJobs } from "./gc-jobs.ts";
+import { GcDesk } from "./gc-requests.ts";
 import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
 import { answer, explained } from "./requests.ts";
@@ -37,8 +43,6 @@ import { Upkeep } from "./upkeep.ts";
 
 /** Messages between tabs can be lost: whoever watches something looks at the log itself this often. */
 const lookMs = 2000;
-/** How long a deletion waits for other tabs to let go before it leaves the empty shell behind. */
-const letGoMs = 1000;
 /** How long the only tab allowed without shared locks waits for another to speak up. */
 const pingMs = 150;
 
@@ -49,6 +53,8 @@ interface Running {
   readonly storage: Storage;
   readonly foreground: Foreground;
   readonly grants: Grants;
+  readonly jobs: GcJobs;
+  readonly gc: GcDesk;
 }
 
 export class Host implements HostSurface {
@@ -126,6 +132,7 @@ export class Host implements HostSurface {
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
       await noteVersion(storage, database.catalog.version);
+      const collection = collectionOf(request.gc ?? {});
       const foreground = new Foreground(() => environment.ticks());
       const grants = new Grants({
         page: request.page,
@@ -143,9 +150,18 @@ export class Host implements HostSurface {
           grants,
           budgetMs: request.gc?.budgetMs,
         }),
+        collection,
+        onProgress: (progress) => {
+          tabs.post({ type: "gc", progress });
+          this.#tellProgress(progress);
+        },
         onError: (e) => this.#failed(e),
       });
-      this.#running = { database, tabs, upkeep, storage, foreground, grants };
+      const jobs = jobsOf(upkeep, tabs, environment, (event) => this.#tell(event));
+      const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
+      const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
+      const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
+      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -191,7 +207,7 @@ export class Host implements HostSurface {
       return { ok: false, error: failureOf(closed(this.#closed ?? "not opened")) };
     }
     try {
-      return { ok: true, value: await answer(running.database, running.upkeep, request) };
+      return { ok: true, value: await answer(running, request) };
     } catch (e) {
       // What ended the database says more than how this call met its end.
       const why = this.#closed === undefined ? explained(running.database, e) : closed(this.#closed);
@@ -217,19 +233,7 @@ export class Host implements HostSurface {
 
   async deleteDatabase(name: string, kind: OpenRequest["storage"]): Promise<Opened> {
     try {
-      const environment = this.#environmentFor(kind);
-      const factory = environment.storage(kind);
-      if (!(await factory.list()).includes(name)) return { ok: true, catalog: undefined };
-      await emptied(factory, name, environment);
-      const channel = environment.channel(`tidemark/${name}`, () => undefined);
-      channel.post({ type: "deleted" } satisfies TabMessage);
-      const alone = await environment.locks.request(lockNames(name).open, { timeoutMs: letGoMs });
-      try {
-        if (alone && (await isShell(factory, name))) await factory.remove(name);
-      } finally {
-        alone?.release();
-        channel.close();
-      }
+      await deleteDatabase(name, this.#environmentFor(kind), kind);
       return { ok: true, catalog: undefined };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
@@ -238,13 +242,7 @@ export class Host implements HostSurface {
 
   async listDatabases(kind: OpenRequest["storage"]): Promise<Listed> {
     try {
-      const factory = this.#environmentFor(kind).storage(kind);
-      const databases: { name: string; version: number }[] = [];
-      for (const name of await factory.list()) {
-        const version = await using(factory, name, versionIn);
-        if (version !== undefined) databases.push({ name, version });
-      }
-      return { ok: true, databases };
+      return { ok: true, databases: await listDatabases(this.#environmentFor(kind).storage(kind)) };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
@@ -253,7 +251,7 @@ export class Host implements HostSurface {
   #receive(message: TabMessage): void {
     const running = this.#running;
     if (!running || this.#closed !== undefined) return;
-    const { database, tabs, upkeep, foreground } = running;
+    const { database, tabs, upkeep, foreground, jobs } = running;
     switch (message.type) {
       case "commit":
         foreground.heard();
@@ -282,8 +280,22 @@ export class Host implements HostSurface {
       case "ping":
         tabs.post({ type: "pong" });
         return;
+      case "gc":
+        this.#tellProgress(message.progress);
+        return;
+      case "job":
+      case "job-steer":
+      case "job-alive":
+      case "job-done":
+      case "job-failed":
+        jobs.receive(message);
+        return;
       default:
     }
+  }
+
+  #tellProgress(progress: GcProgress): void {
+    this.#tell({ type: "gc", job: undefined, event: { type: "progress", ...progress } });
   }
 
   #appliedDirectly({ store }: Database, bytes: Uint8Array | undefined): boolean {
@@ -352,46 +364,11 @@ const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
 /** Whoever waits for upkeep wants it to go on. */
 const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "verify";
 
-const readVersion = get("meta", "version");
-
-async function using<T>(factory: StorageFactory, name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
-  const storage = await factory.open(name);
-  try {
-    return await use(storage);
-  } finally {
-    storage.close();
-  }
-}
-
-const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
-  using(factory, name, (storage) => drop(new ReservingStorage(storage, () => Promise.resolve()), random));
-
-/** Whether nothing but the shell of a deleted database is there. */
-const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
-
-async function versionIn(storage: Storage): Promise<number | undefined> {
-  const [row] = await storage.read([readVersion]);
-  const bytes = valueOf(row);
-  return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
-}
-
 /** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
 async function refuseAnother(storage: Storage, database: number): Promise<void> {
   const [row] = await storage.read([readFence]);
   const bytes = valueOf(row);
   if (!bytes || decodeFence(bytes).database !== database) throw closed("deleted");
-}
-
-/** Notes the data version where `listDatabases` finds it without opening the database. */
-async function noteVersion(storage: Storage, version: number): Promise<void> {
-  const [row] = await storage.read([readVersion]);
-  const bytes = valueOf(row);
-  if (bytes && openRow(bytes, "version").varint() === version) return;
-  await storage.commit({
-    durability: "relaxed",
-    isRepeatable: true,
-    writes: [{ kind: "put", store: "meta", key: "version", value: sealRow((out) => out.varint(version)) }],
-  });
 }
 
 /** Without Web Locks tabs cannot tell a dead tab from a frozen one: one tab works, a second is refused (TB6). */
@@ -423,8 +400,3 @@ const closed = (reason: string): TidemarkError =>
 
 const reasonOf = ({ details }: TidemarkError): string =>
   typeof details["reason"] === "string" ? details["reason"] : "closed";
-
-function failureOf(e: unknown): Failure {
-  if (e instanceof TidemarkError) return { code: e.code, message: e.message, details: e.details };
-  return { code: "INTERNAL", message: e instanceof Error ? e.message : String(e), details: {} };
-}

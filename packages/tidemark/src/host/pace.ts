@@ -49,7 +49,11 @@ export interface PaceOptions {
 export interface JobOptions {
   /** Whether somebody waits for the end of it. */
   readonly isHeadlong?: () => boolean;
-  readonly gate?: Gate;
+  readonly gate?: Gate | undefined;
+  /** A slice of this job takes at most so much. */
+  readonly budgetMs?: number | undefined;
+  /** A slice is over, and took so long. */
+  readonly onSlice?: ((ms: number) => void) | undefined;
 }
 
 /** Background work of one worker: its jobs, and what they take. */
@@ -108,16 +112,25 @@ class Job implements Pace {
   readonly #meter: SliceMeter;
   readonly #isHeadlong: () => boolean;
   readonly #gate: Gate | undefined;
+  readonly #onSlice: ((ms: number) => void) | undefined;
+  readonly #budgetMs: number;
   readonly #changed: () => void;
   #slice: Slice | undefined;
   #restsUntil = -Infinity;
   #last: { readonly end: number; readonly usedMs: number } | undefined;
 
-  constructor(options: PaceOptions, meter: SliceMeter, { isHeadlong, gate }: JobOptions, changed: () => void) {
+  constructor(
+    options: PaceOptions,
+    meter: SliceMeter,
+    { isHeadlong, gate, budgetMs, onSlice }: JobOptions,
+    changed: () => void,
+  ) {
     this.#options = options;
     this.#meter = meter;
     this.#isHeadlong = isHeadlong ?? ((): boolean => false);
     this.#gate = gate;
+    this.#onSlice = onSlice;
+    this.#budgetMs = budgetMs ?? options.budgetMs ?? defaultSliceMs;
     this.#changed = changed;
   }
 
@@ -160,7 +173,7 @@ class Job implements Pace {
   #begin(now: number, wait: Wait): boolean {
     const source = this.#sourceOf(now, wait);
     if (source === undefined) return false;
-    const budgetMs = this.#options.budgetMs ?? defaultSliceMs;
+    const budgetMs = this.#budgetMs;
     const grant = source === "grant" ? this.#options.grants.take() : undefined;
     if (this.#meter.slices % slicesPerEmpty === 0) this.#measureEmpty();
     const from = this.#options.ticks();
@@ -213,6 +226,7 @@ class Job implements Pace {
     this.#last = { end, usedMs };
     this.#restsUntil = end + Math.min(maxRestMs, (end - slice.from) * restTimes);
     this.#meter.slice(slice.source, usedMs, end);
+    this.#onSlice?.(usedMs);
     slice.grant?.used(usedMs);
   }
 }

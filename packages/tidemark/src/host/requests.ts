@@ -10,12 +10,19 @@ import type { Snapshot } from "../mvcc/snapshots.ts";
 import { verify } from "../mvcc/verify.ts";
 import { readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
+import type { GcDesk } from "./gc-requests.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
 
+export interface Answering {
+  readonly database: Database;
+  readonly upkeep: Upkeep;
+  readonly gc: GcDesk;
+}
+
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
-export async function answer(database: Database, upkeep: Upkeep, request: Request): Promise<Answer> {
+export async function answer({ database, upkeep, gc }: Answering, request: Request): Promise<Answer> {
   switch (request.op) {
     case "begin": {
       const { kind, isolation, fresh, attempt, snapshot } = request;
@@ -57,7 +64,7 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
     case "catalog":
       return database.catalogOf(request.handle);
     case "snapshot-create":
-      return snapshotReport(await database.snapshots.create(request.name));
+      return snapshotReport(await database.createSnapshot(request.name));
     case "snapshot-list":
       return (await database.snapshots.list()).map(snapshotReport);
     case "snapshot-delete":
@@ -69,7 +76,7 @@ export async function answer(database: Database, upkeep: Upkeep, request: Reques
     case "metrics":
       return metrics(database, upkeep);
     default:
-      throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
+      return gc.answer(request) as Promise<Answer>;
   }
 }
 

@@ -4,7 +4,9 @@
  * chain, so a foreign or stale one does not apply.
  */
 import { type TabId, tabId } from "../base/brand.ts";
+import type { GcProgress } from "../protocol/gc.ts";
 import type { Channel, Environment, HeldLock, Locks } from "./environment.ts";
+import type { JobMessage } from "./gc-jobs.ts";
 
 export type TabMessage =
   /** A log entry was appended; small ones come along. */
@@ -24,7 +26,10 @@ export type TabMessage =
   | { readonly type: "present" }
   /** Without shared locks: is anybody there? */
   | { readonly type: "ping" }
-  | { readonly type: "pong" };
+  | { readonly type: "pong" }
+  /** How a cycle of garbage collection goes on. */
+  | { readonly type: "gc"; readonly progress: GcProgress }
+  | JobMessage;
 
 /** Entries above this are read from the log instead of being copied to every tab. */
 const maxBroadcastBytes = 64 * 1024;
@@ -131,13 +136,24 @@ const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
   "present",
   "ping",
   "pong",
+  "gc",
+  "job",
+  "job-steer",
+  "job-alive",
+  "job-done",
+  "job-failed",
 ]);
 
 function asTabMessage(raw: unknown): TabMessage | undefined {
   if (typeof raw !== "object" || raw === null) return undefined;
-  const { type, bytes, tab } = raw as { type?: unknown; bytes?: unknown; tab?: unknown };
+  const { type, bytes, tab, job, progress, request } = raw as Readonly<Record<string, unknown>>;
   if (!types.has(type)) return undefined;
   if (type === "commit" && bytes !== undefined && !(bytes instanceof Uint8Array)) return undefined;
   if (type === "raised" && typeof tab !== "string") return undefined;
+  if (type === "gc" && !isObject(progress)) return undefined;
+  if (String(type).startsWith("job") && !(typeof tab === "string" && typeof job === "number")) return undefined;
+  if (type === "job" && !isObject(request)) return undefined;
   return raw as TabMessage;
 }
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;

@@ -3,25 +3,24 @@
  * the lock but does not move, because it is frozen, has the lock taken from it by whoever sees the backlog; its next
  * upkeep write then aborts by itself.
  */
-import { seq } from "../base/brand.ts";
 import type { Database } from "../collections/database.ts";
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
-import { compact } from "../gc/compact.ts";
-import { advanceFloor, basisOf, deadTabs, type DebtLimits, defaultDebt, overdue } from "../gc/floor.ts";
-import type { Basis } from "../gc/journal.ts";
-import { defaultWork, type WorkOptions } from "../gc/work.ts";
-import { reclaim } from "../gc/reclaim.ts";
+import { Collector, type CollectorOptions } from "../gc/collector.ts";
+import type { CycleState } from "../gc/cycle.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
+import type { WorkOptions } from "../gc/work.ts";
 import type { Holder } from "../mvcc/holders.ts";
-import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
-import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
-import type { Pace } from "../segments/pace.ts";
+import type { GcProgress } from "../protocol/gc.ts";
 import type { SliceFigures } from "../protocol/messages.ts";
 import type { Environment, HeldLock } from "./environment.ts";
+import type { Gate } from "./gate.ts";
+import { deposed, runCollection, type RunDone, type RunRequest } from "./gc-run.ts";
 import type { Slices } from "./pace.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
+import { Tending } from "./tending.ts";
+import { WorkTurns } from "./work-turns.ts";
 
 /** How long upkeep waits for other tabs to raise their pins. A silent tab's pin stays where it is. */
 const pinPatienceMs = 100;
@@ -34,22 +33,17 @@ const fullAt = 3;
 const maxRoomMs = 1000;
 const roomLookMs = 4;
 
-/** Other tabs hear of compaction now and then; whoever misses a block finds out by itself. */
-const stepsPerNews = 32;
-
 /** On a full disk: so long deletes gather before they are folded. */
 const deletesGatherMs = 1000;
-/** A smaller database keeps no reserve for a full disk. */
-const reserveFromBytes = 1 << 20;
-
-/** So many chunks belong to more than 1 MB of values. */
-const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 
 export interface UpkeepOptions {
   readonly memtableMaxBytes: number;
   readonly slices: Slices;
-  /** What a frozen tab may hold back before it is evicted. */
-  readonly debt?: DebtLimits;
+  /** Default: blocks and levels as everywhere. */
+  readonly work?: WorkOptions;
+  readonly collection: CollectorOptions;
+  /** A cycle began, went on or ended, whoever asked for it. */
+  onProgress?(progress: GcProgress): void;
   /** How many bytes could be reclaimed but for this holder. Where nobody counts them, commits alone tell. */
   readonly bytesHeldBy?: (holder: Holder) => number;
   onError(error: unknown): void;
@@ -61,19 +55,20 @@ export class Upkeep {
   readonly #environment: Environment;
   readonly #lockName: string;
   readonly #options: UpkeepOptions;
+  readonly #turns: WorkTurns;
+  readonly #collector: Collector;
+  readonly #tending: Tending;
   #tenure: Tenure | undefined;
   #lock: HeldLock | undefined;
-  /** Folds and steps of compaction take turns. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The last tenure's beginning, once its lock is there. */
+  #beginning: Promise<void> | undefined;
   #folding: Promise<void> | undefined;
-  /** Under which the last fold was done, and what follows it is. */
-  #foldBasis: Basis = nothingGoes;
-  /** Of how many calls somebody waits for a fold. */
-  #hurries = 0;
-  #isCompacting = false;
   #watching = false;
   #roomMade: (() => void) | undefined;
   #isStanding = false;
+  /** A run that somebody asked for is under way; he is told of its progress. */
+  #isRunning = false;
+  #onProgress: ((progress: GcProgress) => void) | undefined;
   #stopped = false;
 
   constructor(database: Database, tabs: Tabs, environment: Environment, name: string, options: UpkeepOptions) {
@@ -82,11 +77,39 @@ export class Upkeep {
     this.#environment = environment;
     this.#lockName = lockNames(name).upkeep;
     this.#options = options;
+    this.#turns = new WorkTurns(options.slices, options.work);
+    const { clock } = environment;
+    this.#collector = new Collector(
+      {
+        store: database.store,
+        log: database,
+        now: () => clock.now(),
+        raisePins: async () => {
+          await database.raisePin();
+          await tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
+        },
+        liveTabs: () => tabs.live(),
+        bytesHeldBy: options.bytesHeldBy ?? nothing,
+        progress: (cycle, phase) => this.#progress(progressOf(cycle, phase)),
+      },
+      options.collection,
+    );
+    this.#tending = new Tending({
+      database,
+      collector: this.#collector,
+      turns: this.#turns,
+      isOurs: (tenure) => !this.#stopped && this.#tenure === tenure,
+      isFoldWaiting: () => this.#folding !== undefined,
+      deposed: (tenure) => this.#stepDown(tenure),
+      sleep: (ms) => clock.sleep(ms),
+      news: () => tabs.post({ type: "checkpoint" }),
+      onError: (e) => options.onError(e),
+    });
   }
 
-  /** Whether cleared tables are being dropped, or levels brought within their bounds. */
-  get isCompacting(): boolean {
-    return this.#isCompacting;
+  /** Whether anything is done besides folding: cleared tables, levels, garbage. */
+  get isTending(): boolean {
+    return this.#tending.isBusy;
   }
   get isHere(): boolean {
     return this.#tenure !== undefined;
@@ -108,7 +131,7 @@ export class Upkeep {
   /** Resolves when there is room for another commit. Whoever writes faster than upkeep folds waits here, but not long. */
   async room(): Promise<void> {
     if (!this.isFull) return;
-    await this.#hurry(async () => {
+    await this.#turns.hurry(async () => {
       for (let waitedMs = 0; this.isFull && !this.#stopped && waitedMs < maxRoomMs; waitedMs += roomLookMs) {
         await this.#environment.clock.sleep(roomLookMs);
       }
@@ -129,7 +152,7 @@ export class Upkeep {
 
   /** Somebody asks for a checkpoint. */
   wanted(): void {
-    if (this.#tenure) void this.#hurry(() => this.#foldSoon());
+    if (this.#tenure) void this.#turns.hurry(() => this.#foldSoon());
   }
 
   /** The disk is full: what was deleted is folded soon, for the room it frees. Resolves then, or when it takes long. */
@@ -137,7 +160,7 @@ export class Upkeep {
     const { clock } = this.#environment;
     const made = new Promise<void>((resolve) => (this.#roomMade = resolve));
     await Promise.race([made, clock.sleep(deletesGatherMs)]);
-    if (this.#tenure) void this.#hurry(() => this.#foldSoon());
+    if (this.#tenure) void this.#turns.hurry(() => this.#foldSoon());
     else if (!this.#stopped) this.#tabs.post({ type: "wanted" });
     await Promise.race([made, clock.sleep(stuckAfterMs)]);
   }
@@ -149,7 +172,7 @@ export class Upkeep {
     const upTo = store.head.seq;
     while (store.fence.seq < upTo) {
       if (this.#stopped) throw new TidemarkError("CLOSED", "The database was closed before the checkpoint", {});
-      if (this.#tenure) await this.#hurry(() => this.#fold());
+      if (this.#tenure) await this.#turns.hurry(() => this.#fold());
       else await this.#wantedElsewhere();
     }
   }
@@ -168,9 +191,44 @@ export class Upkeep {
     await this.#stand(true);
   }
 
+  /** A run that somebody asked for. @throws BUSY where there is one; `deposed` where upkeep is another tab's */
+  async collect(request: RunRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<RunDone> {
+    const tenure = this.#tenure;
+    if (!tenure) throw deposed;
+    if (this.#isRunning) {
+      throw new TidemarkError("BUSY", "A run of garbage collection is under way; wait for it, or cancel it", {});
+    }
+    this.#isRunning = true;
+    this.#onProgress = progress;
+    try {
+      const [database, collector, turns] = [this.#database, this.#collector, this.#turns];
+      const news = (): void => this.#tabs.post({ type: "checkpoint" });
+      const ticks = (): number => this.#environment.ticks();
+      return await runCollection({ database, collector, turns, tenure, gate, ticks, news }, request);
+    } finally {
+      this.#isRunning = false;
+      this.#onProgress = undefined;
+    }
+  }
+
+  /** Takes a holder's hold away (TB5). @throws NOT_FOUND, OPTIONS_INVALID for one that cannot be; nothing changed then */
+  async evict(holder: string, by: string): Promise<void> {
+    const tenure = this.#tenure;
+    if (!tenure) throw deposed;
+    const basis = await this.#turns.inTurn(() => this.#collector.advance(tenure, { evict: new Set([holder]), by }));
+    if (!basis) throw deposed;
+    this.#tending.advanced(tenure, basis);
+  }
+
+  /** Where the upkeep tab is silent: takes upkeep over. */
+  takeOver(): Promise<void> {
+    return this.#stand(true);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#turn; // whoever waits for that fold is told; the log still has everything
+    await this.#beginning?.catch(() => undefined);
+    await this.#turns.stop(); // whoever waits for that fold is told; the log still has everything
     this.#tenure = undefined;
     this.#lock?.release();
   }
@@ -199,18 +257,8 @@ export class Upkeep {
         lock?.release();
         return;
       }
-      const tenure = await Tenure.begin(this.#database.store.storage);
-      if (this.#stopped) {
-        lock.release();
-        return;
-      }
-      this.#lock = lock;
-      this.#tenure = tenure;
-      this.#foldBasis = nothingGoes; // one of an earlier tenure may be above views of a log that was struck since
-      void this.#sweep();
-      void lock.lost.then(() => this.#stepDown(tenure));
-      this.advanced();
-      void this.#compact(tenure); // goes on where the tenure before left off
+      this.#beginning = this.#begin(lock);
+      await this.#beginning;
     } catch (e) {
       if (!steal) this.#isStanding = false;
       lock?.release();
@@ -218,9 +266,22 @@ export class Upkeep {
     }
   }
 
+  async #begin(lock: HeldLock): Promise<void> {
+    const tenure = await Tenure.begin(this.#database.store.storage);
+    await this.#collector.resume(tenure);
+    if (this.#stopped) return lock.release();
+    this.#lock = lock;
+    this.#tenure = tenure;
+    void this.#sweep();
+    void lock.lost.then(() => this.#stepDown(tenure));
+    this.advanced();
+    this.#tending.begin(tenure);
+  }
+
   #stepDown(tenure: Tenure): void {
     if (this.#tenure !== tenure) return;
     this.#tenure = undefined;
+    this.#collector.leave();
     this.#lock?.release();
     this.#lock = undefined;
     if (!this.#stopped) void this.#stand(false);
@@ -244,16 +305,6 @@ export class Upkeep {
     }
   }
 
-  /** Somebody waits for the fold: it does not wait for idle moments, and neither does what is in its way. */
-  async #hurry(wait: () => Promise<void>): Promise<void> {
-    this.#hurries++;
-    try {
-      await wait();
-    } finally {
-      this.#hurries--;
-    }
-  }
-
   #foldSoon(): Promise<void> {
     return this.#fold().catch((e: unknown) => {
       if (!this.#stopped) this.#options.onError(e);
@@ -262,101 +313,31 @@ export class Upkeep {
 
   /** A call while a fold waits or runs gets that one. */
   #fold(): Promise<void> {
-    this.#folding ??= this.#inTurn(() => this.#foldNow()).finally(() => (this.#folding = undefined));
+    this.#folding ??= this.#turns.inTurn(() => this.#foldNow()).finally(() => (this.#folding = undefined));
     return this.#folding;
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 
   async #foldNow(): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) return;
-    const basis = await this.#advance(tenure);
+    const basis = await this.#collector.advance(tenure);
     const { store } = this.#database;
-    const done = basis === undefined ? undefined : await this.#inSlices((o) => checkpoint(store, tenure, basis, o));
+    const done =
+      basis === undefined ? undefined : await this.#turns.inSlices((o) => checkpoint(store, tenure, basis, o));
     if (!done && tenure.isDeposed) return this.#stepDown(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
-      this.#foldBasis = basis!;
-      void this.#compact(tenure);
+      this.#tending.folded(tenure, basis!, done.written.bytes);
     } else await store.reload();
-    await this.#fillReserve(tenure);
+    await this.#tending.fillReserve(tenure);
     this.#roomMade?.();
     void this.#sweep();
     void this.#folding?.then(() => this.advanced()); // what came meanwhile may be enough for another
   }
 
-  /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
-  async #fillReserve(tenure: Tenure): Promise<void> {
-    const { storage, manifest } = this.#database.store;
-    const [found, chunks] = await storage.read([readReserve, readSomeChunkKeys]);
-    const isSmall = manifest.sizeBytes + storedBytes(chunks) < reserveFromBytes;
-    if (isSmall && reserveBytes(found) === 0) return;
-    for (const chunk of missingChunks(found)) {
-      try {
-        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "keep"))) return;
-      } catch (e) {
-        if (isTidemarkError(e, "QUOTA_EXCEEDED")) return;
-        throw e;
-      }
-    }
-  }
-
-  /**
-   * Step by step, until nothing is left of cleared tables and every level is within its bounds; a fold that is due
-   * meanwhile comes in between.
-   */
-  async #compact(tenure: Tenure): Promise<void> {
-    if (this.#isCompacting) return;
-    this.#isCompacting = true;
-    const { store } = this.#database;
-    try {
-      for (let steps = 0; ; steps++) {
-        const isLast = await this.#inTurn(async () => {
-          if (this.#stopped || this.#tenure !== tenure) return true;
-          const basis = this.#foldBasis;
-          return await this.#inSlices(
-            async (options) =>
-              ((await reclaim(store, tenure, basis, options)) ?? (await compact(store, tenure, basis, options))) ===
-              undefined,
-          );
-        });
-        if (isLast) break;
-        if (steps % stepsPerNews === 0) this.#tabs.post({ type: "checkpoint" });
-      }
-      if (tenure.isDeposed) this.#stepDown(tenure);
-      await this.#inTurn(() => this.#fillReserve(tenure));
-    } catch (e) {
-      // Where there is no room it waits; the next fold looks again.
-      if (!this.#stopped && !isTidemarkError(e, "QUOTA_EXCEEDED")) this.#options.onError(e);
-    } finally {
-      this.#isCompacting = false;
-    }
-  }
-
-  #inSlices<T>(work: (options: WorkOptions) => Promise<T>): Promise<T> {
-    const isHeadlong = (): boolean => this.#hurries > 0 || this.#stopped;
-    return this.#options.slices.run((pace: Pace) => work({ ...defaultWork, pace }), { isHeadlong });
-  }
-
-  /** The floor as it can be now, and who may read. */
-  async #advance(tenure: Tenure): Promise<Basis | undefined> {
-    const { store } = this.#database;
-    const { clock } = this.#environment;
-    const { debt = defaultDebt, bytesHeldBy = nothing } = this.#options;
-    await this.#database.raisePin();
-    await this.#tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
-    const dead = await deadTabs(store.storage, () => this.#tabs.live());
-    const advanced = await advanceFloor(this.#database, tenure, {
-      proof: "floor",
-      dead,
-      overdue: (holders, head) => overdue(holders, bytesHeldBy, head, debt),
-    });
-    return advanced && basisOf(advanced, clock.now());
+  #progress(progress: GcProgress): void {
+    this.#onProgress?.(progress);
+    this.#options.onProgress?.(progress);
   }
 
   /** What fails is swept another time. */
@@ -366,5 +347,12 @@ export class Upkeep {
 }
 
 const nothing = (): number => 0;
-/** Before a tenure has asked who may read. */
-const nothingGoes: Basis = { floor: seq(0), points: [], nowMs: 0, holders: 0 };
+
+const progressOf = ({ id, steps, scanned, versions, bytes }: CycleState, phase: "sweep" | "done"): GcProgress => ({
+  cycleId: id,
+  phase,
+  steps,
+  scanned,
+  deleted: versions,
+  bytesReclaimed: bytes,
+});

@@ -1,38 +1,60 @@
-import type { ByteKey } from "../base/brand.ts";
-import { indexEntriesOf, presence } from "../codec/record.ts";
+import { type ByteKey, type Seq, seq } from "../base/brand.ts";
+import { indexEntriesOf, presence, tableOf } from "../codec/record.ts";
+import { versionBytes } from "../segments/version.ts";
 import type { Commit, LoggedWrite } from "../wal/entry.ts";
+import { type GarbageLedger, unknownSeq } from "./ledger.ts";
 import type { Memtable } from "./memtable.ts";
+import { systemTable } from "./schema.ts";
 
 const none: readonly ByteKey[] = [];
 
 /**
  * Puts a commit's versions into a memtable, those of its index entries included. Returns every key it touches: index
- * entries that stay count too, since who read a range of them read the record behind them.
+ * entries that stay count too, since who read a range of them read the record behind them. A `ledger` is told what it
+ * supersedes.
  */
-export function applyCommit(memtable: Memtable, { seq, stamp, writes }: Commit): readonly ByteKey[] {
+export function applyCommit(memtable: Memtable, commit: Commit, ledger?: GarbageLedger): readonly ByteKey[] {
+  const { seq: at, stamp, writes } = commit;
   const touched: ByteKey[] = [];
   for (const write of writes) {
-    memtable.put(write.key, { seq, stamp, payload: write.payload });
-    touched.push(write.key);
+    const { key, payload, supersedes } = write;
+    const isFirst = memtable.put(key, { seq: at, stamp, payload, supersedes });
+    if (ledger && isFirst) account(ledger, write, at);
+    touched.push(key);
     const { now, old } = entriesOf(write);
     if (old.length === 0) {
-      for (const key of now) {
-        memtable.put(key, { seq, stamp, payload: presence });
-        touched.push(key);
+      for (const entry of now) {
+        memtable.put(entry, { seq: at, stamp, payload: presence, supersedes: nothing });
+        touched.push(entry);
       }
       continue;
     }
-    for (const key of now) {
-      if (!old.includes(key)) memtable.put(key, { seq, stamp, payload: presence });
-      touched.push(key);
+    for (const entry of now) {
+      if (!old.includes(entry)) memtable.put(entry, { seq: at, stamp, payload: presence, supersedes: nothing });
+      touched.push(entry);
     }
-    for (const key of old) {
-      if (now.includes(key)) continue;
-      memtable.put(key, { seq, stamp, payload: undefined });
-      touched.push(key);
+    for (const entry of old) {
+      if (now.includes(entry)) continue;
+      // It ends one that was there, nobody knows since when.
+      const isFirstEnd = memtable.put(entry, { seq: at, stamp, payload: undefined, supersedes: undefined });
+      if (isFirstEnd) ledger?.supersede(unknownSeq, at, versionBytes(entry, presence), tableOf(entry));
+      touched.push(entry);
     }
   }
   return touched;
+}
+
+/** No version that anybody can see lies below an index entry that comes. */
+const nothing = seq(0);
+
+function account(ledger: GarbageLedger, { key, supersedes, supersededBytes }: LoggedWrite, at: Seq): void {
+  if (supersedes === nothing) return;
+  // A payload is never empty, so what was no larger than its key was a tombstone.
+  if (supersededBytes !== undefined && supersededBytes <= key.length) return;
+  const table = tableOf(key);
+  if (table === systemTable) return;
+  if (supersedes === undefined || supersededBytes === undefined) ledger.supersedeUnknown(at);
+  else ledger.supersede(supersedes, at, supersededBytes, table);
 }
 
 const entriesOf = ({

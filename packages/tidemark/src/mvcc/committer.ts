@@ -17,7 +17,7 @@ import { textBytes } from "../base/bytes.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
 import { keyEnd, prefixEnd } from "../codec/key.ts";
 import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
-import type { Version } from "../segments/version.ts";
+import { type Version, versionBytes } from "../segments/version.ts";
 import type { Durability, Found, Write as RowWrite } from "../storage/contract.ts";
 import {
   type Commit,
@@ -26,6 +26,7 @@ import {
   type LogEntry,
   type LoggedWrite,
   maxEntryBytes,
+  supersededThatFits,
   writesBytes,
 } from "../wal/entry.ts";
 import {
@@ -271,14 +272,15 @@ export class Committer implements Participants<Member> {
       }
     }
     const used = isLarge(commits) ? body : undefined;
-    const bytes = encodeEntry(fence.database, head.checksum, tab, commits, used?.ref);
+    const superseded = used && supersededThatFits(tab, commits, used.ref);
+    const bytes = encodeEntry(fence.database, head.checksum, tab, commits, used?.ref, superseded);
     for (const a of accepted) this.#unsure.set(a.member.id, a);
     return {
       bytes,
       firstSeq: commits[0]!.seq,
       staged: [...this.staged(accepted.map(({ member }) => member)), ...(used?.staged ?? [])],
       members: accepted,
-      entry: entryOf(bytes, fence.database, head, tab, commits, used?.ref),
+      entry: entryOf(bytes, fence.database, head, tab, commits, used?.ref, superseded),
     };
   }
 
@@ -358,7 +360,9 @@ export class Committer implements Participants<Member> {
       const owner = this.#rival(w, schema, request.writes, claimed, group);
       if (owner) failures.push({ position, constraint: "unique", taken: owner });
       const oldEntries = isThere ? indexEntriesOf(w.key, before.payload) : [];
-      writes.push({ key: w.key, payload: w.payload, supersedes: before?.seq ?? seq(0), oldEntries });
+      const supersedes = before?.seq ?? seq(0);
+      const supersededBytes = before ? versionBytes(w.key, before.payload) : 0;
+      writes.push({ key: w.key, payload: w.payload, supersedes, supersededBytes, oldEntries });
     });
     return failures.length > 0 ? constraint(failures, request.writes, schema) : { writes, existed };
   }

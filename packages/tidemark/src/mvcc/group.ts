@@ -5,7 +5,7 @@ import { keyEnd } from "../codec/key.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import type { Durability, Found, Write as RowWrite } from "../storage/contract.ts";
-import { type Commit, entryChecksum, type LogEntry } from "../wal/entry.ts";
+import { type Commit, entryChecksum, type LogEntry, unaccounted } from "../wal/entry.ts";
 import type { Head } from "../wal/log.ts";
 import type { Beside } from "../wal/group-commit.ts";
 import type { Staged } from "../wal/staging.ts";
@@ -95,6 +95,7 @@ export function entryOf(
   origin: TabId,
   commits: readonly Commit[],
   body: OutsideRef | undefined,
+  superseded: Uint8Array | undefined,
 ): LogEntry {
   const { seq: firstSeq } = commits[0]!;
   const { seq: lastSeq } = commits.at(-1)!;
@@ -108,7 +109,9 @@ export function entryOf(
     origin,
     sizeBytes: bytes.length + (body?.sizeBytes ?? 0),
     body,
-    commits,
+    superseded,
+    // What the entry leaves out nobody may know, not even who wrote it: all tabs count the same.
+    commits: body && !superseded ? unaccounted(commits) : commits,
     isWhole: true,
   };
 }

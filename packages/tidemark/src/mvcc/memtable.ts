@@ -2,7 +2,7 @@ import type { ByteKey, Seq } from "../base/brand.ts";
 import { assert } from "../base/errors.ts";
 import { outsideOf } from "../codec/outside.ts";
 import type { ChangeSource } from "../segments/changes.ts";
-import type { KeyVersions, Version } from "../segments/version.ts";
+import { type KeyVersions, type Version, versionBytes } from "../segments/version.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 
 interface Chain extends Version {
@@ -37,16 +37,19 @@ export class Memtable {
     return this.#outsideBytes;
   }
 
-  put(key: ByteKey, version: Version): void {
+  /** Answers whether this commit had not written the key yet. */
+  put(key: ByteKey, version: Version): boolean {
     const older = this.#chains.get(key);
     assert(older === undefined || older.seq <= version.seq, "versions of a key arrive in commit order");
-    if (older?.seq === version.seq) this.#count(key, older.payload, -1); // one commit writes a key once; the last word counts
-    const { seq, stamp, payload } = version;
-    this.#chains.set(key, { seq, stamp, payload, older: older?.seq === seq ? older.older : older });
+    const { seq, stamp, payload, supersedes } = version;
+    const isAgain = older?.seq === seq;
+    if (isAgain) this.#count(key, older.payload, -1); // one commit writes a key once; the last word counts
+    this.#chains.set(key, { seq, stamp, payload, supersedes, older: isAgain ? older.older : older });
     if (older === undefined) this.#keys.add(key);
     this.#seqs.push(seq);
     this.#written.push(key);
     this.#count(key, payload, 1);
+    return !isAgain;
   }
 
   newest(key: ByteKey): Version | undefined {
@@ -113,7 +116,8 @@ export class Memtable {
   #cut(key: ByteKey, chain: Chain, at: Seq): Chain {
     const older = chain.older !== undefined && chain.older.seq > at ? this.#cut(key, chain.older, at) : undefined;
     this.#count(key, chain.payload, 1);
-    return { seq: chain.seq, stamp: chain.stamp, payload: chain.payload, older };
+    const { seq, stamp, payload, supersedes } = chain;
+    return { seq, stamp, payload, supersedes, older };
   }
 
   /** `sign`: 1 for a version that comes, −1 for one that goes. */
@@ -125,4 +129,4 @@ export class Memtable {
 }
 
 const cost = (key: ByteKey, payload: Uint8Array | undefined): number =>
-  versionOverheadBytes + key.length + (payload?.length ?? 0);
+  versionOverheadBytes + versionBytes(key, payload);

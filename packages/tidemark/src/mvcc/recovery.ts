@@ -25,13 +25,17 @@ import { damaged } from "../wal/envelope.ts";
 import { lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { lowered, pinAt, putPin, readHolders } from "./holders.ts";
 import { floorIn, loweredFloor, putFloor, type ReadFloor, readFloor } from "./read-floor.ts";
+import type { GarbageLedger } from "./ledger.ts";
+import { ledgerIn, readLedger } from "./ledger-row.ts";
 
-/** The storage format this build writes. Format 1 is upgraded when the database is opened. */
-const formatVersion = 2;
+/** The storage format this build writes. Older ones are upgraded when the database is opened. */
+const formatVersion = 3;
 
 export interface Recovered {
   readonly fence: Fence;
   readonly manifest: Manifest;
+  /** As of the fence. */
+  readonly ledger: GarbageLedger;
   /** The log after the fence, chained. */
   readonly entries: readonly LogEntry[];
   /** Of when the manifest was: nothing in it was collected above this floor. */
@@ -45,7 +49,7 @@ type StateFound = Omit<Recovered, "struck" | "manifest"> & { readonly root: Root
 
 const readFormat: Read = get("meta", "format");
 const putFormat: Write = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) };
-const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat, readFloor];
+const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat, readFloor, readLedger];
 
 /** Set while a deleted database could not be removed physically, because a tab still had it open. */
 const droppedKey = "dropped";
@@ -107,7 +111,7 @@ export async function recover(storage: Storage, known: Manifest = Manifest.empty
   for (;;) {
     const isFirst = wanted === undefined && known === Manifest.empty;
     const found = await storage.read(isFirst ? [...stateReads, readPages] : stateReads);
-    if (isFormat1(found)) {
+    if (isOlder(found)) {
       await upgrade(storage);
       continue;
     }
@@ -156,7 +160,7 @@ export async function join(storage: Storage, tab: TabId, isLone: boolean): Promi
   const manifest = broken ? undefined : await manifestOf(storage, root, before.manifest);
   const entries = manifest && (await wholeEntries(storage, state.entries));
   const fence = isLone ? succeeding(state.fence) : state.fence;
-  if (entries) return { fence, entries, manifest, floor: state.floor, struck: before.struck };
+  if (entries) return { ...state, fence, entries, manifest, struck: before.struck };
   // The log broke, or the manifest moved on, meanwhile; the pin holds what is read now all the more.
   const again = await recover(storage, before.manifest);
   return { ...again, struck: before.struck || again.struck };
@@ -166,7 +170,7 @@ export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fen
 
 const formatIn = (found: readonly Found[]): number | undefined => valueOf(found[3])?.[0];
 const presentFloor = (found: readonly Found[]): ReadFloor => floorIn(found[4]);
-const isFormat1 = (found: readonly Found[]): boolean => formatIn(found) === 1;
+const isOlder = (found: readonly Found[]): boolean => [1, 2].includes(formatIn(found) ?? formatVersion);
 
 /** Everything in one transaction, and under a new incarnation: tabs of the older build notice before they write. */
 async function upgrade(storage: Storage): Promise<void> {
@@ -176,10 +180,10 @@ async function upgrade(storage: Storage): Promise<void> {
     reads: stateReads,
     writes: (found) => {
       const [fenceRow, manifestRow] = [valueOf(found[0]), valueOf(found[2])];
-      if (!isFormat1(found)) return undefined; // another tab was here first
+      if (!isOlder(found)) return undefined; // another tab was here first
       if (!fenceRow || !manifestRow) throw databaseIsGone();
-      const manifest = upgradedFrom1(manifestRow);
-      return [putFormat, ...putManifest(Manifest.empty, manifest), putFence(succeeding(decodeFence(fenceRow)))];
+      const steps = formatIn(found) === 1 ? putManifest(Manifest.empty, upgradedFrom1(manifestRow)) : [];
+      return [putFormat, ...steps, putFence(succeeding(decodeFence(fenceRow)))];
     },
   });
 }
@@ -203,7 +207,9 @@ function judge(found: readonly Found[]): StateFound {
     throw databaseIsGone();
   }
   const fence = decodeFence(fenceBytes);
-  return { fence, root: decodeRoot(rootBytes), floor: presentFloor(found), ...chainFrom(log ?? [], fence) };
+  const ledger = ledgerIn(found[5], fence);
+  const floor = presentFloor(found);
+  return { fence, root: decodeRoot(rootBytes), floor, ledger, ...chainFrom(log ?? [], fence) };
 }
 
 /** Entries with their writes, wherever those lie; `undefined` where some are damaged, or gone with a checkpoint. */

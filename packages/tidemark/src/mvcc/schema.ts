@@ -13,7 +13,7 @@ import type { Catalog } from "../codec/schema.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import type { Reader } from "./reader.ts";
 
-const systemTable = tableId(0);
+export const systemTable: TableId = tableId(0);
 export const catalogKey: ByteKey = byteKey(tablePrefix(systemTable) + encodeKey("catalog", "catalog"));
 /** Where commits that advance the floor say so: see read-floor.ts. */
 export const floorKey: ByteKey = byteKey(tablePrefix(systemTable) + encodeKey("floor", "floor"));

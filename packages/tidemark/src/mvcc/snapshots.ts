@@ -25,7 +25,7 @@ import {
   type SnapshotRow,
   snapshotsIn,
 } from "./holders.ts";
-import { floorIn, readFloor } from "./read-floor.ts";
+import { floorIn, type ReadFloor, readFloor } from "./read-floor.ts";
 import type { Hold } from "./read-guard.ts";
 
 export interface Snapshot extends SnapshotRow {
@@ -71,13 +71,15 @@ export class Holds {
 
   /**
    * Looks which of them are still there. Before a manifest that was read earlier takes effect: a hold is never taken
-   * twice, so one that is there now was there when the manifest was read, and all that was published before.
+   * twice, so one that is there now was there when the manifest was read, and all that was published before. Answers the
+   * floor of that moment, which says who evicted; `undefined` where none is open.
    */
-  async look(storage: Storage): Promise<void> {
+  async look(storage: Storage): Promise<ReadFloor | undefined> {
     const ids = [...this.#open.keys()];
-    if (ids.length === 0) return;
-    const found = await storage.read(ids.map((id): Read => get("meta", id)));
+    if (ids.length === 0) return undefined;
+    const [floorRow, ...found] = await storage.read([readFloor, ...ids.map((id): Read => get("meta", id))]);
     this.gone(ids.filter((_, i) => found[i]?.length === 0));
+    return floorIn(floorRow);
   }
 }
 

@@ -12,6 +12,7 @@ import type { Commit, LogEntry } from "../wal/entry.ts";
 import { type Fence, followed, type Head, sameLog, tailReads } from "../wal/log.ts";
 import { applyCommit } from "./apply.ts";
 import { pinId, repin } from "./holders.ts";
+import type { GarbageLedger } from "./ledger.ts";
 import { Memtable } from "./memtable.ts";
 import { decodeFloorRecord, floorAfter, laterFloor, type ReadFloor } from "./read-floor.ts";
 import type { Guarded } from "./read-guard.ts";
@@ -64,6 +65,7 @@ export class Store implements ReadState, Guarded {
   readonly #isLone: boolean;
   readonly #window = new CommitWindow();
   #memtable = new Memtable();
+  #ledger: GarbageLedger;
   /** A committed entry that memory has not taken in yet; see `applySoon`. */
   #pending: LogEntry | undefined;
   #manifest: Manifest;
@@ -97,6 +99,7 @@ export class Store implements ReadState, Guarded {
     this.#floor = state.floor;
     this.#fence = state.fence;
     this.#head = state.fence;
+    this.#ledger = state.ledger;
     for (const entry of state.entries) this.apply(entry);
   }
 
@@ -113,6 +116,11 @@ export class Store implements ReadState, Guarded {
   get memtable(): Memtable {
     this.settle();
     return this.#memtable;
+  }
+  /** What garbage there is, in blocks and in memory. */
+  get ledger(): GarbageLedger {
+    this.settle();
+    return this.#ledger;
   }
   get manifest(): Manifest {
     return this.#manifest;
@@ -187,7 +195,7 @@ export class Store implements ReadState, Guarded {
     if (entry.firstSeq !== this.#head.seq + 1 || entry.previous !== this.#head.checksum) return false;
     const all: ByteKey[] = [];
     for (const commit of entry.commits) {
-      const touched = applyCommit(this.#memtable, commit);
+      const touched = applyCommit(this.#memtable, commit, this.#ledger);
       this.#window.add(commit.seq, entry.origin, touched);
       this.#learnFrom(commit);
       for (const key of touched) all.push(key);
@@ -260,7 +268,7 @@ export class Store implements ReadState, Guarded {
     for (;;) {
       const state = await join(fresh, this.tab, false);
       if (state.struck) this.events?.struck();
-      await this.holds.look(fresh);
+      await this.#lookAtHolds(fresh);
       this.blocks.clear();
       if (await this.#replaceBy(state, new BlockSource(fresh, 0))) return "changed";
     }
@@ -273,6 +281,11 @@ export class Store implements ReadState, Guarded {
       const shown = await lookAtLog(fresh, remembered);
       if (this.head === remembered.head) return shown;
     }
+  }
+
+  async #lookAtHolds(storage: Storage): Promise<void> {
+    const floor = await this.holds.look(storage);
+    if (floor) this.learnFloor(floor);
   }
 
   get #remembered(): Remembered {
@@ -300,13 +313,13 @@ export class Store implements ReadState, Guarded {
       const admissions = this.#admissions;
       const state = await recover(this.storage, this.#manifest);
       if (state.struck) this.events?.struck();
-      await this.holds.look(this.storage);
+      await this.#lookAtHolds(this.storage);
       if (admissions !== this.#admissions) continue;
       this.#refuseForeign(state.fence);
       if (sameLog(state.fence, this.#fence) && state.fence.seq <= this.head.seq) {
         // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
         this.learnFloor(state.floor);
-        this.install(state.manifest, state.fence);
+        this.install(state.manifest, state.fence, state.ledger);
         for (const entry of state.entries) this.apply(entry);
         return;
       }
@@ -325,17 +338,18 @@ export class Store implements ReadState, Guarded {
   }
 
   /** Drops memory for a state read anew. False: that state, or ours, is not what it was; read once more. */
-  async #replaceBy({ fence, manifest, entries, floor }: Recovered, blocks = this.blocks): Promise<boolean> {
+  async #replaceBy({ fence, manifest, ledger, entries, floor }: Recovered, blocks = this.blocks): Promise<boolean> {
     this.settle();
     const [before, admissions] = [this.#fence, this.#admissions];
     const memtable = new Memtable();
-    for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit);
+    for (const entry of entries) for (const commit of entry.commits) applyCommit(memtable, commit, ledger);
     const log = entries.map(loggedEntry);
     const head = log.at(-1)?.end ?? fence;
     const state = { memtable, manifest, checkpoint: fence.seq, blocks, reload: goneAlready };
     const takeEffect = await this.#dependents(state, head.seq, entries);
     if (takeEffect === undefined || this.#fence !== before || this.#admissions !== admissions) return false;
     this.#memtable = memtable;
+    this.#ledger = ledger;
     this.#manifest = manifest;
     this.#floor = sameLog(fence, before) ? laterFloor(this.#floor, floor) : floor;
     this.#fence = fence;
@@ -361,13 +375,17 @@ export class Store implements ReadState, Guarded {
     this.#floorEntries = entries.filter((e) => e.isFloor).length;
   }
 
-  /** Takes over a manifest: its blocks hold everything up to the fence. An older one than ours is let be, or another log's. */
-  install(manifest: Manifest, fence: Fence): void {
+  /**
+   * Takes over a manifest, whose blocks hold everything up to the fence, and the ledger as of that. An older one than ours
+   * is let be, or another log's.
+   */
+  install(manifest: Manifest, fence: Fence, ledger: GarbageLedger): void {
     this.settle();
     if (!sameLog(fence, this.#fence)) return;
     assert(fence.seq <= this.#head.seq, "a checkpoint is installed by who has all of it");
     if (fence.seq < this.#fence.seq || manifest.version < this.#manifest.version) return;
     this.#manifest = manifest;
+    this.#ledger.take(ledger);
     if (fence.seq > this.#fence.seq) {
       this.#memtable.dropThrough(fence.seq);
       this.#keepLog(this.#log.filter((e) => e.end.seq > fence.seq));

@@ -5,6 +5,11 @@ import { valueOf } from "../storage/contract.ts";
 import { Block } from "./block.ts";
 import { BlockCache } from "./block-cache.ts";
 
+export interface LoadTerms {
+  readonly from?: Pick<Storage, "read"> | undefined;
+  readonly isKept?: boolean;
+}
+
 /** Blocks by id, through a cache. Ids are never reused, so what is cached can be gone from storage but never wrong. */
 export class BlockSource {
   readonly #storage: Storage;
@@ -22,13 +27,14 @@ export class BlockSource {
   /**
    * Loads `ids` in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
    * an old manifest. So is one that is damaged, unless it is among the first `needed`: reading ahead must not fail early.
-   * `from`: where a view fetches (mvcc/read-guard.ts).
+   * `from`: where a view fetches (mvcc/read-guard.ts). `isKept`: somebody is likely to read them again; what upkeep
+   * reads to replace it must not drive others' blocks out.
    * @throws CORRUPT naming the block when the bytes of a needed one are damaged.
    */
   async load(
     ids: readonly BlockId[],
     needed: number,
-    from: Pick<Storage, "read"> = this.#storage,
+    { from = this.#storage, isKept = true }: LoadTerms = {},
   ): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = new Map<BlockId, Block>();
     const required = new Set(ids.slice(0, needed));
@@ -44,7 +50,7 @@ export class BlockSource {
       if (!bytes) return;
       const block = this.#open(id, bytes, required.has(id));
       if (!block) return;
-      this.#cache.put(id, block);
+      if (isKept) this.#cache.put(id, block);
       blocks.set(id, block);
     });
     return blocks;

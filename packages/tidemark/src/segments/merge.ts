@@ -29,7 +29,17 @@ import { hashOf, mayHold } from "./filter.ts";
 import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
 import type { Pace } from "./pace.ts";
-import { type Elsewhere, judge, type Kept, never, type Newer, reachOf, type Rule, type Wake } from "./rule.ts";
+import {
+  type Clause,
+  type Elsewhere,
+  judge,
+  type Kept,
+  never,
+  type Newer,
+  reachOf,
+  type Rule,
+  type Wake,
+} from "./rule.ts";
 import type { Version } from "./version.ts";
 
 export const defaultTargetBytes: number = 32 * 1024;
@@ -62,7 +72,7 @@ export interface MergeInput {
   /** `isLast`: nothing comes after them. */
   store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
   /** A version of `key` goes. `supersededBy`: by which seq; its own for a tombstone that hides nothing; 0 in a dead table. */
-  dropped?(key: ByteKey, version: Version, supersededBy: Seq): void;
+  dropped?(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void;
 }
 
 export interface Merged {
@@ -213,7 +223,8 @@ class Merge {
       if (this.#own.needsLoad) await this.#own.load(this.#ownWindow);
       this.#own.take(versions);
     }
-    if (fromMemory.length > 0) this.#markBelow(key, fromMemory.at(-1)!);
+    const oldest = fromMemory.at(-1);
+    if (oldest !== undefined && oldest.supersedes !== 0) this.#markBelow(key, oldest);
     const kept = this.#kept(key, versions, isFirst ? undefined : this.#before?.oldest);
     for (const { version, wake } of kept) this.#writer.add(key, version, wake);
     this.#before = { key, oldest: versions.at(-1)! };
@@ -224,7 +235,7 @@ class Merge {
     const [only] = versions;
     if (this.#isDead(tableOf(key))) {
       for (const [i, version] of versions.entries())
-        this.#drop(key, version, (versions[i - 1] ?? before)?.seq ?? seq(0));
+        this.#drop(key, version, (versions[i - 1] ?? before)?.seq ?? seq(0), "cleared");
       this.#lose(versions, [], undefined);
       return [];
     }
@@ -234,9 +245,9 @@ class Merge {
     const gone: Version[] = [];
     const position = newer === undefined ? 0 : 1;
     const older = this.#older(key);
-    const kept = judge({ key, versions, newer, position, older }, this.#input.rule, (version, supersededBy) => {
+    const kept = judge({ key, versions, newer, position, older }, this.#input.rule, (version, supersededBy, clause) => {
       gone.push(version);
-      this.#drop(key, version, supersededBy);
+      this.#drop(key, version, supersededBy, clause);
     });
     this.#lose(gone, kept, newer);
     return kept;
@@ -276,10 +287,10 @@ class Merge {
     return isDead;
   }
 
-  #drop(key: ByteKey, version: Version, supersededBy: Seq): void {
+  #drop(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void {
     this.#dropped.versions++;
     this.#dropped.bytes += key.length + (version.payload?.length ?? 0);
-    this.#input.dropped?.(key, version, supersededBy);
+    this.#input.dropped?.(key, version, supersededBy, clause);
   }
 
   #lose(gone: readonly Version[], kept: readonly Kept[], newer: Newer | undefined): void {

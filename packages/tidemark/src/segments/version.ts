@@ -6,7 +6,16 @@ export interface Version {
   readonly stamp: Stamp;
   /** `undefined` is a tombstone: from `seq` on the key is gone. */
   readonly payload: Uint8Array | undefined;
+  /**
+   * In memory: the seq of the version that it supersedes, 0 where there is none. Of the oldest one of a chain in memory
+   * it tells whether older ones lie in blocks. `undefined`: there may be some. Blocks do not say.
+   */
+  readonly supersedes?: Seq | undefined;
 }
+
+/** What a version counts for in all figures. */
+export const versionBytes = (key: ByteKey, payload: Uint8Array | undefined): number =>
+  key.length + (payload?.length ?? 0);
 
 /** A version chain, or a part of one: versions of `key`, newest first. */
 export interface KeyVersions {

@@ -3,19 +3,35 @@ import { expect, test } from "vitest";
 import { byteKey, seq, stamp, tabId } from "../base/brand.ts";
 import { checksum } from "../base/checksum.ts";
 import { isTidemarkError } from "../base/errors.ts";
-import { type Commit, decodeEntry, encodeEntry, encodeWrites, entryChecksum, wholeEntry } from "./entry.ts";
+import {
+  type Commit,
+  decodeEntry,
+  encodeEntry,
+  encodeWrites,
+  entryChecksum,
+  maxEntryBytes,
+  supersededThatFits,
+  unaccounted,
+  wholeEntry,
+} from "./entry.ts";
 
 const key = fc.uint8Array({ maxLength: 12 }).map((bytes) => byteKey(String.fromCharCode(...bytes)));
 const natural = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER - 10 }));
-const write = fc.record({
-  key,
-  payload: fc.option(
-    fc.uint8Array({ maxLength: 300 }).map((b) => Uint8Array.from(b)),
-    { nil: undefined },
-  ),
-  supersedes: natural.map(seq),
-  oldEntries: fc.array(key, { maxLength: 3 }),
-});
+const superseded = fc.oneof(
+  fc.constant({ supersedes: seq(0), supersededBytes: 0 }),
+  fc.record({ supersedes: fc.oneof(fc.constant(3), natural).map((n) => seq(n + 1)), supersededBytes: natural }),
+);
+const write = fc
+  .record({
+    key,
+    payload: fc.option(
+      fc.uint8Array({ maxLength: 300 }).map((b) => Uint8Array.from(b)),
+      { nil: undefined },
+    ),
+    superseded,
+    oldEntries: fc.array(key, { maxLength: 3 }),
+  })
+  .map(({ superseded: of, ...rest }) => ({ ...rest, ...of }));
 const members = fc.array(
   fc.record({
     id: natural,
@@ -46,6 +62,7 @@ test("an entry is read as it was written", () => {
         checksum: entryChecksum(bytes),
         sizeBytes: bytes.length,
         body: undefined,
+        superseded: undefined,
         isWhole: true,
       });
     }),
@@ -57,17 +74,53 @@ test("an entry whose writes are stored elsewhere is whole again with them", () =
     fc.property(group, fc.nat(), ({ commits, previous, origin }, id) => {
       const writes = encodeWrites(commits);
       const body = { id, sizeBytes: writes.length };
-      const bytes = encodeEntry(7, previous, origin, commits, body);
+      const known = supersededThatFits(origin, commits, body);
+      const bytes = encodeEntry(7, previous, origin, commits, body, known);
       const entry = decodeEntry(bytes);
       expect(entry).toMatchObject({ body, isWhole: false, sizeBytes: bytes.length + writes.length });
       expect(entry.commits.every((c) => c.writes.length === 0)).toBe(true);
-      const staged = commits.map((c) => ({ ...c, writes: c.writes.map((w) => ({ ...w, supersedes: 0 })) }));
-      expect(wholeEntry(entry, writes)).toEqual({ ...entry, commits: staged, isWhole: true });
+      expect(wholeEntry(entry, writes)).toEqual({ ...entry, commits, isWhole: true });
+      const lossy = decodeEntry(encodeEntry(7, previous, origin, commits, body));
+      expect(wholeEntry(lossy, writes)).toEqual({ ...lossy, commits: unaccounted(commits), isWhole: true });
       for (const cut of new Set([0, writes.length >> 1, writes.length - 1])) {
         expect(() => wholeEntry(entry, writes.subarray(0, cut))).toThrow(expect.objectContaining({ code: "CORRUPT" }));
       }
     }),
   );
+});
+
+test("what staged writes supersede is left out where the entry would become too large", () => {
+  const body = { id: 1, sizeBytes: 1 };
+  const overwriting = (n: number, c: (i: number) => number): Commit => ({
+    seq: seq(100_000),
+    stamp: stamp(1),
+    id: 1,
+    tag: "",
+    writes: Array.from({ length: n }, (_, i) => ({
+      key: byteKey("key"),
+      payload: undefined,
+      supersedes: seq(c(i)),
+      supersededBytes: 200,
+      oldEntries: [],
+    })),
+  });
+  const fits = (commit: Commit): number | undefined => supersededThatFits(tabId("t"), [commit], body)?.length;
+  expect(fits(overwriting(28_000, () => 7))).toBeLessThan(maxEntryBytes);
+  expect(fits(overwriting(29_000, () => 7))).toBeUndefined();
+  expect(fits(overwriting(8_000, (i) => 50_000 + i))).toBeLessThan(maxEntryBytes);
+  expect(fits(overwriting(10_000, (i) => 50_000 + i))).toBeUndefined();
+});
+
+test("an entry of a format that did not say how large what it supersedes is", () => {
+  const commit = { seq: seq(9), stamp: stamp(1), id: 1, tag: "" };
+  const put = { key: byteKey("k"), payload: Uint8Array.of(0), oldEntries: [] };
+  const told = { ...put, supersedes: seq(3), supersededBytes: 5 };
+  const bytes = Array.from(encodeEntry(7, 0, tabId("t"), [{ ...commit, writes: [told] }]));
+  bytes.splice(bytes.lastIndexOf(5), 1);
+  bytes[8] = 2;
+  const old = Uint8Array.from(bytes);
+  new DataView(old.buffer).setUint32(4, checksum(old.subarray(8)), true);
+  expect(decodeEntry(old).commits).toEqual([{ ...commit, writes: [{ ...told, supersededBytes: undefined }] }]);
 });
 
 test("[MV8] every flipped bit of an entry is found, and so is every cut", () => {

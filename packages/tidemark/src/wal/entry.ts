@@ -5,12 +5,16 @@
  *   ‖ varint commits ‖ text origin ‖ commits
  *   commit = varint id ‖ varint stamp ‖ text tag ‖ writes
  *   writes = varint n ‖ n × write
- *   write  = varint key length ‖ key ‖ varint superseded seq ‖ varint n ‖ n × (varint length ‖ old index entry)
- *            ‖ varint payload length + 1 (0: tombstone) ‖ payload
+ *   write  = varint key length ‖ key ‖ varint superseded seq (0: none) ‖ unless that is 0: varint superseded bytes
+ *            ‖ varint n ‖ n × (varint length ‖ old index entry) ‖ varint payload length + 1 (0: tombstone) ‖ payload
  *
  * Where the writes are too many for one small transaction, n is 0 in each commit, and at the end stands where their
  * `writes` lie, one after the other: varint id ‖ varint size of a value in store `blobs` (codec/outside.ts). They were
- * staged before, and this entry publishes them. (Format 1 knew no such entries.)
+ * staged before, and this entry publishes them. What they supersede was not known then, and follows here (superseded.ts):
+ *
+ *   varint 0: too much for this entry, so nobody can say; or 1, and then up to the end what each of them supersedes
+ *
+ * Format 2 had no superseded bytes and nothing about staged writes; format 1 had no staged writes.
  *
  * The checksum covers all that follows it, so also the checksum of the entry before: entries form a chain, and a
  * missing, torn or foreign entry breaks it. The new index entries stand in the payload, the old ones beside it; from
@@ -26,11 +30,20 @@ import {
   damaged,
   type Envelope,
   envelopeBytes,
+  formatAt,
   openEnvelope,
   sealEnvelope,
 } from "./envelope.ts";
+import {
+  decodeSuperseded,
+  encodeSuperseded,
+  type Superseded,
+  type SupersededReader,
+  supersedesNone,
+  unknownSuperseded,
+} from "./superseded.ts";
 
-const envelope: Envelope = { magic: 0x474c4d54, format: 2, oldest: 1 };
+const envelope: Envelope = { magic: 0x474c4d54, format: 3, oldest: 1 };
 const what = { what: "log entry" };
 
 /**
@@ -43,8 +56,10 @@ export interface LoggedWrite {
   readonly key: ByteKey;
   /** `undefined`: the key is deleted. */
   readonly payload: Uint8Array | undefined;
-  /** The seq whose version of this key it supersedes; 0 where there was none, or where the writes were staged. */
-  readonly supersedes: Seq;
+  /** The seq whose version of this key it supersedes, 0 where there was none. `undefined`: nobody can say. */
+  readonly supersedes: Seq | undefined;
+  /** Length of the key and the payload of that version, 0 where there was none. `undefined`: nobody can say. */
+  readonly supersededBytes: number | undefined;
   /** Full keys of the index entries the superseded version had. */
   readonly oldEntries: readonly ByteKey[];
 }
@@ -70,20 +85,26 @@ export interface LogEntry {
   readonly sizeBytes: number;
   /** Where its writes lie, if they do not stand in the entry itself. */
   readonly body: OutsideRef | undefined;
+  /** What the writes of `body` supersede, encoded; for `wholeEntry`. */
+  readonly superseded: Uint8Array | undefined;
   /** Without their writes as long as `isWhole` is false. */
   readonly commits: readonly Commit[];
   readonly isWhole: boolean;
 }
 
-/** `body`: where the writes of these commits lie as `encodeWrites` encoded them. */
+/**
+ * `body`: where the writes of these commits lie as `encodeWrites` encoded them; `superseded`: what they supersede, as
+ * `supersededThatFits` encoded it.
+ */
 export function encodeEntry(
   database: number,
   previous: number,
   origin: TabId,
   commits: readonly Commit[],
   body?: OutsideRef,
+  superseded?: Uint8Array,
 ): StoredValue {
-  const out = new ByteWriter(envelopeBytes + 8 + entryBytes(origin, commits, body));
+  const out = new ByteWriter(envelopeBytes + 8 + entryBytes(origin, commits, body) + (superseded?.length ?? 0));
   beginEnvelope(out, envelope);
   out.u32(database);
   out.u32(previous);
@@ -100,8 +121,21 @@ export function encodeEntry(
   if (body) {
     out.varint(body.id);
     out.varint(body.sizeBytes);
+    out.varint(superseded ? 1 : 0);
+    if (superseded) out.bytes(superseded);
   }
   return sealEnvelope(out);
+}
+
+/** What the staged writes of commits supersede, for their entry; `undefined` where that would become too large. */
+export function supersededThatFits(
+  origin: TabId,
+  commits: readonly Commit[],
+  body: OutsideRef,
+): Uint8Array | undefined {
+  const superseded = encodeSuperseded(commits.flatMap((c) => c.writes));
+  const sizeBytes = envelopeBytes + 8 + entryBytes(origin, commits, body) + superseded.length;
+  return sizeBytes <= maxEntryBytes ? superseded : undefined;
 }
 
 /**
@@ -110,18 +144,26 @@ export function encodeEntry(
  */
 export function encodeWrites(commits: readonly Commit[]): StoredValue {
   const out = new ByteWriter(commits.reduce((n, c) => n + writesBytes(c.writes), 0));
-  for (const { writes } of commits) putWrites(out, writes, unknown);
+  for (const { writes } of commits) putWrites(out, writes, none);
   return out.finish();
 }
-const unknown = seq(0);
+const none = seq(0);
 
 /** The entry with its writes, as `encodeWrites` encoded them; payloads are views on `body`. @throws CORRUPT */
 export function wholeEntry(entry: LogEntry, body: Uint8Array): LogEntry {
   const r = new ByteReader(body, "log entry");
-  const commits = entry.commits.map((c): Commit => ({ ...c, writes: takeWrites(r) }));
-  if (!r.done) throw damaged(what, "goes on after its end");
+  const known = entry.superseded && decodeSuperseded(entry.superseded);
+  const commits = entry.commits.map((c): Commit => ({ ...c, writes: takeWrites(r, "staged", known) }));
+  if (!r.done || known?.isDone === false) throw damaged(what, "goes on after its end");
   return { ...entry, commits, isWhole: true };
 }
+
+/** Commits of which nobody can say what they supersede. */
+export const unaccounted = (commits: readonly Commit[]): readonly Commit[] =>
+  commits.map((c) => ({
+    ...c,
+    writes: c.writes.map((w) => ({ ...w, supersedes: undefined, supersededBytes: undefined })),
+  }));
 
 /** Exactly how much follows the envelope and its two numbers: an entry is then written without a copy. */
 function entryBytes(origin: TabId, commits: readonly Commit[], body: OutsideRef | undefined): number {
@@ -129,7 +171,7 @@ function entryBytes(origin: TabId, commits: readonly Commit[], body: OutsideRef 
   for (const c of commits) {
     n += varintBytes(c.id) + varintBytes(c.stamp) + textBytes(c.tag) + (body ? 1 : writesBytes(c.writes));
   }
-  return body ? n + varintBytes(body.id) + varintBytes(body.sizeBytes) : n;
+  return body ? n + varintBytes(body.id) + varintBytes(body.sizeBytes) + 1 : n;
 }
 
 /** How much the writes of one commit take in an entry, or at most where they are staged. */
@@ -139,19 +181,22 @@ export function writesBytes(writes: readonly LoggedWrite[]): number {
   return n;
 }
 
-function writeBytes({ key, supersedes, oldEntries, payload }: LoggedWrite): number {
+function writeBytes({ key, supersedes = none, supersededBytes = 0, oldEntries, payload }: LoggedWrite): number {
   let n = varintBytes(key.length) + key.length + varintBytes(supersedes) + varintBytes(oldEntries.length);
+  if (supersedes !== none) n += varintBytes(supersededBytes);
   for (const k of oldEntries) n += varintBytes(k.length) + k.length;
   return n + (payload === undefined ? 1 : varintBytes(payload.length + 1) + payload.length);
 }
 
-/** `supersedes`: in place of what each of them has. */
-function putWrites(out: ByteWriter, writes: readonly LoggedWrite[], supersedes?: Seq): void {
+/** `instead`: in place of what each of them supersedes. */
+function putWrites(out: ByteWriter, writes: readonly LoggedWrite[], instead?: Seq): void {
   out.varint(writes.length);
   for (const w of writes) {
     out.varint(w.key.length);
     out.key(w.key);
-    out.varint(supersedes ?? w.supersedes);
+    const supersedes = instead ?? w.supersedes ?? none;
+    out.varint(supersedes);
+    if (supersedes !== none) out.varint(w.supersededBytes ?? 0);
     out.varint(w.oldEntries.length);
     for (const k of w.oldEntries) {
       out.varint(k.length);
@@ -180,8 +225,14 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   const firstSeq = r.varint();
   const count = r.varint();
   const origin = tabId(r.text());
-  const commits = Array.from({ length: count }, (_, i): Commit => ({ seq: seq(firstSeq + i), ...takeCommit(r) }));
+  const isAccounted = bytes[formatAt]! >= accountedFormat;
+  const commits = Array.from({ length: count }, (_, i): Commit => ({
+    seq: seq(firstSeq + i),
+    ...takeCommit(r, isAccounted ? "accounted" : "old"),
+  }));
   const body = r.done ? undefined : { id: r.varint(), sizeBytes: r.varint() };
+  const superseded = body && isAccounted && r.varint() === 1 ? r.take(bytes.length - r.at) : undefined;
+  if (!r.done) throw damaged(what, "goes on after its end");
   return {
     database,
     firstSeq: seq(firstSeq),
@@ -191,27 +242,44 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
     origin,
     sizeBytes: bytes.length + (body?.sizeBytes ?? 0),
     body,
+    superseded,
     commits,
     isWhole: body === undefined,
   };
 }
 
-const takeCommit = (r: ByteReader): Omit<Commit, "seq"> => ({
+/** The first format in which a write says how large is what it supersedes. */
+const accountedFormat = 3;
+
+/** How writes stand: with all that they supersede; without its size, as they did once; or without any of it. */
+type Layout = "accounted" | "old" | "staged";
+
+const takeCommit = (r: ByteReader, layout: Layout): Omit<Commit, "seq"> => ({
   id: r.varint(),
   stamp: stamp(r.varint()),
   tag: r.text(),
-  writes: takeWrites(r),
+  writes: takeWrites(r, layout),
 });
 
-function takeWrites(r: ByteReader): readonly LoggedWrite[] {
+/** `known`: what staged writes supersede, one after the other. */
+function takeWrites(r: ByteReader, layout: Layout, known?: SupersededReader): readonly LoggedWrite[] {
   const writes: LoggedWrite[] = [];
   for (let n = r.varint(); n > 0; n--) {
     const key = r.key(r.varint());
-    const supersedes = seq(r.varint());
+    const logged = takeSuperseded(r, layout);
+    const { supersedes, supersededBytes } = known ? known.next() : logged;
     const oldEntries: ByteKey[] = [];
     for (let m = r.varint(); m > 0; m--) oldEntries.push(r.key(r.varint()));
     const length = r.varint();
-    writes.push({ key, supersedes, oldEntries, payload: length === 0 ? undefined : r.take(length - 1) });
+    const payload = length === 0 ? undefined : r.take(length - 1);
+    writes.push({ key, supersedes, supersededBytes, oldEntries, payload });
   }
   return writes;
+}
+
+function takeSuperseded(r: ByteReader, layout: Layout): Superseded {
+  const supersedes = seq(r.varint());
+  if (layout === "staged") return unknownSuperseded;
+  if (supersedes === none) return supersedesNone;
+  return { supersedes, supersededBytes: layout === "accounted" ? r.varint() : undefined };
 }

@@ -17,6 +17,8 @@ export const envelopeBytes = 9;
 /** Where the checksum stands. */
 export const checksumAt = 4;
 const checkedFrom = 8;
+/** Where the format stands. */
+export const formatAt = 8;
 
 export interface Envelope {
   readonly magic: number;
@@ -48,7 +50,7 @@ export function openEnvelope(bytes: Uint8Array, envelope: Envelope, details: Err
   if (view.getUint32(checksumAt, true) !== checksum(bytes.subarray(checkedFrom))) {
     throw damaged(details, "does not match its checksum");
   }
-  const format = bytes[checkedFrom]!;
+  const format = bytes[formatAt]!;
   if (format > envelope.format) {
     throw new TidemarkError("FORMAT_UNSUPPORTED", `This ${name(details)} was written by a newer Tidemark`, {
       ...details,

@@ -30,7 +30,7 @@ function entry(head: Head, commits = 1, mark = "x"): { bytes: StoredValue; head:
       stamp: stamp(1),
       id: i,
       tag: mark,
-      writes: [{ key: byteKey("k"), payload: undefined, supersedes: seq(0), oldEntries: [] }],
+      writes: [{ key: byteKey("k"), payload: undefined, supersedes: seq(0), supersededBytes: 0, oldEntries: [] }],
     })),
   );
   return { bytes, head: { seq: seq(head.seq + commits), checksum: entryChecksum(bytes), stamp: stamp(1) } };

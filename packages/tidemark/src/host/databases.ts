@@ -1,0 +1,75 @@
+/** Databases by name, without joining them: listed, and deleted. */
+import { drop, isDropped } from "../mvcc/recovery.ts";
+import type { OpenRequest } from "../protocol/messages.ts";
+import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
+import { ReservingStorage } from "../storage/reserve.ts";
+import { openRow, sealRow } from "../wal/row.ts";
+import type { Environment } from "./environment.ts";
+import { lockNames, type TabMessage } from "./tabs.ts";
+
+/** How long a deletion waits for other tabs to let go before it leaves the empty shell behind. */
+const letGoMs = 1000;
+
+/** Empties it at once, for every tab that has it open; removes it where all of them let go in time. */
+export async function deleteDatabase(
+  name: string,
+  environment: Environment,
+  kind: OpenRequest["storage"],
+): Promise<void> {
+  const factory = environment.storage(kind);
+  if (!(await factory.list()).includes(name)) return;
+  await emptied(factory, name, environment);
+  const channel = environment.channel(`tidemark/${name}`, () => undefined);
+  channel.post({ type: "deleted" } satisfies TabMessage);
+  const alone = await environment.locks.request(lockNames(name).open, { timeoutMs: letGoMs });
+  try {
+    if (alone && (await isShell(factory, name))) await factory.remove(name);
+  } finally {
+    alone?.release();
+    channel.close();
+  }
+}
+
+export async function listDatabases(factory: StorageFactory): Promise<readonly { name: string; version: number }[]> {
+  const databases: { name: string; version: number }[] = [];
+  for (const name of await factory.list()) {
+    const version = await using(factory, name, versionIn);
+    if (version !== undefined) databases.push({ name, version });
+  }
+  return databases;
+}
+
+const readVersion = get("meta", "version");
+
+async function using<T>(factory: StorageFactory, name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
+  const storage = await factory.open(name);
+  try {
+    return await use(storage);
+  } finally {
+    storage.close();
+  }
+}
+
+const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
+  using(factory, name, (storage) => drop(new ReservingStorage(storage, () => Promise.resolve()), random));
+
+/** Whether nothing but the shell of a deleted database is there. */
+const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
+
+async function versionIn(storage: Storage): Promise<number | undefined> {
+  const [row] = await storage.read([readVersion]);
+  const bytes = valueOf(row);
+  return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
+}
+
+/** Notes the data version where `listDatabases` finds it without opening the database. */
+export async function noteVersion(storage: Storage, version: number): Promise<void> {
+  const [row] = await storage.read([readVersion]);
+  const bytes = valueOf(row);
+  if (bytes && openRow(bytes, "version").varint() === version) return;
+  await storage.commit({
+    durability: "relaxed",
+    isRepeatable: true,
+    writes: [{ kind: "put", store: "meta", key: "version", value: sealRow((out) => out.varint(version)) }],
+  });
+}

@@ -1,0 +1,18 @@
+import { generationOptions } from "../codec/generations.ts";
+import type { CollectorOptions } from "../gc/collector.ts";
+import { defaultDebt } from "../gc/floor.ts";
+import type { GcSettings } from "../protocol/gc-settings.ts";
+
+/** How garbage is collected, as the page that opened asks for it. */
+export const collectionOf = ({
+  proof,
+  debtMaxBytes,
+  debtMaxCommits,
+  generations,
+  mode,
+}: GcSettings): CollectorOptions => ({
+  proof: proof ?? "floor",
+  debt: { maxBytes: debtMaxBytes ?? defaultDebt.maxBytes, maxCommits: debtMaxCommits ?? defaultDebt.maxCommits },
+  generations: generationOptions(generations),
+  isAutomatic: mode !== "manual",
+});

@@ -1,0 +1,194 @@
+/** What pages ask about garbage collection, answered by the rooms that know. */
+import { type ByteKey, byteKey, seq as seqOf, stamp, type TabId } from "../base/brand.ts";
+import { msOf } from "../base/clock.ts";
+import { TidemarkError } from "../base/errors.ts";
+import type { Database } from "../collections/database.ts";
+import { isAnyKeeperReleased } from "../gc/cycle.ts";
+import { dryRun, type Proof as VersionProof } from "../gc/dry-run.ts";
+import { explainHolders } from "../gc/explain.ts";
+import { deadTabs, digestOf, floorOf, type Proof } from "../gc/floor.ts";
+import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
+import { holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";
+import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
+import { floorKey } from "../mvcc/schema.ts";
+import type {
+  GcAdvance,
+  GcExecution,
+  GcExplanation,
+  GcHeldBack,
+  GcProof,
+  GcProofs,
+  GcReport,
+  GcRunOptions,
+} from "../protocol/gc.ts";
+import type { Request } from "../protocol/messages.ts";
+import type { GcJobs } from "./gc-jobs.ts";
+
+export type GcRequest = Extract<Request, { op: `gc-${string}` }>;
+
+export interface GcSeams {
+  readonly database: Database;
+  readonly proof: Proof;
+  readonly now: () => number;
+  readonly ticks: () => number;
+  readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
+}
+
+/** The floor and the points as they would be if it were advanced now; nothing is written. */
+async function basisNow({ database: { store }, proof, now, liveTabs }: GcSeams): Promise<Basis> {
+  const dead = await deadTabs(store.storage, liveTabs);
+  const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
+  const left = holdersIn(rows).filter(({ kind, owner }) => kind === "snapshot" || !dead.has(owner as TabId));
+  const floor = floorOf(floorIn(floorRow).seq, left, proof);
+  return { floor, points: pointsOf(left), nowMs: now(), holders: digestOf(left) };
+}
+
+async function proofsFrom(
+  seams: GcSeams,
+  basis: Basis,
+  after: ByteKey | undefined,
+  limit: number,
+): Promise<{ readonly proofs: readonly VersionProof[]; readonly scanned: number; readonly after?: ByteKey }> {
+  const { store } = seams.database;
+  return dryRun(store, basis, await isAnyKeeperReleased(store, basis), limit, after);
+}
+
+/** A page of what a run would remove. @throws OPTIONS_INVALID for a limit out of range */
+async function gcProofs(seams: GcSeams, after: string | undefined, limit: number): Promise<GcProofs> {
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxProofs) {
+    throw new TidemarkError("OPTIONS_INVALID", `'pageSize' must be a whole number from 1 to ${maxProofs}`, {
+      option: "pageSize",
+    });
+  }
+  const { store } = seams.database;
+  await store.follow();
+  const found = await proofsFrom(seams, await basisNow(seams), after === undefined ? undefined : byteKey(after), limit);
+  const proofs = found.proofs.map((proof) => described(seams.database, proof));
+  return { proofs, ...(found.after === undefined ? {} : { after: found.after }) };
+}
+const maxProofs = 100_000;
+
+function described(database: Database, { key, seq, supersededBy, floor, clause, bytes }: VersionProof): GcProof {
+  return { ...database.describe(key), seq, supersededBy, floor, clause, bytes };
+}
+
+/** What a run would do. Nothing is changed. */
+async function gcDryRun(seams: GcSeams): Promise<Omit<GcReport, "heldBack">> {
+  const from = seams.ticks();
+  await seams.database.store.follow();
+  const basis = await basisNow(seams);
+  let [marked, bytes, total] = [0, 0, 0];
+  let after: ByteKey | undefined;
+  do {
+    const page = await proofsFrom(seams, basis, after, proofsAtOnce);
+    marked += page.proofs.length;
+    for (const proof of page.proofs) bytes += proof.bytes;
+    total += page.scanned;
+    after = page.after;
+  } while (after !== undefined);
+  const durationMs = seams.ticks() - from;
+  const nothingDone = { deleted: 0, slices: 0, longestSliceMs: 0, cycleId: 0 };
+  return { marked, total, durationMs, bytesReclaimed: bytes, ...nothingDone, dryRun: true };
+}
+const proofsAtOnce = 10_000;
+
+async function gcExecutions({ database }: GcSeams): Promise<readonly GcExecution[]> {
+  const [found] = await database.store.storage.read([readExecutions]);
+  return executionsIn(found).toReversed();
+}
+
+/** The last advances that are still there: upkeep keeps a hundred. */
+async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> {
+  const versions = await database.systemVersions(floorKey);
+  return versions.slice(0, keptAdvances).flatMap(({ seq, payload }) => {
+    if (payload === undefined) return [];
+    const { floor, at, by, released, evicted } = decodeFloorRecord(payload);
+    return [{ seq, floor, at: msOf(stamp(at)), by, released, evicted }];
+  });
+}
+const keptAdvances = 100;
+
+/** Who holds what back. From maintained figures, but for one look at the holders' rows. */
+async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
+  const { store } = database;
+  const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
+  const { seq: floor } = floorIn(floorRow);
+  const { head, fence, ledger } = store;
+  const situation = { floor, head: head.seq, checkpoint: fence.seq, proof };
+  const all = holdersIn(rows);
+  ledger.points(pointsOf(all));
+  const { holders } = explainHolders(all, ledger, situation);
+  return {
+    floor,
+    head: head.seq,
+    holders: holders.map(({ frees, ...holder }) => ({
+      ...holder,
+      frees: frees.bytes,
+      ...(holder.kind === "pin" && holder.owner === store.tab ? { isSelf: true } : {}),
+    })),
+    reclaimable: ledger.between(seqOf(0), seqOf(Math.min(floor, fence.seq))).bytes,
+  };
+}
+
+const heldBack = async (seams: GcSeams): Promise<readonly GcHeldBack[]> =>
+  (await gcExplain(seams)).holders.flatMap(({ id, kind, owner, bytesHeld: bytes }) =>
+    bytes > 0 ? [{ id, kind, owner, bytes }] : [],
+  );
+
+/** Carries out what pages ask of garbage collection, but for what is read from storage as it is. */
+export class GcDesk {
+  readonly #seams: GcSeams;
+  readonly #jobs: GcJobs;
+
+  constructor(seams: GcSeams, jobs: GcJobs) {
+    this.#seams = seams;
+    this.#jobs = jobs;
+  }
+
+  answer(request: GcRequest): Promise<unknown> {
+    switch (request.op) {
+      case "gc-run":
+        return this.#run(request);
+      case "gc-steer":
+        this.#jobs.steer(request.job, request.what);
+        return Promise.resolve();
+      case "gc-evict":
+        return this.#jobs.run(evictions--, { kind: "evict", holder: request.holder });
+      case "gc-proofs":
+        return gcProofs(this.#seams, request.after, request.limit);
+      case "gc-explain":
+        return gcExplain(this.#seams);
+      case "gc-executions":
+        return gcExecutions(this.#seams);
+      case "gc-advances":
+        return gcAdvances(this.#seams);
+      default:
+        return unknownRequest(request);
+    }
+  }
+
+  async #run({ job, isBackground, options }: Extract<GcRequest, { op: "gc-run" }>): Promise<GcReport> {
+    const request = { kind: "run", options: checkedRun(options), isBackground } as const;
+    const done = request.options.dryRun === true ? await gcDryRun(this.#seams) : await this.#jobs.run(job, request);
+    return { ...done!, heldBack: await heldBack(this.#seams) };
+  }
+}
+/** Numbers that no page chooses. */
+let evictions = -1;
+
+/** What comes from another realm is looked at before it is believed. @throws OPTIONS_INVALID */
+function checkedRun(options: GcRunOptions): GcRunOptions {
+  const { deleteBatchSize, budgetMs } = options;
+  if (deleteBatchSize !== undefined && !(Number.isSafeInteger(deleteBatchSize) && deleteBatchSize >= 1)) {
+    throw invalid("deleteBatchSize", "a whole number from 1 up");
+  }
+  if (budgetMs !== undefined && !(budgetMs >= 1 && budgetMs <= 50)) throw invalid("budgetMs", "a number from 1 to 50");
+  return options;
+}
+
+const invalid = (option: string, expected: string): TidemarkError =>
+  new TidemarkError("OPTIONS_INVALID", `'${option}' must be ${expected}`, { option });
+
+const unknownRequest = (request: never): never => {
+  throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
+};

@@ -1,0 +1,166 @@
+/**
+ * What upkeep does besides folding, whenever there is time: drops cleared tables, brings levels within their bounds, and
+ * collects garbage. Step by step, so that a fold that is due comes in between.
+ */
+import { isTidemarkError } from "../base/errors.ts";
+import type { Database } from "../collections/database.ts";
+import type { Collector } from "../gc/collector.ts";
+import { compact } from "../gc/compact.ts";
+import type { Basis } from "../gc/journal.ts";
+import { reclaim } from "../gc/reclaim.ts";
+import type { Tenure } from "../gc/tenure.ts";
+import type { WorkOptions } from "../gc/work.ts";
+import { seq } from "../base/brand.ts";
+import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
+import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
+import type { WorkTurns } from "./work-turns.ts";
+
+/** Other tabs hear of it now and then; whoever misses a block finds out by itself. */
+const stepsPerNews = 32;
+/** A smaller database keeps no reserve for a full disk. */
+const reserveFromBytes = 1 << 20;
+/** So many chunks belong to more than 1 MB of values. */
+const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
+/** How often it is looked whether what was held back is held back no more. */
+const lookMs = 1000;
+
+/** Before a tenure has asked who may read. */
+const nothingGoes: Basis = { floor: seq(0), points: [], nowMs: 0, holders: 0 };
+
+export interface TendingSeams {
+  readonly database: Database;
+  readonly collector: Collector;
+  readonly turns: WorkTurns;
+  /** Whether this tenure is still ours, and we still open. */
+  readonly isOurs: (tenure: Tenure) => boolean;
+  readonly isFoldWaiting: () => boolean;
+  readonly deposed: (tenure: Tenure) => void;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** The manifest moved on: others are told. */
+  readonly news: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Tending {
+  readonly #seams: TendingSeams;
+  /** Under which the last fold was done, and what follows it is. */
+  #basis: Basis = nothingGoes;
+  #isBusy = false;
+  #isAsked = false;
+  /** So much may compaction write before the next fold: as much as the last one did. */
+  #shareBytes = 0;
+
+  constructor(seams: TendingSeams) {
+    this.#seams = seams;
+  }
+
+  /** Whether cleared tables are being dropped, levels brought within their bounds, or garbage is collected. */
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** A tenure begins. What an earlier one knew may be of a log that was struck since. */
+  begin(tenure: Tenure): void {
+    this.#basis = nothingGoes;
+    void this.#tend(tenure); // goes on where the tenure before left off
+    void this.#look(tenure);
+  }
+
+  /** Something was folded. */
+  folded(tenure: Tenure, basis: Basis, writtenBytes: number): void {
+    this.#shareBytes = writtenBytes;
+    this.advanced(tenure, basis);
+  }
+
+  /** The floor was advanced: there may be something to do. */
+  advanced(tenure: Tenure, basis: Basis): void {
+    this.#basis = basis;
+    void this.#tend(tenure);
+  }
+
+  async #tend(tenure: Tenure): Promise<void> {
+    this.#isAsked = true;
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    const { turns, collector } = this.#seams;
+    try {
+      while (this.#isAsked) {
+        this.#isAsked = false;
+        for (let steps = 0; await turns.inTurn(() => this.#step(tenure)); steps++) {
+          if (steps % stepsPerNews === 0) this.#seams.news();
+        }
+      }
+      if (tenure.isDeposed) this.#seams.deposed(tenure);
+      await turns.inTurn(() => this.fillReserve(tenure));
+    } catch (e) {
+      // Where there is no room it waits; the next fold looks again.
+      if (!this.#seams.isOurs(tenure) || isTidemarkError(e, "QUOTA_EXCEEDED")) return;
+      if (collector.cycle) await collector.cancel(tenure, "FAILED", String(e)).catch(() => undefined);
+      this.#seams.onError(e);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  /**
+   * One step, or where a fold waits so many that compaction gets its share. A fold rewrites the level it goes into: the
+   * larger that has grown, the dearer, while a step down becomes cheaper. Where both write the same, they write least.
+   * False: there is nothing left to do.
+   */
+  async #step(tenure: Tenure): Promise<boolean> {
+    do {
+      if (!this.#seams.isOurs(tenure)) return false;
+      const writtenBytes = await this.#seams.turns.inSlices((options) => this.#stepWith(tenure, options));
+      if (writtenBytes === undefined) return false;
+      this.#shareBytes -= writtenBytes;
+    } while (this.#seams.isFoldWaiting() && this.#shareBytes > 0);
+    return true;
+  }
+
+  /** How many bytes were written; `undefined`: there was nothing to do. */
+  async #stepWith(tenure: Tenure, options: WorkOptions): Promise<number | undefined> {
+    const { database, collector } = this.#seams;
+    const { store } = database;
+    const basis = this.#basis;
+    if ((await reclaim(store, tenure, basis, options)) !== undefined) return 0;
+    const compacted = await compact(store, tenure, basis, options);
+    if (compacted !== undefined) return compacted.written.bytes;
+    if (!(await collector.consider(tenure, basis, options))) return undefined;
+    return (await collector.step(tenure, options)) === "again" ? undefined : Infinity; // a fold that waits goes first
+  }
+
+  /**
+   * A holder that goes tells nobody. As long as there is garbage it is asked now and then whether the floor can rise so
+   * far that a cycle is worth while; where there is none nothing happens at all.
+   */
+  async #look(tenure: Tenure): Promise<void> {
+    const { collector, turns, sleep, onError } = this.#seams;
+    for (;;) {
+      await sleep(lookMs);
+      if (!this.#seams.isOurs(tenure)) return;
+      if (this.#isBusy || !collector.hasGarbage) continue;
+      try {
+        const basis = await turns.inTurn(() => collector.gain(tenure));
+        if (basis) this.advanced(tenure, basis);
+      } catch (e) {
+        if (this.#seams.isOurs(tenure)) onError(e);
+      }
+    }
+  }
+
+  /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */
+  async fillReserve(tenure: Tenure): Promise<void> {
+    const { storage, manifest } = this.#seams.database.store;
+    const [found, chunks] = await storage.read([readReserve, readSomeChunkKeys]);
+    const isSmall = manifest.sizeBytes + storedBytes(chunks) < reserveFromBytes;
+    if (isSmall && reserveBytes(found) === 0) return;
+    for (const chunk of missingChunks(found)) {
+      try {
+        if (!(await tenure.write("relaxed", [], () => [chunk], ["blobs"], "keep"))) return;
+      } catch (e) {
+        if (isTidemarkError(e, "QUOTA_EXCEEDED")) return;
+        throw e;
+      }
+    }
+  }
+}
