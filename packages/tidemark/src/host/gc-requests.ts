@@ -8,7 +8,7 @@ import { dryRun, type Proof as VersionProof } from "../gc/dry-run.ts";
 import { explainHolders } from "../gc/explain.ts";
 import { deadTabs, digestOf, floorOf, type Proof } from "../gc/floor.ts";
 import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
-import { holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";
+import { holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { floorKey } from "../mvcc/schema.ts";
 import type {
@@ -34,11 +34,13 @@ export interface GcSeams {
   readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
 }
 
-/** The floor and the points as they would be if it were advanced now; nothing is written. */
-async function basisNow({ database: { store }, proof, now, liveTabs }: GcSeams): Promise<Basis> {
+/** The floor and the points as they would be if our pin were raised and it were advanced now; nothing is written. */
+async function basisNow({ database: { store, handles }, proof, now, liveTabs }: GcSeams): Promise<Basis> {
   const dead = await deadTabs(store.storage, liveTabs);
   const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
-  const left = holdersIn(rows).filter(({ kind, owner }) => kind === "snapshot" || !dead.has(owner as TabId));
+  const all = holdersIn(rows).filter(({ kind, owner }) => kind === "snapshot" || !dead.has(owner as TabId));
+  const own = pinId(store.tab);
+  const left = all.map((holder) => (holder.id === own ? { ...holder, seq: handles.oldest() } : holder));
   const floor = floorOf(floorIn(floorRow).seq, left, proof);
   return { floor, points: pointsOf(left), nowMs: now(), holders: digestOf(left) };
 }

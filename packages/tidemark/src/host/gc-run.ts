@@ -41,7 +41,7 @@ export interface RunDone extends Tally {
 /** After so many rounds somebody commits faster than it can be collected. */
 const maxRounds = 10;
 
-/** @throws why the gate was cancelled; `deposed` where another tab has upkeep now */
+/** What was done; where it was cancelled, until then. @throws `deposed` where another tab has upkeep now */
 export async function runCollection(seams: RunSeams, { options, isBackground }: RunRequest): Promise<RunDone> {
   const run = new Run(seams, options);
   return isBackground ? run.all() : seams.turns.hurry(() => run.all());
@@ -73,9 +73,12 @@ class Run {
         if (isOver) break;
       }
     } catch (e) {
-      const isCancelled = this.#seams.gate.isCancelled;
-      if (e !== deposed) await collector.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
-      throw e;
+      if (e === deposed) throw e;
+      const { isCancelled } = this.#seams.gate;
+      const { cycle } = collector;
+      await collector.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
+      if (!isCancelled) throw e;
+      if (cycle) done = { id: cycle.id, tally: tallyOf(cycle) };
     }
     const [slices, longestSliceMs] = [this.#slices, this.#longestSliceMs];
     return { ...done.tally, cycleId: done.id, durationMs: ticks() - from, slices, longestSliceMs };
@@ -100,7 +103,7 @@ class Run {
       await this.#step();
     }
     news();
-    return { id: last.id, tally: { scanned: last.scanned, versions: last.versions, bytes: last.bytes } };
+    return { id: last.id, tally: tallyOf(last) };
   }
 
   async #begin(basis: Basis, before: Tally): Promise<CycleState> {
@@ -132,6 +135,8 @@ class Run {
     );
   }
 }
+
+const tallyOf = ({ scanned, versions, bytes }: CycleState): Tally => ({ scanned, versions, bytes });
 
 const sum = (a: Tally, dropped: { readonly versions: number; readonly bytes: number }): Tally => ({
   scanned: a.scanned,

@@ -362,7 +362,7 @@ export class Host implements HostSurface {
 const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
 
 /** Whoever waits for upkeep wants it to go on. */
-const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "verify";
+const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "gc-run" || op === "verify";
 
 /** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
 async function refuseAnother(storage: Storage, database: number): Promise<void> {
