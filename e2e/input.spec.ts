@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { headSeq, openTab } from "./lab.ts";
+import { commitsSoFar, openTab } from "./lab.ts";
 
 interface Outcome {
   readonly code: string;
@@ -28,7 +28,7 @@ const openWithRecords = async (page: Page): Promise<void> => {
 };
 
 const stateOf = async (page: Page): Promise<unknown> => [
-  await headSeq(page),
+  await commitsSoFar(page),
   await page.evaluate(async () => [await lab.items.all(), await lab.items.count()]),
 ];
 

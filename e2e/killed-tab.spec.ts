@@ -1,5 +1,5 @@
 import { type Browser, type BrowserContext, expect, type Page, test } from "@playwright/test";
-import { allItems, headSeq, openTwoTabs, smallestMemtable } from "./lab.ts";
+import { allItems, commitsSoFar, openTwoTabs, smallestMemtable } from "./lab.ts";
 import { rendererOf } from "./processes.ts";
 
 declare global {
@@ -57,7 +57,7 @@ for (const [way, prepare] of Object.entries(ways)) {
     await context.exposeFunction("acknowledged", (tab: "a" | "b", n: number) => (known[tab] = Math.max(known[tab], n)));
     const [a, b] = await openTwoTabs(context, smallestMemtable);
     const kill = await prepare(browser, context, a);
-    const headBefore = await headSeq(b);
+    const headBefore = await commitsSoFar(b);
     const upkeepBefore = [(await metrics(a)).upkeep, (await metrics(b)).upkeep];
     const [loopOfA, loopOfB] = [commitLoop(a, "a").catch(() => "died"), commitLoop(b, "b")];
     await expect.poll(() => Math.min(known.a, known.b)).toBeGreaterThan(150);
@@ -82,7 +82,7 @@ for (const [way, prepare] of Object.entries(ways)) {
     expect(ofA).toEqual(ofA.map((_, i) => i));
     expect(ofA.length).toBeGreaterThan(known.a);
     expect(all).toEqual(Array.from({ length: ofB.count }, (_, i) => i));
-    expect(await headSeq(b)).toBe(headBefore + ofA.length + ofB.count);
+    expect(await commitsSoFar(b)).toBe(headBefore + ofA.length + ofB.count);
     expect(ofB.longestGapMs).toBeLessThan(1500);
 
     expect(upkeepBefore).toEqual([true, false]);

@@ -1,5 +1,5 @@
 import { type BrowserContext, expect, type Page, test } from "@playwright/test";
-import { allItems, headSeq, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
+import { allItems, commitsSoFar, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
 
 declare global {
   var endings: string[];
@@ -62,7 +62,7 @@ test("[MV9] connections lost again and again under two tabs that commit cost nob
     globalThis.kept = await lab.db.readView();
     await lab.items.put({ id: "x", n: 2 });
   });
-  const headBefore = await headSeq(b);
+  const headBefore = await commitsSoFar(b);
   /** So many commits, ten at a time; answers how often somebody heard nothing definite. */
   const commits = (page: Page, tab: string): Promise<number[]> =>
     page.evaluate(async (name) => {
@@ -104,7 +104,7 @@ test("[MV9] connections lost again and again under two tabs that commit cost nob
       Array.from({ length: 600 }, (_, i) => i).filter((n) => !unknown[tab].has(n)),
     );
   }
-  expect(await headSeq(b)).toBe(headBefore + found); // each of them once
+  expect(await commitsSoFar(b)).toBe(headBefore + found); // each of them once
   expect(await allItems(a)).toEqual(await allItems(b));
   expect(await a.evaluate(() => kept.collection("items").get("x"))).toMatchObject({ n: 1 });
   expect((await a.evaluate(() => lab.db.verify())).damage).toEqual([]);

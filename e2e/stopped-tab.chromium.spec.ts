@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { allItems, headSeq, openTwoTabs, smallestMemtable } from "./lab.ts";
+import { allItems, commitsSoFar, openTwoTabs, smallestMemtable } from "./lab.ts";
 import { rendererOf } from "./processes.ts";
 
 declare global {
@@ -54,7 +54,7 @@ test("[TB1][TB2][TB7] a tab that slept through thousands of commits and a trimme
   const [a, b] = await openTwoTabs(context, smallestMemtable);
   await a.evaluate(() => lab.items.putMany([{ id: "x", n: 0 }, { id: "untouched" }]));
   await leaveThingsOpen(a);
-  const [headBefore, before] = [await headSeq(b), await allItems(a)];
+  const [headBefore, before] = [await commitsSoFar(b), await allItems(a)];
   const renderer = await rendererOf(browser, a);
 
   process.kill(renderer, "SIGSTOP");
@@ -85,8 +85,8 @@ test("[TB1][TB2][TB7] a tab that slept through thousands of commits and a trimme
   expect(x?.n).toBe(6);
   expect(old).toEqual(before);
   expect(transaction).toEqual({ seen: [0, 6] });
-  expect(await headSeq(a)).toBe(headBefore + 3000 + 50 + 1);
-  expect(await headSeq(b)).toBe(headBefore + 3000 + 50 + 1);
+  expect(await commitsSoFar(a)).toBe(headBefore + 3000 + 50 + 1);
+  expect(await commitsSoFar(b)).toBe(headBefore + 3000 + 50 + 1);
   const [inA, inB] = [await allItems(a), await allItems(b)];
   expect(inA).toEqual(inB);
   expect(inA).toHaveLength(3 + 499 + 50);
@@ -105,7 +105,7 @@ test("[TB1][TB2][TB7] a tab that slept through thousands of commits and a trimme
   for (const page of [a, b]) expect((await allItems(page)).find(({ id }) => id === "x")?.n).toBe(206);
   await a.evaluate(() => lab.db.checkpoint());
   expect(await allItems(a)).toEqual(await allItems(b));
-  expect(await headSeq(a)).toBe(headBefore + 3000 + 51 + 200);
+  expect(await commitsSoFar(a)).toBe(headBefore + 3000 + 51 + 200);
 });
 
 /** Commits one after the other until told to stop; answers how many, and the times between them. */
@@ -132,7 +132,7 @@ test("[TB1][TB7] a tab stopped again and again in the middle of commits and chec
 }) => {
   const [a, b] = await openTwoTabs(context, smallestMemtable);
   const renderer = await rendererOf(browser, a);
-  const headBefore = await headSeq(a);
+  const headBefore = await commitsSoFar(a);
   const loops = Promise.all([commitLoop(a, "a"), commitLoop(b, "b")]);
   const [stops, stoppedMs] = [6, 500];
   for (let i = 0; i < stops; i++) {
@@ -145,7 +145,7 @@ test("[TB1][TB7] a tab stopped again and again in the middle of commits and chec
   const [ofA, ofB] = await loops;
   const stalls = ofB.gapsMs.filter((gap) => gap > stoppedMs * 0.8).length;
   console.log(`  ${ofB.count} commits beside a tab stopped ${stops} times in a commit; held up ${stalls} times`);
-  expect(await headSeq(b)).toBe(headBefore + ofA.count + ofB.count);
+  expect(await commitsSoFar(b)).toBe(headBefore + ofA.count + ofB.count);
   expect(await allItems(a)).toEqual(await allItems(b));
   expect(await allItems(a)).toHaveLength(ofA.count + ofB.count);
 });

@@ -120,6 +120,7 @@ export class World {
     const database = await Database.open(seams, this.#options.cacheMaxBytes ?? 1 << 20, {
       committed: (_, bytes) => sent.push(bytes),
       advanced: () => undefined,
+      released: () => undefined,
       touched: () => undefined,
       catalogChanged: () => undefined,
       damaged: (error) => damage.push(error),

@@ -54,6 +54,8 @@ export interface DatabaseEvents {
   /** The head moved, by whomever. */
   advanced(): void;
   touched(handles: readonly number[]): void;
+  /** A snapshot was deleted, or a view on one released: what only it kept may go. */
+  released(): void;
   catalogChanged(catalog: Catalog): void;
   damaged(error: TidemarkError): void;
 }
@@ -199,6 +201,12 @@ export class Database {
     return this.#order.look(() => this.snapshots.create(name));
   }
 
+  /** @throws NOT_FOUND */
+  async deleteSnapshot(name: string): Promise<void> {
+    await this.snapshots.delete(name);
+    this.#events.released();
+  }
+
   /** Raises this tab's pin to what its views read; makes it a new one where it was evicted. */
   async raisePin(): Promise<void> {
     const { storage, tab, fence } = this.store;
@@ -222,7 +230,10 @@ export class Database {
     this.#turnOf.get(id)?.();
     this.#turnOf.delete(id);
     if (!handle) return;
-    if (handle.hold) await this.snapshots.release(handle.hold);
+    if (handle.hold) {
+      await this.snapshots.release(handle.hold);
+      this.#events.released();
+    }
     await this.#submissions.dropped(handle);
   }
 

@@ -11,12 +11,12 @@ import {
   type CycleState,
   type CycleTerms,
   endCycle,
+  isAnyKeeperReleased,
   isOfLog,
   nothingDone,
   readCycle,
   stepCycle,
 } from "./cycle.ts";
-import { deadTables } from "./dead-tables.ts";
 import {
   advanceFloor,
   basisOf,
@@ -27,8 +27,8 @@ import {
   overdue,
   type Proof,
 } from "./floor.ts";
-import { chooseRun, type PerGeneration } from "./generations.ts";
-import { type Basis, executionsIn, readExecutions } from "./journal.ts";
+import { chooseRun, type GenerationState, type PerGeneration } from "./generations.ts";
+import { type Basis, executionsIn, readExecutions, type RunKind } from "./journal.ts";
 import { type DueSize, dueSizes } from "./plan.ts";
 import { type Holder, holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { floorIn, readFloor } from "../mvcc/read-floor.ts";
@@ -68,6 +68,8 @@ export class Collector {
   readonly #options: CollectorOptions;
   #cycle: CycleState | undefined;
   #lastRun: { young: number; full: number } | undefined;
+  /** Points may have been released since it was last looked at what only they kept. */
+  #mayBeReleased = true;
 
   constructor(seams: CollectorSeams, options: CollectorOptions) {
     this.#seams = seams;
@@ -79,10 +81,16 @@ export class Collector {
     return this.#cycle;
   }
 
-  /** Whether any block holds what may go one day: if not, there is nothing to look after. */
+  /** Whether any block holds what may go once the floor rises, or now: if not, there is nothing to look after. */
   get hasGarbage(): boolean {
     const { manifest } = this.#seams.store;
-    return manifest.marks.size > 0 || manifest.pages().some(({ due, pinned }) => due !== never || pinned > 0);
+    const isReleased = this.#mayBeReleased;
+    return manifest.marks.size > 0 || manifest.pages().some((p) => p.due !== never || (isReleased && p.pinned > 0));
+  }
+
+  /** A point was released: what only it kept may go. */
+  released(): void {
+    this.#mayBeReleased = true;
   }
 
   /** A tenure begins: the cycle that the one before left is gone on with, unless its log is no more. */
@@ -134,19 +142,27 @@ export class Collector {
     const floor = floorOf(floorIn(floorRow).seq, left, proof);
     const isOverdue = overdue(left, bytesHeldBy, store.head.seq, debt).size > 0;
     const isWorthwhile = isOverdue || (await this.#isWorthwhile(floor, pointsOf(left)));
+    if (!isWorthwhile) this.#mayBeReleased = false;
     return isWorthwhile ? await this.advance(tenure) : undefined;
   }
 
   async #isWorthwhile(floor: Seq, points: readonly Seq[]): Promise<boolean> {
     const basis = { floor, points, nowMs: this.#seams.now(), holders: 0 };
-    return chooseRun(await this.#generations(basis), this.#options.generations).kind !== "NO_OP";
+    return (await this.#choose(basis)) !== "NO_OP";
+  }
+
+  /** What points and retention kept is looked at by full cycles alone: these note what keeps from now on. */
+  async #choose(basis: Basis): Promise<RunKind | "NO_OP"> {
+    const isReleased = this.#mayBeReleased && (await isAnyKeeperReleased(this.#seams.store, basis));
+    const { kind } = chooseRun(this.#generations(basis, isReleased), this.#options.generations);
+    return kind === "NO_OP" || !isReleased ? kind : "FULL_GC";
   }
 
   /** Begins a cycle where the generations say that one is worth while. Answers whether one is under way. */
   async consider(tenure: Tenure, basis: Basis, options: WorkOptions): Promise<boolean> {
     if (this.#cycle) return true;
     if (!this.#options.isAutomatic || !this.hasGarbage) return false;
-    const { kind } = chooseRun(await this.#generations(basis), this.#options.generations);
+    const kind = await this.#choose(basis);
     if (kind === "NO_OP") return false;
     await this.begin(tenure, { kind, basis, config: { kind }, before: nothingDone, isAsked: false }, options);
     return this.#cycle !== undefined;
@@ -184,16 +200,18 @@ export class Collector {
 
   #ended(cycle: CycleState): void {
     const now = this.#seams.now();
-    this.#lastRun = { young: now, full: cycle.kind === "FULL_GC" ? now : (this.#lastRun?.full ?? now) };
+    const isFull = cycle.kind === "FULL_GC";
+    this.#lastRun = { young: now, full: isFull ? now : (this.#lastRun?.full ?? now) };
+    if (isFull) this.#mayBeReleased = false;
     this.#cycle = undefined;
     this.#seams.progress(cycle, "done");
   }
 
-  async #generations(basis: Basis) {
+  /** Dead tables do not count: of them only blocks at their borders are left, which cannot be told from those without. */
+  #generations(basis: Basis, isReleased: boolean): GenerationState {
     const { store, now } = this.#seams;
     const { manifest, fence } = store;
-    const dead = await deadTables(store, basis, fence.seq);
-    const terms = { reach: Math.min(basis.floor, fence.seq), isReleased: false, dead };
+    const terms = { reach: Math.min(basis.floor, fence.seq), isReleased, dead: [] };
     const due = perGeneration(
       dueSizes(manifest, terms),
       manifest.levels.findIndex(({ length }) => length > 0),

@@ -8,6 +8,7 @@ import { dryRun, type Proof as VersionProof } from "../gc/dry-run.ts";
 import { explainHolders } from "../gc/explain.ts";
 import { deadTabs, digestOf, floorOf, type Proof } from "../gc/floor.ts";
 import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
+import { keptAdvances } from "../gc/rule-under.ts";
 import { holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { floorKey } from "../mvcc/schema.ts";
@@ -108,7 +109,6 @@ async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> 
     return [{ seq, floor, at: msOf(stamp(at)), by, released, evicted }];
   });
 }
-const keptAdvances = 100;
 
 /** Who holds what back. From maintained figures, but for one look at the holders' rows. */
 async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {

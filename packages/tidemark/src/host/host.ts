@@ -125,6 +125,10 @@ export class Host implements HostSurface {
           committed: (_, bytes) => tabs.postCommit(bytes),
           advanced: () => this.#running?.upkeep.advanced(),
           touched: (handles) => this.#tell({ type: "touched", handles }),
+          released: () => {
+            tabs.post({ type: "released" });
+            this.#running?.upkeep.released();
+          },
           catalogChanged: (catalog) => this.#tell({ type: "catalog", catalog }),
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
@@ -269,6 +273,9 @@ export class Host implements HostSurface {
         return;
       case "raise":
         void this.#guard(database.raisePin().then(() => tabs.post({ type: "raised", tab: tabs.self })));
+        return;
+      case "released":
+        upkeep.released();
         return;
       case "courtesy":
         database.giveWay();

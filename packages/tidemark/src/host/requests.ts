@@ -68,7 +68,7 @@ export async function answer({ database, upkeep, gc }: Answering, request: Reque
     case "snapshot-list":
       return (await database.snapshots.list()).map(snapshotReport);
     case "snapshot-delete":
-      return database.snapshots.delete(request.name);
+      return database.deleteSnapshot(request.name);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":

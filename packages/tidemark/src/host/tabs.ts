@@ -18,6 +18,8 @@ export type TabMessage =
   /** Upkeep asks every tab to raise its pin, and each answers when it has. */
   | { readonly type: "raise" }
   | { readonly type: "raised"; readonly tab: TabId }
+  /** A snapshot was deleted, or a view on one released. */
+  | { readonly type: "released" }
   /** A transaction of mine lost: let it pass before you begin another. */
   | { readonly type: "courtesy" }
   | { readonly type: "deleted" }
@@ -130,6 +132,7 @@ const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
   "wanted",
   "raise",
   "raised",
+  "released",
   "courtesy",
   "deleted",
   "joined",

@@ -220,6 +220,11 @@ export class Upkeep {
     this.#tending.advanced(tenure, basis);
   }
 
+  /** A point was released, here or in another tab. */
+  released(): void {
+    this.#collector.released();
+  }
+
   /** Where the upkeep tab is silent: takes upkeep over. */
   takeOver(): Promise<void> {
     return this.#stand(true);
