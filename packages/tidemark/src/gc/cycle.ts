@@ -24,6 +24,7 @@ import {
   sealJson,
 } from "./journal.ts";
 import { type Cursor, nextStep, type PlanTerms, startOf } from "./plan.ts";
+import type { RunTerms, Tally } from "./strategy.ts";
 import type { Tenure } from "./tenure.ts";
 import { published, type Tools, type WorkOptions } from "./work.ts";
 
@@ -70,28 +71,11 @@ export function cycleIn(found: Found | undefined): CycleState | undefined {
 }
 const revived = ({ key, seq: at }: InternalKey): InternalKey => ({ key: byteKey(key), seq: seq(at) });
 
-/** What a run did before its cycle: the fold of its checkpoint is part of it. */
-export interface Tally {
-  readonly scanned: number;
-  readonly versions: number;
-  readonly bytes: number;
-}
-export const nothingDone: Tally = { scanned: 0, versions: 0, bytes: 0 };
-
-export interface CycleTerms {
-  readonly kind: RunKind;
-  readonly basis: Basis;
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly before: Tally;
-  /** Somebody asked for it: it is written down even where nothing is due. */
-  readonly isAsked: boolean;
-}
-
 /** A cycle over what is due now, its row written; `undefined` where nothing is due. Its execution says RUNNING. */
 export async function beginCycle(
   store: Store,
   tenure: Tenure,
-  { kind, basis, config, before, isAsked }: CycleTerms,
+  { kind, basis, config, before, isAsked }: RunTerms,
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;

@@ -19,14 +19,15 @@ import { unchanged } from "../segments/marks.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import type { Stretch } from "./dead-tables.ts";
 import type { Basis } from "./journal.ts";
+import { type GcStrategy, nothingDone, plus, type RunTerms, type StepOutcome, type Tally } from "./strategy.ts";
 import type { Tenure } from "./tenure.ts";
 import { published, type WorkOptions } from "./work.ts";
 
 /** One transaction deletes so many blocks at most. */
 const maxStepBlocks = 1000;
 
-/** Takes the next step, and answers how many blocks went. `undefined`: none is left, or the tenure is over. */
-export function reclaim(store: Store, tenure: Tenure, basis: Basis, options: WorkOptions): Promise<number | undefined> {
+/** Takes the next step, and answers what went. `undefined`: nothing is left, or the tenure is over. */
+export function reclaim(store: Store, tenure: Tenure, basis: Basis, options: WorkOptions): Promise<Tally | undefined> {
   const terms = { kind: "clear", basis, fence: store.fence, reserve: "all" } as const;
   return published(store, tenure, terms, options, async ({ manifest, dead, removal, load }) => {
     const removed = nextStep(manifest, dead, options.maxStoreBytes);
@@ -42,9 +43,38 @@ export function reclaim(store: Store, tenure: Tenure, basis: Basis, options: Wor
       edits: removed.map((blocks, level) => ({ level, removed: blocks, added: [] })),
       marks: unchanged,
       also: lost.flatMap((ref) => deletesOf(ref)),
-      done: all.length,
+      done: { scanned: removal.versions, versions: removal.versions, bytes: removal.bytes },
     };
   });
+}
+
+/** The same as a strategy. Its steps need no memory: what is left says what there is to do. */
+export class ClearedTables implements GcStrategy {
+  readonly name = "cleared tables";
+  readonly #store: Store;
+  #basis: Basis | undefined;
+  #done: Tally = nothingDone;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  plan(_tenure: Tenure, { basis }: RunTerms): Promise<boolean> {
+    this.#basis = basis;
+    this.#done = nothingDone;
+    return Promise.resolve(true);
+  }
+
+  async step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
+    const gone = this.#basis && (await reclaim(this.#store, tenure, this.#basis, options));
+    if (!gone) return "over";
+    this.#done = plus(this.#done, gone);
+    return "went on";
+  }
+
+  report(): Tally {
+    return this.#done;
+  }
 }
 
 /** Per level, the blocks that go next. So many bytes of them may have to be read, or one block. */

@@ -8,6 +8,7 @@
 import type { TabId } from "../base/brand.ts";
 import type { Storage } from "../storage/contract.ts";
 import { discard, readStaging, stagingIn } from "../wal/staging.ts";
+import { type GcStrategy, nothingDone, type StepOutcome, type Tally } from "./strategy.ts";
 
 /** @returns how many rows there were to discard. */
 export async function sweepStaging(storage: Storage, lockedTabs: () => Promise<ReadonlySet<TabId>>): Promise<number> {
@@ -18,4 +19,29 @@ export async function sweepStaging(storage: Storage, lockedTabs: () => Promise<R
   const left = all.filter(({ tab }) => !live.has(tab));
   for (const staged of left) await discard(storage, staged);
   return left.length;
+}
+
+/** The same as a strategy. What was staged is no version of anything yet, so nothing is counted. */
+export class Leftovers implements GcStrategy {
+  readonly name = "leftovers";
+  readonly #storage: Storage;
+  readonly #lockedTabs: () => Promise<ReadonlySet<TabId>>;
+
+  constructor(storage: Storage, lockedTabs: () => Promise<ReadonlySet<TabId>>) {
+    this.#storage = storage;
+    this.#lockedTabs = lockedTabs;
+  }
+
+  plan(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  async step(): Promise<StepOutcome> {
+    await sweepStaging(this.#storage, this.#lockedTabs);
+    return "over";
+  }
+
+  report(): Tally {
+    return nothingDone;
+  }
 }

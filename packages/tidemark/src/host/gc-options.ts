@@ -1,5 +1,5 @@
 import { generationOptions } from "../codec/generations.ts";
-import type { CollectorOptions } from "../gc/collector.ts";
+import type { GcManagerOptions } from "../gc/manager.ts";
 import { defaultDebt } from "../gc/floor.ts";
 import type { GcSettings } from "../protocol/gc-settings.ts";
 
@@ -10,7 +10,7 @@ export const collectionOf = ({
   debtMaxCommits,
   generations,
   mode,
-}: GcSettings): CollectorOptions => ({
+}: GcSettings): GcManagerOptions => ({
   proof: proof ?? "floor",
   debt: { maxBytes: debtMaxBytes ?? defaultDebt.maxBytes, maxCommits: debtMaxCommits ?? defaultDebt.maxCommits },
   generations: generationOptions(generations),

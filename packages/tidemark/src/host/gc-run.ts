@@ -5,10 +5,8 @@
 import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
-import type { Collector } from "../gc/collector.ts";
-import { type CycleState, nothingDone, type Tally } from "../gc/cycle.ts";
-import { reclaim } from "../gc/reclaim.ts";
-import type { Basis } from "../gc/journal.ts";
+import type { GcManager } from "../gc/manager.ts";
+import { type GcStrategy, nothingDone, plus, type RunTerms, type Tally } from "../gc/strategy.ts";
 import type { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
 import type { GcRunOptions } from "../protocol/gc.ts";
@@ -22,7 +20,7 @@ export interface RunRequest {
 
 export interface RunSeams {
   readonly database: Database;
-  readonly collector: Collector;
+  readonly manager: GcManager;
   readonly turns: WorkTurns;
   readonly tenure: Tenure;
   readonly gate: Gate;
@@ -61,64 +59,62 @@ class Run {
   }
 
   async all(): Promise<RunDone> {
-    const { collector, tenure, ticks } = this.#seams;
+    const { manager, tenure, ticks } = this.#seams;
+    const { versions } = manager;
     const from = ticks();
-    let done: { readonly id: number; readonly tally: Tally } = { id: 0, tally: nothingDone };
+    let tally = nothingDone;
     try {
-      while (collector.cycle) await this.#step(); // one that began by itself
+      await this.#steps(versions); // a cycle that began by itself
       for (let round = 0; round < maxRounds; round++) {
-        const last = await this.#once(done.tally);
-        const isOver = this.#options.useSnapshot !== false || last.tally.versions === done.tally.versions;
-        done = last;
-        if (isOver) break;
+        const before = tally;
+        tally = await this.#once(before);
+        if (this.#options.useSnapshot !== false || tally.versions === before.versions) break;
       }
     } catch (e) {
       if (e === deposed) throw e;
       const { isCancelled } = this.#seams.gate;
-      const { cycle } = collector;
-      await collector.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
+      if (versions.cycle) tally = versions.cycle;
+      await versions.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
       if (!isCancelled) throw e;
-      if (cycle) done = { id: cycle.id, tally: tallyOf(cycle) };
     }
+    const { scanned, versions: gone, bytes } = tally;
     const [slices, longestSliceMs] = [this.#slices, this.#longestSliceMs];
-    return { ...done.tally, cycleId: done.id, durationMs: ticks() - from, slices, longestSliceMs };
+    const cycleId = versions.last?.id ?? 0;
+    return { scanned, versions: gone, bytes, cycleId, durationMs: ticks() - from, slices, longestSliceMs };
   }
 
-  /** One floor, one checkpoint, one cycle. */
-  async #once(before: Tally): Promise<{ readonly id: number; readonly tally: Tally }> {
-    const { collector, turns, tenure, database, news } = this.#seams;
+  /** One floor, one checkpoint, and every strategy under these. */
+  async #once(before: Tally): Promise<Tally> {
+    const { manager, turns, tenure, database, news } = this.#seams;
     const { store } = database;
     await store.follow();
-    const basis = await turns.inTurn(() => collector.advance(tenure));
+    const basis = await turns.inTurn(() => manager.advance(tenure));
     if (!basis) throw deposed;
     const folded = await this.#inSlices((options) => checkpoint(store, tenure, basis, options));
     if (!folded && store.fence.seq < store.head.seq && tenure.isDeposed) throw deposed;
     news();
-    while ((await this.#inSlices((options) => reclaim(store, tenure, basis, options))) !== undefined);
-    const tally = folded ? sum(before, folded.dropped) : before;
-    const begun = await this.#begin(basis, tally);
-    let last: CycleState = begun;
-    while (collector.cycle) {
-      last = collector.cycle;
-      await this.#step();
+    let tally = folded ? plus(before, { scanned: 0, ...folded.dropped }) : before;
+    for (const strategy of manager.strategies) {
+      const terms = { ...this.#terms, basis, before: tally };
+      if (!(await this.#inSlices((options) => strategy.plan(tenure, terms, options)))) throw deposed;
+      await this.#steps(strategy);
+      tally = plus(tally, strategy.report());
     }
     news();
-    return { id: last.id, tally: tallyOf(last) };
+    return tally;
   }
 
-  async #begin(basis: Basis, before: Tally): Promise<CycleState> {
-    const { collector, tenure } = this.#seams;
-    const kind = this.#options.kind ?? "FULL_GC";
-    const terms = { kind, basis, before, isAsked: true, config: { ...this.#options } };
-    const begun = await this.#inSlices((options) => collector.begin(tenure, terms, options));
-    if (!begun) throw deposed;
-    return begun;
+  get #terms(): Pick<RunTerms, "kind" | "isAsked" | "config"> {
+    return { kind: this.#options.kind ?? "FULL_GC", isAsked: true, config: { ...this.#options } };
   }
 
-  async #step(): Promise<void> {
-    const { collector, tenure } = this.#seams;
-    const outcome = await this.#inSlices((options) => collector.step(tenure, options));
-    if (outcome === "again" && tenure.isDeposed) throw deposed;
+  async #steps(strategy: GcStrategy): Promise<void> {
+    const { tenure } = this.#seams;
+    for (;;) {
+      const outcome = await this.#inSlices((options) => strategy.step(tenure, options));
+      if (outcome === "over") return;
+      if (outcome === "again" && tenure.isDeposed) throw deposed;
+    }
   }
 
   /** A turn of its own, so that a fold that is due comes in between; also while it is paused, which is before its turn. */
@@ -135,11 +131,3 @@ class Run {
     );
   }
 }
-
-const tallyOf = ({ scanned, versions, bytes }: CycleState): Tally => ({ scanned, versions, bytes });
-
-const sum = (a: Tally, dropped: { readonly versions: number; readonly bytes: number }): Tally => ({
-  scanned: a.scanned,
-  versions: a.versions + dropped.versions,
-  bytes: a.bytes + dropped.bytes,
-});

@@ -4,7 +4,7 @@
  */
 import { isTidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
-import type { Collector } from "../gc/collector.ts";
+import type { GcManager } from "../gc/manager.ts";
 import { compact } from "../gc/compact.ts";
 import type { Basis } from "../gc/journal.ts";
 import { reclaim } from "../gc/reclaim.ts";
@@ -29,7 +29,7 @@ const nothingGoes: Basis = { floor: seq(0), points: [], nowMs: 0, holders: 0 };
 
 export interface TendingSeams {
   readonly database: Database;
-  readonly collector: Collector;
+  readonly manager: GcManager;
   readonly turns: WorkTurns;
   /** Whether this tenure is still ours, and we still open. */
   readonly isOurs: (tenure: Tenure) => boolean;
@@ -82,7 +82,7 @@ export class Tending {
     this.#isAsked = true;
     if (this.#isBusy) return;
     this.#isBusy = true;
-    const { turns, collector } = this.#seams;
+    const { turns, manager } = this.#seams;
     try {
       while (this.#isAsked) {
         this.#isAsked = false;
@@ -95,7 +95,7 @@ export class Tending {
     } catch (e) {
       // Where there is no room it waits; the next fold looks again.
       if (!this.#seams.isOurs(tenure) || isTidemarkError(e, "QUOTA_EXCEEDED")) return;
-      if (collector.cycle) await collector.cancel(tenure, "FAILED", String(e)).catch(() => undefined);
+      await manager.versions.cancel(tenure, "FAILED", String(e)).catch(() => undefined);
       this.#seams.onError(e);
     } finally {
       this.#isBusy = false;
@@ -119,14 +119,14 @@ export class Tending {
 
   /** How many bytes were written; `undefined`: there was nothing to do. */
   async #stepWith(tenure: Tenure, options: WorkOptions): Promise<number | undefined> {
-    const { database, collector } = this.#seams;
+    const { database, manager } = this.#seams;
     const { store } = database;
     const basis = this.#basis;
     if ((await reclaim(store, tenure, basis, options)) !== undefined) return 0;
     const compacted = await compact(store, tenure, basis, options);
     if (compacted !== undefined) return compacted.written.bytes;
-    if (!(await collector.consider(tenure, basis, options))) return undefined;
-    return (await collector.step(tenure, options)) === "again" ? undefined : Infinity; // a fold that waits goes first
+    if (!(await manager.consider(tenure, basis, options))) return undefined;
+    return (await manager.versions.step(tenure, options)) === "again" ? undefined : Infinity; // a fold that waits goes first
   }
 
   /**
@@ -134,13 +134,13 @@ export class Tending {
    * far that a cycle is worth while; where there is none nothing happens at all.
    */
   async #look(tenure: Tenure): Promise<void> {
-    const { collector, turns, sleep, onError } = this.#seams;
+    const { manager, turns, sleep, onError } = this.#seams;
     for (;;) {
       await sleep(lookMs);
       if (!this.#seams.isOurs(tenure)) return;
-      if (this.#isBusy || !collector.hasGarbage) continue;
+      if (this.#isBusy || !manager.hasGarbage) continue;
       try {
-        const basis = await turns.inTurn(() => collector.gain(tenure));
+        const basis = await turns.inTurn(() => manager.gain(tenure));
         if (basis) this.advanced(tenure, basis);
       } catch (e) {
         if (this.#seams.isOurs(tenure)) onError(e);

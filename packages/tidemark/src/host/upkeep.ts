@@ -6,12 +6,11 @@
 import type { Database } from "../collections/database.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
-import { Collector, type CollectorOptions } from "../gc/collector.ts";
+import { GcManager, type GcManagerOptions } from "../gc/manager.ts";
 import type { CycleState } from "../gc/cycle.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
-import type { Holder } from "../mvcc/holders.ts";
 import type { GcProgress } from "../protocol/gc.ts";
 import type { SliceFigures } from "../protocol/messages.ts";
 import type { Environment, HeldLock } from "./environment.ts";
@@ -41,11 +40,9 @@ export interface UpkeepOptions {
   readonly slices: Slices;
   /** Default: blocks and levels as everywhere. */
   readonly work?: WorkOptions;
-  readonly collection: CollectorOptions;
+  readonly collection: GcManagerOptions;
   /** A cycle began, went on or ended, whoever asked for it. */
   onProgress?(progress: GcProgress): void;
-  /** How many bytes could be reclaimed but for this holder. Where nobody counts them, commits alone tell. */
-  readonly bytesHeldBy?: (holder: Holder) => number;
   onError(error: unknown): void;
 }
 
@@ -56,7 +53,7 @@ export class Upkeep {
   readonly #lockName: string;
   readonly #options: UpkeepOptions;
   readonly #turns: WorkTurns;
-  readonly #collector: Collector;
+  readonly #manager: GcManager;
   readonly #tending: Tending;
   #tenure: Tenure | undefined;
   #lock: HeldLock | undefined;
@@ -79,7 +76,7 @@ export class Upkeep {
     this.#options = options;
     this.#turns = new WorkTurns(options.slices, options.work);
     const { clock } = environment;
-    this.#collector = new Collector(
+    this.#manager = new GcManager(
       {
         store: database.store,
         log: database,
@@ -89,14 +86,14 @@ export class Upkeep {
           await tabs.raisePins(pinPatienceMs, (ms) => clock.sleep(ms));
         },
         liveTabs: () => tabs.live(),
-        bytesHeldBy: options.bytesHeldBy ?? nothing,
+        bytesHeldBy: ({ seq }) => database.store.ledger.heldBy(seq).bytes,
         progress: (cycle, phase) => this.#progress(progressOf(cycle, phase)),
       },
       options.collection,
     );
     this.#tending = new Tending({
       database,
-      collector: this.#collector,
+      manager: this.#manager,
       turns: this.#turns,
       isOurs: (tenure) => !this.#stopped && this.#tenure === tenure,
       isFoldWaiting: () => this.#folding !== undefined,
@@ -201,10 +198,10 @@ export class Upkeep {
     this.#isRunning = true;
     this.#onProgress = progress;
     try {
-      const [database, collector, turns] = [this.#database, this.#collector, this.#turns];
+      const [database, manager, turns] = [this.#database, this.#manager, this.#turns];
       const news = (): void => this.#tabs.post({ type: "checkpoint" });
       const ticks = (): number => this.#environment.ticks();
-      return await runCollection({ database, collector, turns, tenure, gate, ticks, news }, request);
+      return await runCollection({ database, manager, turns, tenure, gate, ticks, news }, request);
     } finally {
       this.#isRunning = false;
       this.#onProgress = undefined;
@@ -215,14 +212,14 @@ export class Upkeep {
   async evict(holder: string, by: string): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) throw deposed;
-    const basis = await this.#turns.inTurn(() => this.#collector.advance(tenure, { evict: new Set([holder]), by }));
+    const basis = await this.#turns.inTurn(() => this.#manager.advance(tenure, { evict: new Set([holder]), by }));
     if (!basis) throw deposed;
     this.#tending.advanced(tenure, basis);
   }
 
   /** A point was released, here or in another tab. */
   released(): void {
-    this.#collector.released();
+    this.#manager.released();
   }
 
   /** Where the upkeep tab is silent: takes upkeep over. */
@@ -273,7 +270,7 @@ export class Upkeep {
 
   async #begin(lock: HeldLock): Promise<void> {
     const tenure = await Tenure.begin(this.#database.store.storage);
-    await this.#collector.resume(tenure);
+    await this.#manager.resume(tenure);
     if (this.#stopped) return lock.release();
     this.#lock = lock;
     this.#tenure = tenure;
@@ -286,7 +283,7 @@ export class Upkeep {
   #stepDown(tenure: Tenure): void {
     if (this.#tenure !== tenure) return;
     this.#tenure = undefined;
-    this.#collector.leave();
+    this.#manager.leave();
     this.#lock?.release();
     this.#lock = undefined;
     if (!this.#stopped) void this.#stand(false);
@@ -325,7 +322,7 @@ export class Upkeep {
   async #foldNow(): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) return;
-    const basis = await this.#collector.advance(tenure);
+    const basis = await this.#manager.advance(tenure);
     const { store } = this.#database;
     const done =
       basis === undefined ? undefined : await this.#turns.inSlices((o) => checkpoint(store, tenure, basis, o));
@@ -350,8 +347,6 @@ export class Upkeep {
     await sweepStaging(this.#database.store.storage, () => this.#tabs.live()).catch(() => undefined);
   }
 }
-
-const nothing = (): number => 0;
 
 const progressOf = ({ id, steps, scanned, versions, bytes }: CycleState, phase: "sweep" | "done"): GcProgress => ({
   cycleId: id,

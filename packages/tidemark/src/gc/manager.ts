@@ -1,22 +1,11 @@
 /**
- * Garbage collection as upkeep drives it: advances the floor, decides when a cycle is worth while, and takes its steps.
- * What it decides is durable with the first step; whoever has the next tenure goes on with it.
+ * Garbage collection as upkeep drives it: advances the floor, decides when a cycle is worth while, and has every strategy
+ * that collects. What it decides is durable with the first step; whoever has the next tenure goes on with it.
  */
 import type { Seq, TabId } from "../base/brand.ts";
 import type { GenerationOptions } from "../codec/generations.ts";
 import type { Store } from "../mvcc/store.ts";
-import {
-  beginCycle,
-  cycleIn,
-  type CycleState,
-  type CycleTerms,
-  endCycle,
-  isAnyKeeperReleased,
-  isOfLog,
-  nothingDone,
-  readCycle,
-  stepCycle,
-} from "./cycle.ts";
+import { type CycleState, isAnyKeeperReleased } from "./cycle.ts";
 import {
   advanceFloor,
   basisOf,
@@ -33,10 +22,14 @@ import { type DueSize, dueSizes } from "./plan.ts";
 import { type Holder, holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { never } from "../segments/rule.ts";
+import { ClearedTables } from "./reclaim.ts";
+import { type GcStrategy, nothingDone } from "./strategy.ts";
+import { Leftovers } from "./sweep.ts";
 import type { Tenure } from "./tenure.ts";
+import { Versions } from "./versions.ts";
 import type { WorkOptions } from "./work.ts";
 
-export interface CollectorOptions {
+export interface GcManagerOptions {
   readonly proof: Proof;
   readonly debt: DebtLimits;
   readonly generations: GenerationOptions;
@@ -44,8 +37,8 @@ export interface CollectorOptions {
   readonly isAutomatic: boolean;
 }
 
-/** What the collector needs of the tab that it runs in. */
-export interface CollectorSeams {
+/** What the manager needs of the tab that it runs in. */
+export interface GcManagerSeams {
   readonly store: Store;
   readonly log: LogWriter;
   readonly now: () => number;
@@ -63,22 +56,22 @@ export interface Eviction {
   readonly by: string;
 }
 
-export class Collector {
-  readonly #seams: CollectorSeams;
-  readonly #options: CollectorOptions;
-  #cycle: CycleState | undefined;
+export class GcManager {
+  readonly #seams: GcManagerSeams;
+  readonly #options: GcManagerOptions;
+  readonly versions: Versions;
+  /** In the order in which a run takes them. */
+  readonly strategies: readonly GcStrategy[];
   #lastRun: { young: number; full: number } | undefined;
   /** Points may have been released since it was last looked at what only they kept. */
   #mayBeReleased = true;
 
-  constructor(seams: CollectorSeams, options: CollectorOptions) {
+  constructor(seams: GcManagerSeams, options: GcManagerOptions) {
     this.#seams = seams;
     this.#options = options;
-  }
-
-  /** The cycle under way. */
-  get cycle(): CycleState | undefined {
-    return this.#cycle;
+    const { store, now, progress, liveTabs } = seams;
+    this.versions = new Versions({ store, now, progress, completed: (cycle) => this.#completed(cycle) });
+    this.strategies = [new ClearedTables(store), this.versions, new Leftovers(store.storage, liveTabs)];
   }
 
   /** Whether any block holds what may go once the floor rises, or now: if not, there is nothing to look after. */
@@ -96,21 +89,17 @@ export class Collector {
   /** A tenure begins: the cycle that the one before left is gone on with, unless its log is no more. */
   async resume(tenure: Tenure): Promise<void> {
     const { store } = this.#seams;
-    const [cycleRow, executionRows] = await store.storage.read([readCycle, readExecutions]);
-    const cycle = cycleIn(cycleRow);
+    const [executionRows] = await store.storage.read([readExecutions]);
     const ended = executionsIn(executionRows).filter(({ status }) => status === "COMPLETED");
     const last = (types: readonly string[]): number =>
       ended.findLast(({ type }) => types.includes(type))?.completed ?? this.#seams.now();
     this.#lastRun = { young: last(["YOUNG_ONLY", "YOUNG_AND_MIDDLE", "FULL_GC"]), full: last(["FULL_GC"]) };
-    this.#cycle = undefined;
-    if (!cycle) return;
-    if (isOfLog(store, cycle)) this.#cycle = cycle;
-    else await endCycle(tenure, cycle, "CANCELLED", this.#seams.now(), "the log that it was decided on was struck");
+    await this.versions.resume(tenure);
   }
 
   /** The tenure is over: the cycle is another tab's. */
   leave(): void {
-    this.#cycle = undefined;
+    this.versions.leave();
   }
 
   /** The floor as it can be now, and who may read; evicts who holds back more than he may. `undefined`: deposed. */
@@ -134,7 +123,7 @@ export class Collector {
   async gain(tenure: Tenure): Promise<Basis | undefined> {
     const { store, raisePins, liveTabs, bytesHeldBy } = this.#seams;
     const { proof, debt } = this.#options;
-    if (this.#cycle || !(await this.#isWorthwhile(store.head.seq, []))) return undefined;
+    if (this.versions.cycle || !(await this.#isWorthwhile(store.head.seq, []))) return undefined;
     await raisePins();
     const dead = await deadTabs(store.storage, liveTabs);
     const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
@@ -160,51 +149,19 @@ export class Collector {
 
   /** Begins a cycle where the generations say that one is worth while. Answers whether one is under way. */
   async consider(tenure: Tenure, basis: Basis, options: WorkOptions): Promise<boolean> {
-    if (this.#cycle) return true;
+    if (this.versions.cycle) return true;
     if (!this.#options.isAutomatic || !this.hasGarbage) return false;
     const kind = await this.#choose(basis);
     if (kind === "NO_OP") return false;
-    await this.begin(tenure, { kind, basis, config: { kind }, before: nothingDone, isAsked: false }, options);
-    return this.#cycle !== undefined;
+    const terms = { kind, basis, config: { kind }, before: nothingDone, isAsked: false };
+    return this.versions.plan(tenure, terms, options);
   }
 
-  async begin(tenure: Tenure, terms: CycleTerms, options: WorkOptions): Promise<CycleState | undefined> {
-    this.#cycle = await beginCycle(this.#seams.store, tenure, terms, options);
-    if (this.#cycle) this.#seams.progress(this.#cycle, "sweep");
-    return this.#cycle;
-  }
-
-  /** Takes the next step of the cycle; "over" where there is none left, or none at all; "again": look anew. */
-  async step(tenure: Tenure, options: WorkOptions): Promise<"went on" | "over" | "again"> {
-    const cycle = this.#cycle;
-    if (!cycle) return "over";
-    const next = await stepCycle(this.#seams.store, tenure, cycle, options, this.#seams.now);
-    if (next === undefined) return "again";
-    if (next !== "over") {
-      this.#cycle = next;
-      this.#seams.progress(next, "sweep");
-      return "went on";
-    }
-    this.#ended(cycle);
-    return "over";
-  }
-
-  /** Gives the cycle up; what its steps removed stays removed. */
-  async cancel(tenure: Tenure, status: "CANCELLED" | "FAILED", why?: string): Promise<void> {
-    const cycle = this.#cycle;
-    if (!cycle) return;
-    await endCycle(tenure, cycle, status, this.#seams.now(), why);
-    this.#cycle = undefined;
-    this.#seams.progress(cycle, "done");
-  }
-
-  #ended(cycle: CycleState): void {
+  #completed(cycle: CycleState): void {
     const now = this.#seams.now();
     const isFull = cycle.kind === "FULL_GC";
     this.#lastRun = { young: now, full: isFull ? now : (this.#lastRun?.full ?? now) };
     if (isFull) this.#mayBeReleased = false;
-    this.#cycle = undefined;
-    this.#seams.progress(cycle, "done");
   }
 
   /** Dead tables do not count: of them only blocks at their borders are left, which cannot be told from those without. */
