@@ -202,7 +202,7 @@ export class World {
     await this.raise(tab);
     await Promise.all(answering.map((other) => this.raise(other)));
     const advanced = await this.advance(tab);
-    const basis = advanced && basisOf(advanced, this.clock.now());
+    const basis = advanced && basisOf(advanced, tab.database.store.fence, this.clock.now());
     const { store } = tab.database;
     const { rewrite = smallLevels } = this.#options;
     const done = basis === undefined ? undefined : await checkpoint(store, tab.tenure, basis, rewrite);

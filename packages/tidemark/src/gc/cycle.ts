@@ -12,7 +12,6 @@ import type { InternalKey } from "../segments/internal-key.ts";
 import { sweep } from "../segments/sweep.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
-import { sameLog } from "../wal/log.ts";
 import { deadTables, type Stretch } from "./dead-tables.ts";
 import {
   type Basis,
@@ -34,9 +33,6 @@ export interface CycleState extends Tally {
   readonly kind: RunKind;
   readonly basis: Basis;
   readonly checkpoint: Seq;
-  /** Which log it was decided on. */
-  readonly database: number;
-  readonly incarnation: number;
   /** What keeps versions besides the floor, and whether any of it was released since a full cycle last looked. */
   readonly keepers: Keepers;
   readonly isReleased: boolean;
@@ -56,10 +52,6 @@ const defaultStepVersions = 10_000;
 
 const putCycle = (state: CycleState): Write => ({ kind: "put", store: "meta", key: cycleKey, value: sealJson(state) });
 const deleteCycle: Write = { kind: "delete", store: "meta", key: cycleKey };
-
-/** Whether it was decided on the log that this store is of: in another one its floor may be above what somebody reads. */
-export const isOfLog = ({ fence }: Store, { database, incarnation }: CycleState): boolean =>
-  sameLog(fence, { ...fence, database, incarnation });
 
 /** The cycle under way, if any. */
 export function cycleIn(found: Found | undefined): CycleState | undefined {
@@ -85,8 +77,6 @@ export async function beginCycle(
     basis,
     config,
     checkpoint: fence.seq,
-    database: fence.database,
-    incarnation: fence.incarnation,
     keepers,
     isReleased,
     cursor: startOf(manifest, kind),

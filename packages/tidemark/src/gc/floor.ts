@@ -24,6 +24,7 @@ import {
 } from "../mvcc/read-floor.ts";
 import { floorKey } from "../mvcc/schema.ts";
 import type { Found, Storage } from "../storage/contract.ts";
+import type { Fence } from "../wal/log.ts";
 import type { Basis } from "./journal.ts";
 import { readUpkeep, type Tenure } from "./tenure.ts";
 
@@ -113,13 +114,12 @@ export interface Advanced {
   readonly digest: number;
 }
 
-/** What upkeep may do once the floor was advanced. `nowMs`: for retention by age. */
-export const basisOf = ({ floor, points, digest }: Advanced, nowMs: number): Basis => ({
-  floor,
-  points,
-  nowMs,
-  holders: digest,
-});
+/** What upkeep may do once the floor was advanced in the log of `fence`. `nowMs`: for retention by age. */
+export const basisOf = (
+  { floor, points, digest }: Advanced,
+  { database, incarnation }: Fence,
+  nowMs: number,
+): Basis => ({ floor, points, nowMs, holders: digest, log: { database, incarnation } });
 
 /** Where commits that are decided inside their transaction go. */
 export interface LogWriter {

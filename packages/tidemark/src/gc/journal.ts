@@ -9,11 +9,14 @@ import { hashOf } from "../segments/filter.ts";
 import type { Readable } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
 import { type Found, type Read, type Storage, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
+import type { Fence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 
 /** What a decision is based on: who may read, and the digest of the holders that were considered. */
 export interface Basis extends Readable {
   readonly holders: number;
+  /** The log that it was decided on. In another incarnation the floor may be above what somebody reads. */
+  readonly log?: Pick<Fence, "database" | "incarnation"> | undefined;
 }
 
 export type StepKind = "fold" | "compact" | "sweep" | "clear";

@@ -116,7 +116,7 @@ export class GcManager {
     });
     if (!advanced) return undefined;
     store.ledger.points(advanced.points);
-    return basisOf(advanced, now());
+    return basisOf(advanced, store.fence, now());
   }
 
   /** Advances the floor where that is worth a cycle, or where somebody holds back more than he may. Only then it writes. */

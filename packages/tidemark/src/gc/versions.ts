@@ -1,9 +1,9 @@
 /** Versions that nobody can see any more, collected in durable cycles (cycle.ts). */
 import type { Store } from "../mvcc/store.ts";
-import { beginCycle, cycleIn, type CycleState, endCycle, isOfLog, readCycle, stepCycle } from "./cycle.ts";
+import { beginCycle, cycleIn, type CycleState, endCycle, readCycle, stepCycle } from "./cycle.ts";
 import { type GcStrategy, nothingDone, type RunTerms, type StepOutcome, type Tally } from "./strategy.ts";
 import type { Tenure } from "./tenure.ts";
-import type { WorkOptions } from "./work.ts";
+import { isOfLog, type WorkOptions } from "./work.ts";
 
 export interface VersionSeams {
   readonly store: Store;
@@ -35,13 +35,15 @@ export class Versions implements GcStrategy {
 
   /** A tenure begins: the cycle that the one before left is gone on with, unless its log is no more. */
   async resume(tenure: Tenure): Promise<void> {
-    const { store, now } = this.#seams;
-    const [row] = await store.storage.read([readCycle]);
-    const cycle = cycleIn(row);
-    this.#use(undefined);
-    if (!cycle) return;
-    if (isOfLog(store, cycle)) this.#use(cycle);
-    else await endCycle(tenure, cycle, "CANCELLED", now(), "the log that it was decided on was struck");
+    const [row] = await this.#seams.store.storage.read([readCycle]);
+    this.#use(cycleIn(row));
+    await this.#giveUpWhereStruck(tenure);
+  }
+
+  async #giveUpWhereStruck(tenure: Tenure): Promise<void> {
+    const { fence } = this.#seams.store;
+    if (this.#cycle === undefined || isOfLog(this.#cycle.basis, fence)) return;
+    await this.cancel(tenure, "CANCELLED", "the log that it was decided on was struck");
   }
 
   /** The tenure is over: the cycle is another tab's. */
@@ -57,6 +59,7 @@ export class Versions implements GcStrategy {
   }
 
   async step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
+    await this.#giveUpWhereStruck(tenure);
     const cycle = this.#cycle;
     if (!cycle) return "over";
     const next = await stepCycle(this.#seams.store, tenure, cycle, options, this.#seams.now);

@@ -20,7 +20,7 @@ import { aside, headlong, type Pace } from "../segments/pace.ts";
 import type { Clause, Rule } from "../segments/rule.ts";
 import { type Version, versionBytes } from "../segments/version.ts";
 import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
-import type { Fence } from "../wal/log.ts";
+import { type Fence, sameLog } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { type Basis, Removal, type StepKind } from "./journal.ts";
 import { loadAll, tenureIsOver } from "./load.ts";
@@ -91,6 +91,7 @@ export async function published<T>(
   work: (tools: Tools) => Promise<Proposal<T> | undefined>,
 ): Promise<T | undefined> {
   const { manifest, fence } = store;
+  if (!isOfLog(terms.basis, fence)) return undefined;
   const ledger = store.ledger.through(terms.fence.seq, terms.basis.floor);
   const staged: BlockId[] = [];
   let isPublished = false;
@@ -120,6 +121,10 @@ export async function published<T>(
     if (!isPublished) await unstage(tenure, staged, manifest);
   }
 }
+
+/** A log that was struck gave its last seqs to other commits: what was decided on it holds no more. */
+export const isOfLog = ({ log }: Basis, fence: Fence): boolean =>
+  log === undefined || sameLog(fence, { ...fence, ...log });
 
 interface Draft {
   readonly manifest: Manifest;

@@ -129,7 +129,10 @@ export class Host implements HostSurface {
             tabs.post({ type: "released" });
             this.#running?.upkeep.released();
           },
-          catalogChanged: (catalog) => this.#tell({ type: "catalog", catalog }),
+          catalogChanged: (catalog) => {
+            this.#running?.upkeep.released(); // it may retain less
+            this.#tell({ type: "catalog", catalog });
+          },
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
       );

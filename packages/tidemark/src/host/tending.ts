@@ -23,6 +23,8 @@ const reserveFromBytes = 1 << 20;
 const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 /** How often it is looked whether what was held back is held back no more. */
 const lookMs = 1000;
+/** What retention keeps by age is asked for anew so often. */
+const ageMs = 3_600_000;
 
 /** Before a tenure has asked who may read. */
 const nothingGoes: Basis = { floor: seq(0), points: [], nowMs: 0, holders: 0 };
@@ -135,9 +137,10 @@ export class Tending {
    */
   async #look(tenure: Tenure): Promise<void> {
     const { manager, turns, sleep, onError } = this.#seams;
-    for (;;) {
+    for (let lookedMs = 0; ; lookedMs += lookMs) {
       await sleep(lookMs);
       if (!this.#seams.isOurs(tenure)) return;
+      if (lookedMs % ageMs === 0) manager.released();
       if (this.#isBusy || !manager.hasGarbage) continue;
       try {
         const basis = await turns.inTurn(() => manager.gain(tenure));
