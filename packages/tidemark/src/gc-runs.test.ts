@@ -94,6 +94,19 @@ describe("a run that somebody asks for", () => {
     await db.close();
   });
 
+  test("[GM3] whoever subscribes hears of its beginning, its steps and its end", async () => {
+    const db = await opened({ gc: { mode: "manual" } });
+    const heard: string[] = [];
+    const subscription = db.gc.subscribe((event) => heard.push(event.type));
+    await db.collection("notes").putMany(many(0, 100, 0));
+    await db.gc.run();
+    await expect.poll(() => heard.at(-1)).toBe("ended");
+    expect(heard).toContain("started");
+    expect(heard).toContain("progress");
+    subscription.unsubscribe();
+    await db.close();
+  });
+
   test("[GM6] two runs at once are refused", async () => {
     const db = await opened({ gc: { mode: "manual" } });
     await db.collection("notes").putMany(many(0, 500, 0));

@@ -64,6 +64,8 @@ export const jobsOf = (upkeep: Upkeep, tabs: Tabs, { clock }: Environment, tell:
 const aliveMs = 400;
 /** Silence for so long, twice, is taken to mean that the upkeep tab is frozen. */
 const silentMs = 1500;
+/** Upkeep may come to this tab meanwhile. */
+const lookMs = 50;
 
 export class GcJobs {
   readonly #seams: JobsSeams;
@@ -171,7 +173,9 @@ export class GcJobs {
         const { heard } = asked;
         if (silences > 0 || heard === 0) post({ type: "job", tab: self, job, request });
         for (const what of this.#steered.get(job) ?? []) post({ type: "job-steer", tab: self, job, what });
-        await Promise.race([asked.whenEnded, sleep(silentMs)]);
+        for (let waitedMs = 0; waitedMs < silentMs && !asked.end && !isHere(); waitedMs += lookMs) {
+          await Promise.race([asked.whenEnded, sleep(lookMs)]);
+        }
         if (asked.end) return reportOf(asked.end);
         silences = asked.heard > heard ? 0 : silences + 1;
         if (silences >= 2) await this.#seams.takeOver();

@@ -169,6 +169,10 @@ export class GcDesk {
     }
   }
 
+  async execution(id: number): Promise<GcExecution | undefined> {
+    return (await gcExecutions(this.#seams)).find((execution) => execution.id === id);
+  }
+
   async #run({ job, isBackground, options }: Extract<GcRequest, { op: "gc-run" }>): Promise<GcReport> {
     const request = { kind: "run", options: checkedRun(options), isBackground } as const;
     const done = request.options.dryRun === true ? await gcDryRun(this.#seams) : await this.#jobs.run(job, request);

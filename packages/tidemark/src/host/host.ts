@@ -306,6 +306,13 @@ export class Host implements HostSurface {
 
   #tellProgress(progress: GcProgress): void {
     this.#tell({ type: "gc", job: undefined, event: { type: "progress", ...progress } });
+    const type = progress.phase === "done" ? "ended" : progress.steps === 0 ? "started" : undefined;
+    if (type) void this.#tellExecution(type, progress.cycleId).catch(() => undefined); // news only
+  }
+
+  async #tellExecution(type: "started" | "ended", id: number): Promise<void> {
+    const execution = await this.#running?.gc.execution(id);
+    if (execution) this.#tell({ type: "gc", job: undefined, event: { type, execution } });
   }
 
   #appliedDirectly({ store }: Database, bytes: Uint8Array | undefined): boolean {
