@@ -8,6 +8,7 @@ import type { Store } from "../mvcc/store.ts";
 import {
   beginCycle,
   cycleIn,
+  deadToLookFor,
   type CycleState,
   type CycleTerms,
   endCycle,
@@ -16,7 +17,6 @@ import {
   readCycle,
   stepCycle,
 } from "./cycle.ts";
-import { deadTables } from "./dead-tables.ts";
 import {
   advanceFloor,
   basisOf,
@@ -82,7 +82,8 @@ export class Collector {
   /** Whether any block holds what may go one day: if not, there is nothing to look after. */
   get hasGarbage(): boolean {
     const { manifest } = this.#seams.store;
-    return manifest.marks.size > 0 || manifest.pages().some(({ due, pinned }) => due !== never || pinned > 0);
+    const isMarked = [...manifest.marks.values()].some((due) => due !== never);
+    return isMarked || manifest.pages().some(({ due, pinned }) => due !== never || pinned > 0);
   }
 
   /** A tenure begins: the cycle that the one before left is gone on with, unless its log is no more. */
@@ -192,7 +193,7 @@ export class Collector {
   async #generations(basis: Basis) {
     const { store, now } = this.#seams;
     const { manifest, fence } = store;
-    const dead = await deadTables(store, basis, fence.seq);
+    const dead = await deadToLookFor(store, basis, fence.seq);
     const terms = { reach: Math.min(basis.floor, fence.seq), isReleased: false, dead };
     const due = perGeneration(
       dueSizes(manifest, terms),

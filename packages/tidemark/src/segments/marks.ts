@@ -1,7 +1,8 @@
 /**
  * Marks: which blocks hold versions that something in a level above supersedes. Nobody reads a block to learn that: the
  * fold that brings the superseding versions marks it. A mark says from which floor on looking at the block may gain
- * something; a sweep, which has whole chains at hand, takes it away.
+ * something; a sweep, which has whole chains at hand, takes it away. Where something stays that is superseded from above
+ * it leaves one that is never due, since then the block's own figures say when: the next sweep looks above as well.
  */
 import type { BlockId } from "../base/brand.ts";
 import type { BlockInfo } from "./block-info.ts";
