@@ -1,20 +1,36 @@
 /** A world whose garbage is collected in steps, beside a model that says what has to stay; all batches are verified. */
-import { deepStrictEqual, ok } from "node:assert/strict";
-import { type ByteKey, type Seq, seq } from "./base/brand.ts";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import type { ByteKey, Seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
 import { tableOf } from "./codec/record.ts";
 import type { Retention } from "./codec/retention.ts";
 import type { Catalog } from "./codec/schema.ts";
 import { checkpoint } from "./gc/checkpoint.ts";
 import { compact } from "./gc/compact.ts";
-import { beginCycle, cycleIn, type CycleState, endCycle, nothingDone, readCycle, stepCycle } from "./gc/cycle.ts";
+import {
+  beginCycle,
+  cycleIn,
+  isAnyKeeperReleased,
+  type CycleState,
+  endCycle,
+  nothingDone,
+  readCycle,
+  stepCycle,
+} from "./gc/cycle.ts";
+import { dryRun, type Proof as DryProof } from "./gc/dry-run.ts";
 import { basisOf, type Proof } from "./gc/floor.ts";
-import type { Basis, RunKind } from "./gc/journal.ts";
+import type { Basis, GcRecord, RunKind } from "./gc/journal.ts";
 import { reclaim } from "./gc/reclaim.ts";
 import { Tenure } from "./gc/tenure.ts";
 import type { WorkOptions } from "./gc/work.ts";
 import type { Handle } from "./mvcc/handles.ts";
+import { floorIn, readFloor } from "./mvcc/read-floor.ts";
+import { decodeRoot } from "./segments/manifest.ts";
+import { readPages, readRoot, rowsManifest } from "./segments/manifest-rows.ts";
+import { decodeFence, readFence } from "./wal/log.ts";
+import { openRow } from "./wal/row.ts";
 import type { Pace } from "./segments/pace.ts";
+import { storeNames, valueOf } from "./storage/contract.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
   type Change,
@@ -79,6 +95,7 @@ export class GcWorld {
   readonly #snapshots = new Map<string, { readonly seq: Seq; readonly items: readonly Item[] }>();
   #handles = 0;
   #upkeep = 0;
+  #n = 0;
 
   constructor(terms: GcWorldTerms) {
     this.#terms = terms;
@@ -90,6 +107,11 @@ export class GcWorld {
       rewrite: this.#work,
       cacheMaxBytes: 2000,
     });
+  }
+
+  /** Tells records apart. */
+  nextN(): number {
+    return ++this.#n;
   }
 
   get upkeepTab(): Tab {
@@ -228,6 +250,112 @@ export class GcWorld {
     return basis;
   }
 
+  /** A dry run in pages of this size, and the run: the one says what the other does, and changes nothing. */
+  async dryRun(limit: number): Promise<number> {
+    await this.cycle("FULL_GC");
+    const begun = await this.advance();
+    ok(begun);
+    const { store } = this.upkeepTab.database;
+    const { tenure, basis } = begun;
+    const before = await this.bytes();
+    const proofs: DryProof[] = [];
+    const isReleased = await isAnyKeeperReleased(store, basis);
+    for (let after: ByteKey | undefined; ;) {
+      const page = await dryRun(store, basis, isReleased, limit, after);
+      proofs.push(...page.proofs);
+      if (page.after === undefined) break;
+      ok(page.proofs.length >= limit && (after === undefined || page.after > after));
+      after = page.after;
+    }
+    deepStrictEqual(await this.bytes(), before, "a dry run changes nothing");
+    for (const proof of proofs) this.#checkProof(proof, basis);
+    const from = this.verifier.removals.length;
+    await checkpoint(store, tenure, basis, this.#work);
+    const terms = { kind: "FULL_GC", basis, config: {}, before: nothingDone, isAsked: false } as const;
+    let state: CycleState | "over" | undefined = await beginCycle(store, tenure, terms, this.#work);
+    while (state !== undefined && state !== "over") {
+      state = await stepCycle(store, tenure, state, this.#work, () => this.world.clock.now());
+    }
+    const named = (all: readonly { key: ByteKey; seq: number }[]) =>
+      all.map(({ key, seq: c }) => `${shown(key)} ${c}`).toSorted();
+    deepStrictEqual(named(this.verifier.removals.slice(from)), named(proofs), JSON.stringify(basis));
+    return proofs.length;
+  }
+
+  /** By what is stored, and the definition of each clause. */
+  #checkProof({ key, seq: c, supersededBy, floor, clause }: DryProof, basis: Basis): void {
+    const stored = this.verifier.stored().get(key) ?? [];
+    const { fence } = this.upkeepTab.database.store;
+    const logged = this.verifier.chains.of(key).flatMap((v) => (v.seq > fence.seq ? [v.seq] : []));
+    const next = [...stored, ...logged].find((n) => n > c);
+    strictEqual(floor, basis.floor);
+    if (clause === "cleared") return strictEqual(supersededBy, 0);
+    if (clause === "tombstone") return deepStrictEqual([supersededBy, next], [c, undefined]);
+    strictEqual(supersededBy, next);
+    strictEqual(clause, basis.points.some((p) => p < c) ? "interval" : "floor");
+  }
+
+  /** What has to be the same whatever the slicing, crashes and resumes: all but ids, and who did it when. */
+  async outcome(): Promise<unknown> {
+    const { storage } = this.upkeepTab;
+    const [rootRow, pageRows, blockRows, floorRow, fenceRow, recordRows] = await storage.read([
+      readRoot,
+      readPages,
+      { kind: "range", store: "blocks", range: {} },
+      readFloor,
+      readFence,
+      { kind: "range", store: "meta", range: { from: "gc/record/", to: "gc/record/~" } },
+    ]);
+    const manifest = rowsManifest(decodeRoot(valueOf(rootRow)!), pageRows!);
+    const bytes = new Map(blockRows!.map(({ key, value }) => [key, Buffer.from(value).toString("base64")]));
+    const levels = manifest.levels.map((level) =>
+      [...level.blocks()].map(({ id, ...info }) => ({ ...info, mark: manifest.marks.get(id), bytes: bytes.get(id) })),
+    );
+    const { seq: fence } = decodeFence(valueOf(fenceRow)!);
+    const records = recordRows!.map(({ value }) => {
+      const {
+        kind,
+        step,
+        floor,
+        points,
+        checkpoint: at,
+        versions,
+        bytes: size,
+        hash,
+      } = JSON.parse(openRow(value, "record").text()) as GcRecord;
+      return { kind, step, floor, points, at, versions, size, hash };
+    });
+    return { levels, cursors: manifest.cursors, floor: floorIn(floorRow).seq, fence, records };
+  }
+
+  /** Begins a full cycle under what is found now, and takes it to its end; whoever finds one goes on with it. */
+  async begin(): Promise<Basis> {
+    const begun = await this.advance();
+    ok(begun);
+    await checkpoint(this.upkeepTab.database.store, begun.tenure, begun.basis, this.#work);
+    return begun.basis;
+  }
+
+  async finish(basis: Basis): Promise<void> {
+    const tab = this.upkeepTab;
+    if (!tab.tenure || !(await tab.tenure.lasts())) {
+      tab.tenure = await Tenure.begin(tab.storage);
+      await tab.database.store.reload();
+    }
+    const { store } = tab.database;
+    const terms = { kind: "FULL_GC", basis, config: {}, before: nothingDone, isAsked: false } as const;
+    let state: CycleState | "over" | undefined =
+      (await this.#underway()) ?? (await beginCycle(store, tab.tenure, terms, this.#work));
+    while (state !== undefined && state !== "over") {
+      state = await stepCycle(store, tab.tenure, state, this.#work, () => this.world.clock.now());
+    }
+  }
+
+  /** All that is stored. */
+  async bytes(): Promise<unknown> {
+    return this.upkeepTab.storage.read(storeNames.map((store) => ({ kind: "range", store, range: {} })));
+  }
+
   /** What stays and has to, by the definition alone. */
   #checkExact(basis: Basis): void {
     const catalogs = [basis.floor, ...basis.points.filter((p) => p < basis.floor)].map((r) =>
@@ -355,5 +483,3 @@ const viewing = { tracked: false, isolation: "snapshot", fresh: true, attempt: 0
 
 export const shown = (key: ByteKey): string =>
   `${tableOf(key)}/${key.slice(4).replaceAll(/[^ -~]/g, (c) => `\\${c.charCodeAt(0).toString(16)}`)}`;
-
-export const at = seq;

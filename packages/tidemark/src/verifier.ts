@@ -52,7 +52,7 @@ interface Swap {
   readonly told: Told | undefined;
 }
 
-interface Removed {
+export interface Removal {
   readonly key: ByteKey;
   readonly seq: number;
   readonly bytes: number;
@@ -62,6 +62,8 @@ type Stored = Map<ByteKey, Map<number, Uint8Array | undefined>>;
 
 export class Verifier {
   readonly violations: Violation[] = [];
+  /** All that went, in order of the swaps. */
+  readonly removals: Removal[] = [];
   readonly chains: Chains = new Chains();
   readonly stats: VerifierStats = { swaps: 0, removed: 0, tombstones: 0, belowPoints: 0 };
   readonly #mirror = new Mirror();
@@ -136,12 +138,13 @@ export class Verifier {
     const removed = [...had].flatMap(([key, versions]) =>
       [...versions]
         .filter(([c]) => !has.get(key)?.has(c))
-        .map(([c, payload]): Removed => ({ key, seq: c, bytes: key.length + (payload?.length ?? 0) })),
+        .map(([c, payload]): Removal => ({ key, seq: c, bytes: key.length + (payload?.length ?? 0) })),
     );
     this.#blocks = blocks;
     const swap = this.#swap(writes);
     this.stats.swaps++;
     this.stats.removed += removed.length;
+    this.removals.push(...removed);
     for (const one of removed) this.#checkRemoval(one, swap);
     for (const key of new Set(had.keys())) this.#checkReads(key, swap);
     this.#checkRecord(removed, gone, come.length === 0, swap.told);
@@ -160,7 +163,7 @@ export class Verifier {
     return { floor, fence: this.#fence, points, dead: (table) => isDead(table, catalogs), told: toldIn(writes) };
   }
 
-  #checkRemoval({ key, seq: c }: Removed, { floor, fence, points, dead, told }: Swap): void {
+  #checkRemoval({ key, seq: c }: Removal, { floor, fence, points, dead, told }: Swap): void {
     const table = tableOf(key);
     if (dead(table)) return;
     const chain = this.chains.of(key);
@@ -193,7 +196,7 @@ export class Verifier {
     const retention = Object.values(collections).find((stored) => stored.table === table)?.retention;
     if (!retention) return undefined;
     const [{ seq: c }, next] = [chain[i]!, chain[i + 1]!];
-    const newer = chain.slice(i + 1).filter(({ seq: n }) => n <= checkpoint).length;
+    const newer = chain.slice(i + 1).filter(({ seq: n }) => n <= this.#fence).length;
     if (newer < (retention.latest ?? 0)) return `it is among the latest ${retention.latest}`;
     for (const [from, to] of retention.ranges ?? []) if (c <= to && from < next.seq) return `${from} to ${to}`;
     const { forMs = 0 } = retention;
@@ -221,7 +224,7 @@ export class Verifier {
   }
 
   #checkRecord(
-    removed: readonly Removed[],
+    removed: readonly Removal[],
     gone: readonly ListedBlock[],
     isWithoutNew: boolean,
     told: Told | undefined,
@@ -310,7 +313,7 @@ interface Figures {
 const nothing: Figures = { versions: 0, bytes: 0, hash: 0 };
 const golden = 0x9e3779b1;
 
-const ofVersions = (removed: readonly Removed[]): Figures =>
+const ofVersions = (removed: readonly Removal[]): Figures =>
   removed.reduce((sum, { key, seq: c, bytes }) => {
     const hash = (Math.imul(hashOf(key) ^ (c >>> 0), golden) ^ Math.floor(c / 2 ** 32)) >>> 0;
     return { versions: sum.versions + 1, bytes: sum.bytes + bytes, hash: (sum.hash + hash) >>> 0 };

@@ -226,7 +226,9 @@ class Merge {
       this.#own.take(versions);
     }
     const oldest = fromMemory.at(-1);
-    if (oldest !== undefined && oldest.supersedes !== 0) this.#markBelow(key, oldest);
+    // Of an index entry that comes nobody knows whether it went before.
+    const isEntry = oldest?.payload?.length === 0;
+    if (oldest !== undefined && (oldest.supersedes !== 0 || isEntry)) this.#markBelow(key, oldest);
     const kept = this.#kept(key, versions, isFirst ? undefined : this.#before?.oldest);
     for (const { version, wake } of kept) this.#writer.add(key, version, wake);
     this.#before = { key, oldest: versions.at(-1)! };
