@@ -2,9 +2,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { ByteKey, Seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
-import { tableOf } from "./codec/record.ts";
 import type { Retention } from "./codec/retention.ts";
-import type { Catalog } from "./codec/schema.ts";
 import { checkpoint } from "./gc/checkpoint.ts";
 import { compact } from "./gc/compact.ts";
 import {
@@ -19,18 +17,15 @@ import {
 } from "./gc/cycle.ts";
 import { dryRun, type Proof as DryProof } from "./gc/dry-run.ts";
 import { basisOf, type Proof } from "./gc/floor.ts";
-import type { Basis, GcRecord, RunKind } from "./gc/journal.ts";
+import { checkExact, shown } from "./gc-model.test-support.ts";
+import { outcomeIn } from "./gc-outcome.test-support.ts";
+import type { Basis, RunKind } from "./gc/journal.ts";
 import { reclaim } from "./gc/reclaim.ts";
 import { Tenure } from "./gc/tenure.ts";
 import type { WorkOptions } from "./gc/work.ts";
 import type { Handle } from "./mvcc/handles.ts";
-import { floorIn, readFloor } from "./mvcc/read-floor.ts";
-import { decodeRoot } from "./segments/manifest.ts";
-import { readPages, readRoot, rowsManifest } from "./segments/manifest-rows.ts";
-import { decodeFence, readFence } from "./wal/log.ts";
-import { openRow } from "./wal/row.ts";
 import type { Pace } from "./segments/pace.ts";
-import { storeNames, valueOf } from "./storage/contract.ts";
+import { storeNames } from "./storage/contract.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
   type Change,
@@ -192,7 +187,10 @@ export class GcWorld {
       tab.tenure = await Tenure.begin(tab.storage);
       await tab.database.store.reload();
     }
-    if (answers) for (const one of this.#tabs) await this.world.raise(one);
+    for (const one of answers ? this.#tabs : []) {
+      await one.database.store.follow();
+      await this.world.raise(one);
+    }
     const advanced = await this.world.advance(tab, { proof: this.#terms.proof });
     return advanced && { basis: basisOf(advanced, this.world.clock.now()), tenure: tab.tenure };
   }
@@ -295,37 +293,8 @@ export class GcWorld {
     strictEqual(clause, basis.points.some((p) => p < c) ? "interval" : "floor");
   }
 
-  /** What has to be the same whatever the slicing, crashes and resumes: all but ids, and who did it when. */
-  async outcome(): Promise<unknown> {
-    const { storage } = this.upkeepTab;
-    const [rootRow, pageRows, blockRows, floorRow, fenceRow, recordRows] = await storage.read([
-      readRoot,
-      readPages,
-      { kind: "range", store: "blocks", range: {} },
-      readFloor,
-      readFence,
-      { kind: "range", store: "meta", range: { from: "gc/record/", to: "gc/record/~" } },
-    ]);
-    const manifest = rowsManifest(decodeRoot(valueOf(rootRow)!), pageRows!);
-    const bytes = new Map(blockRows!.map(({ key, value }) => [key, Buffer.from(value).toString("base64")]));
-    const levels = manifest.levels.map((level) =>
-      [...level.blocks()].map(({ id, ...info }) => ({ ...info, mark: manifest.marks.get(id), bytes: bytes.get(id) })),
-    );
-    const { seq: fence } = decodeFence(valueOf(fenceRow)!);
-    const records = recordRows!.map(({ value }) => {
-      const {
-        kind,
-        step,
-        floor,
-        points,
-        checkpoint: at,
-        versions,
-        bytes: size,
-        hash,
-      } = JSON.parse(openRow(value, "record").text()) as GcRecord;
-      return { kind, step, floor, points, at, versions, size, hash };
-    });
-    return { levels, cursors: manifest.cursors, floor: floorIn(floorRow).seq, fence, records };
+  outcome(): Promise<unknown> {
+    return outcomeIn(this.upkeepTab.storage);
   }
 
   /** Begins a full cycle under what is found now, and takes it to its end; whoever finds one goes on with it. */
@@ -356,65 +325,8 @@ export class GcWorld {
     return this.upkeepTab.storage.read(storeNames.map((store) => ({ kind: "range", store, range: {} })));
   }
 
-  /** What stays and has to, by the definition alone. */
   #checkExact(basis: Basis): void {
-    const catalogs = [basis.floor, ...basis.points.filter((p) => p < basis.floor)].map((r) =>
-      this.verifier.chains.catalogAt(r),
-    );
-    const expected = new Map<ByteKey, readonly number[]>();
-    for (const key of this.verifier.chains.keys()) {
-      const stays = this.#expected(key, basis, catalogs);
-      if (stays.length > 0) expected.set(key, stays);
-    }
-    const context = JSON.stringify(basis);
-    const sorted = (all: ReadonlyMap<ByteKey, readonly number[]>) =>
-      [...all]
-        .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([key, seqs]) => this.#withoutEnded(key, seqs, basis.floor))
-        .map(([key, seqs]) => `${shown(key)}: ${seqs.join()}`);
-    deepStrictEqual(sorted(this.verifier.stored()), sorted(expected), context);
-    for (const [key, seqs] of this.verifier.stored()) {
-      for (const c of seqs)
-        ok(expected.get(key)?.includes(c) ?? seqs.length > 1, `${shown(key)} at ${c} stays: ${context}`);
-    }
-  }
-
-  /**
-   * A deletion that hides nothing may have gone before the key came back: then it was the newest, and below the floor.
-   * Or else it stays for as long as a reader is between it and that.
-   */
-  #withoutEnded(
-    key: ByteKey,
-    seqs: readonly number[],
-    floor: number,
-  ): readonly (readonly [ByteKey, readonly number[]])[] {
-    const isDeletion = (at: number): boolean =>
-      this.verifier.chains.of(key).find(({ seq: c }) => c === at)?.payload === undefined;
-    const from = seqs.findIndex((c, i) => !isDeletion(c) || (i === seqs.length - 1 && c >= floor));
-    return from < 0 ? [] : [[key, seqs.slice(from)]];
-  }
-
-  #expected(key: ByteKey, { floor, points, nowMs }: Basis, catalogs: readonly Catalog[]): readonly number[] {
-    const table = tableOf(key);
-    const named = catalogs.some(({ collections }) =>
-      Object.values(collections).some(
-        (c) => c.table === table || Object.values(c.indexes).some((i) => i.table === table),
-      ),
-    );
-    if (table !== 0 && table < catalogs[0]!.nextTable && !named) return [];
-    const { items } = this.verifier.chains.catalogAt(Number.MAX_SAFE_INTEGER).collections;
-    const { latest = 0, ranges = [], forMs = 0 } = (items?.table === table ? items.retention : undefined) ?? {};
-    const chain = this.verifier.chains.of(key);
-    const stays = chain.filter(({ seq: c }, i) => {
-      const next = chain[i + 1];
-      if (!next || next.seq > floor) return true;
-      const end = next.seq;
-      if (points.some((p) => c <= p && p < end)) return true;
-      if (chain.length - 1 - i < latest || ranges.some(([from, to]) => c <= to && from < end)) return true;
-      return forMs > 0 && next.madeMs + forMs > nowMs;
-    });
-    const isOver = stays.length === 1 && stays[0]!.payload === undefined && stays[0]!.seq < floor;
-    return isOver ? [] : stays.map((version) => version.seq);
+    checkExact(this.verifier, basis);
   }
 
   #cover(): void {
@@ -480,6 +392,3 @@ export class GcWorld {
 }
 
 const viewing = { tracked: false, isolation: "snapshot", fresh: true, attempt: 0 } as const;
-
-export const shown = (key: ByteKey): string =>
-  `${tableOf(key)}/${key.slice(4).replaceAll(/[^ -~]/g, (c) => `\\${c.charCodeAt(0).toString(16)}`)}`;
