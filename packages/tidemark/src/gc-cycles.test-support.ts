@@ -3,6 +3,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { ByteKey, Seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
 import type { Retention } from "./codec/retention.ts";
+import { define } from "./collections/define.ts";
 import { checkpoint } from "./gc/checkpoint.ts";
 import { compact } from "./gc/compact.ts";
 import {
@@ -76,6 +77,7 @@ export interface GcWorldTerms {
   readonly proof: Proof;
   readonly retention?: Retention | undefined;
   readonly pace?: Pace;
+  readonly targetBytes?: number;
 }
 
 export class GcWorld {
@@ -94,7 +96,8 @@ export class GcWorld {
 
   constructor(terms: GcWorldTerms) {
     this.#terms = terms;
-    this.#work = { ...smallLevels, ...(terms.pace && { pace: terms.pace }) };
+    const { pace = smallLevels.pace, targetBytes = smallLevels.targetBytes } = terms;
+    this.#work = { ...smallLevels, pace, targetBytes };
     this.verifier = new Verifier(() => this.world.clock.now());
     this.world = new World({
       retention: terms.retention,
@@ -122,6 +125,12 @@ export class GcWorld {
 
   async write(which: number, changes: readonly Change[]): Promise<void> {
     await write(this.tab(which), changes);
+  }
+
+  /** Changes the catalog: one more collection. */
+  async declare(name: string): Promise<void> {
+    const collections = { [name]: { key: "id", indexes: {} } };
+    await define(this.upkeepTab.database, { version: 1, collections, dropCollections: [] });
   }
 
   async clear(which: number): Promise<void> {

@@ -40,6 +40,8 @@ async function filled(): Promise<GcWorld> {
     await world.write(0, many(i, i + 20, 1));
     await world.fold(true, 3);
   }
+  // A full cycle that had something to do has written down what kept versions: nothing.
+  for (let i = 0; i < 400; i += 50) await world.write(0, [put({ id: id(i), n: 1, pad })]);
   await world.fullRun();
   return world;
 }
@@ -60,11 +62,12 @@ describe("[VG14] the work of a cycle is proportional to garbage", () => {
   });
 
   test("blocks that span dead tables but hold nothing of them are read once", async () => {
-    const world = new GcWorld({ proof: "floor" });
+    const world = new GcWorld({ proof: "floor", targetBytes: 2000 });
     await world.open();
     await world.write(0, many(0, 10, 1));
     await world.clear(0);
-    await world.write(0, many(0, 2, 2));
+    await world.write(0, [put({ id: "a", n: 1 })]);
+    await world.write(0, [put({ id: "b", n: 1 })]);
     await world.fullRun(); // says itself that a second one has nothing to do
   });
 
@@ -82,21 +85,27 @@ describe("[VG14] the work of a cycle is proportional to garbage", () => {
 describe("a version that was due once and stayed", () => {
   test("[VG1] is found again though its successor lies in a level above", async () => {
     const world = await filled();
-    await world.view(1);
-    await world.write(0, [put({ id: id(3), n: 2, pad }), put({ id: id(4), n: 2, pad })]);
+    const some = many(100, 140, 2);
+    await world.write(
+      0,
+      some.filter((_, i) => i % 2 === 0),
+    );
     await world.view(0);
-    await world.write(0, [put({ id: id(5), n: 2, pad })]);
+    await world.write(
+      0,
+      some.filter((_, i) => i % 2 === 1),
+    );
     await world.fullRun();
     await world.release(0);
-    await world.fullRun();
-    await world.release(0);
+    await world.write(0, [put({ id: id(399), n: 2, pad })]);
     await world.fullRun();
   });
 
   test("[VG7][VG8] because of a snapshot that came and went between two full cycles is found again", async () => {
     const world = await filled();
-    await world.snapshot(0, "s");
     await world.write(0, many(0, 40, 2));
+    await world.snapshot(0, "s");
+    await world.write(0, many(0, 40, 3));
     await world.fold(true);
     await world.snapshot(0, "s");
     await world.fullRun();
@@ -118,6 +127,7 @@ describe("a version that was due once and stayed", () => {
   test("[VG2] as a deletion, since a run of the young looked before what it hid was gone, goes with that", async () => {
     const world = await filled();
     await world.write(0, [del(id(3)), del(id(300))]);
+    await world.write(0, [put({ id: id(399), n: 2, pad })]);
     await world.fold(true);
     await world.cycle("YOUNG_ONLY");
     await world.fullRun();
@@ -137,14 +147,19 @@ describe("a version that was due once and stayed", () => {
   });
 
   test("[VG1] for a value that an older version might share goes when none does", async () => {
-    const world = new GcWorld({ proof: "interval" });
-    await world.open();
+    const world = await filled();
     const large = "v".repeat(33_000);
-    await world.write(0, [put({ id: "a", n: 1, pad: large }), ...many(0, 20, 1)]);
+    await world.write(0, [put({ id: id(3), n: 2, pad: large })]);
+    for (let i = 0; i < 20; i++) {
+      await world.write(
+        0,
+        many(i * 20, i * 20 + 3, 3).filter((change) => change.id !== id(3)),
+      );
+      await world.fold(true, 3);
+    }
     await world.snapshot(0, "s");
-    await world.write(0, [put({ id: "a", n: 2, pad: large })]);
-    await world.fold(true, 4);
-    await world.write(0, [put({ id: "a", n: 3 })]);
+    await world.write(0, [put({ id: id(3), n: 4, pad: large })]);
+    await world.write(0, [put({ id: id(3), n: 5 })]);
     await world.fullRun();
     await world.check();
   });
@@ -197,13 +212,16 @@ describe("traps", () => {
   test("[VG4][VG5] a cycle that lasts while the catalog it was decided on is collected still knows the retention", async () => {
     const world = new GcWorld({ proof: "interval", retention: { latest: 3 } });
     await world.open();
-    for (let n = 0; n < 4; n++) await world.write(0, many(0, 40, n));
-    await world.fold(false, 4);
-    await world.write(0, many(0, 40, 4));
+    for (let n = 0; n < 3; n++) await world.write(0, many(0, 40, n));
+    await world.view(0);
+    await world.fold(true, 4);
+    for (let n = 3; n < 5; n++) await world.write(0, many(0, 40, n));
+    await world.fold(true);
+    await world.release(0);
     await world.cycle("FULL_GC", 1);
-    await world.clear(0);
-    for (let n = 5; n < 7; n++) await world.write(0, many(0, 10, n));
-    await world.fold(true, 2);
+    await world.declare("others");
+    await world.write(0, [put({ id: "z", n: 1 })]);
+    await world.fold(true);
     await world.cycle("FULL_GC");
     await world.check();
     await world.fullRun();
