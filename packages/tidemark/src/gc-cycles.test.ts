@@ -6,8 +6,8 @@ import type { Write } from "./storage/contract.ts";
 
 const pad = "x".repeat(100);
 const id = (i: number): string => `k${String(i).padStart(4, "0")}`;
-const many = (from: number, to: number, n: number): Change[] =>
-  Array.from({ length: to - from }, (_, i) => put({ id: id(from + i), n, pad }));
+const many = (from: number, to: number, n: number, text = pad): Change[] =>
+  Array.from({ length: to - from }, (_, i) => put({ id: id(from + i), n, pad: text }));
 
 /** What `work` reads of blocks, by id, and how many batches it commits that write anything. */
 async function cost(world: GcWorld, work: () => Promise<unknown>): Promise<{ blocks: number; batches: number }> {
@@ -33,11 +33,11 @@ async function cost(world: GcWorld, work: () => Promise<unknown>): Promise<{ blo
 }
 
 /** Many clean records in several levels. */
-async function filled(): Promise<GcWorld> {
+async function filled(text = pad): Promise<GcWorld> {
   const world = new GcWorld({ proof: "interval" });
   await world.open();
   for (let i = 0; i < 400; i += 20) {
-    await world.write(0, many(i, i + 20, 1));
+    await world.write(0, many(i, i + 20, 1, text));
     await world.fold(true, 3);
   }
   // A full cycle that had something to do has written down what kept versions: nothing.
@@ -84,7 +84,7 @@ describe("[VG14] the work of a cycle is proportional to garbage", () => {
 
 describe("a version that was due once and stayed", () => {
   test("[VG1] is found again though its successor lies in a level above", async () => {
-    const world = await filled();
+    const world = await filled("small");
     const some = many(100, 140, 2);
     await world.write(
       0,
