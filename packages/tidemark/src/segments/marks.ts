@@ -30,10 +30,12 @@ export function nextMarks(
   const next = new Map(marks);
   for (const id of cleared) next.delete(id);
   const stays = new Set(added.map(({ id }) => id));
-  for (const { id, first, last } of removed) {
-    const due = next.get(id);
-    if (due === undefined || stays.has(id)) continue;
+  for (const { id, first, last, due: own, pinned } of removed) {
+    const marked = next.get(id);
+    if (marked === undefined || stays.has(id)) continue;
     next.delete(id);
+    // A merge does not know what is superseded from above, so the heirs' figures do not say what those before them did.
+    const due = pinned > 0 ? 0 : Math.min(marked, own);
     for (const heir of added) {
       if (heir.first.key <= last.key && heir.last.key >= first.key) mark(next, heir.id, due);
     }
