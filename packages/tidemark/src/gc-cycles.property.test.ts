@@ -26,13 +26,8 @@ test(
   "[VG1][VG2][VG3][VG4][VG7][VG8] after a full run there is what somebody may read, and nothing else",
   { timeout: 300_000 },
   async () => {
-    const numRuns = Number(process.env["GC_RUNS"] ?? 150);
-    const seed = process.env["GC_SEED"];
-    await fc.assert(fc.asyncProperty(terms, history, play), {
-      numRuns,
-      ...(seed === undefined ? {} : { seed: Number(seed) }),
-      endOnFailure: process.env["GC_SHRINK"] === undefined,
-    });
+    const numRuns = 150;
+    await fc.assert(fc.asyncProperty(terms, history, play), { numRuns });
     for (const [what, times] of Object.entries(total)) ok(times >= numRuns / 20, `${what} came ${times} times`);
   },
 );
