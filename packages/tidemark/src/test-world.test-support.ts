@@ -8,6 +8,7 @@ import type { Clock, Random } from "./base/clock.ts";
 import { isTidemarkError, type TidemarkError } from "./base/errors.ts";
 import { encodeIndexKey, encodeKey } from "./codec/key.ts";
 import { recordValue, tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "./codec/record.ts";
+import type { Retention } from "./codec/retention.ts";
 import type { Definition } from "./codec/schema.ts";
 import { decodeValue, encodeValue } from "./codec/value.ts";
 import { unpackValues } from "./codec/values.ts";
@@ -43,7 +44,7 @@ export interface Item {
 }
 
 export const databaseName = "world";
-const definition: Definition = {
+const definitionWith = (retention: Retention | undefined): Definition => ({
   version: 1,
   dropCollections: [],
   collections: {
@@ -53,9 +54,10 @@ const definition: Definition = {
         at: { path: "at", unique: false, multi: false },
         slug: { path: "slug", unique: true, multi: false },
       },
+      ...(retention && { retention }),
     },
   },
-};
+});
 
 export interface Tab {
   readonly id: TabId;
@@ -75,6 +77,10 @@ interface WorldOptions extends MemoryOptions {
   readonly reopens?: boolean;
   /** Default: blocks and levels so small that a few records fill several. */
   readonly rewrite?: WorkOptions;
+  /** Which superseded items are kept. */
+  readonly retention?: Retention | undefined;
+  /** Hears of every batch as it takes effect. */
+  readonly heard?: (writes: readonly Write[]) => void;
   /** What lies between a tab and its medium. */
   readonly connect?: (storage: Storage, tab: TabId) => Storage;
 }
@@ -95,7 +101,10 @@ export class World {
   constructor(options: WorldOptions = {}) {
     this.#options = options;
     this.medium = createMemoryStorage(options);
-    this.medium.onWritten = (writes) => writes.forEach((w) => this.#note(w));
+    this.medium.onWritten = (writes) => {
+      options.heard?.(writes);
+      for (const w of writes) this.#note(w);
+    };
     this.clock = { now: () => this.#now++, sleep: options.sleep ?? (() => Promise.resolve()) };
     this.random = { next: () => 0.5, id: () => `tab${++this.#ids}` };
   }
@@ -126,7 +135,7 @@ export class World {
       damaged: (error) => damage.push(error),
     });
     if (lasting) lasting.admit = (fresh) => database.store.admit(fresh);
-    await define(database, definition);
+    await define(database, definitionWith(this.#options.retention));
     return { id, storage, database, sent, damage, tenure: undefined };
   }
 
@@ -223,7 +232,7 @@ function isFloorEntry(done: Write): boolean {
   return isWhole && commits.every(({ writes }) => writes.length > 0 && writes.every((w) => w.key === floorKey));
 }
 
-const smallLevels: WorkOptions = {
+export const smallLevels: WorkOptions = {
   ...defaultWork,
   targetBytes: 300,
   maxStoreBytes: 700,

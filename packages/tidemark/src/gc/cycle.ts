@@ -6,8 +6,6 @@
  */
 import { byteKey, type Seq, seq } from "../base/brand.ts";
 import type { Store } from "../mvcc/store.ts";
-import { Reader } from "../mvcc/reader.ts";
-import { catalogAt } from "../mvcc/schema.ts";
 import type { InternalKey } from "../segments/internal-key.ts";
 import { sweep } from "../segments/sweep.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
@@ -25,7 +23,9 @@ import {
 import { type Cursor, nextStep, type PlanTerms, startOf } from "./plan.ts";
 import type { RunTerms, Tally } from "./strategy.ts";
 import type { Tenure } from "./tenure.ts";
-import { published, type Tools, type WorkOptions } from "./work.ts";
+import { retentionsAt } from "./rule-under.ts";
+import { begun, ended, isAnyReleased, keepersOf, newlyDead, readKeepers } from "./keepers.ts";
+import { type Decided, decide, published, type Tools, type WorkOptions } from "./work.ts";
 
 /** What a cycle is, between two of its steps: as stored. */
 export interface CycleState extends Tally {
@@ -33,9 +33,11 @@ export interface CycleState extends Tally {
   readonly kind: RunKind;
   readonly basis: Basis;
   readonly checkpoint: Seq;
-  /** What keeps versions besides the floor, and whether any of it was released since a full cycle last looked. */
-  readonly keepers: Keepers;
+  readonly decided: Decided;
+  /** Whether what kept versions besides the floor was released since a full cycle last looked. */
   readonly isReleased: boolean;
+  /** Of the dead tables those that none has been through. */
+  readonly newlyDead: readonly Stretch[];
   readonly cursor: Cursor;
   readonly steps: number;
   readonly started: number;
@@ -43,9 +45,7 @@ export interface CycleState extends Tally {
 }
 
 const cycleKey = "gc/cycle";
-const keepersKey = "gc/keepers";
 export const readCycle: Read = get("meta", cycleKey);
-const readKeepers: Read = get("meta", keepersKey);
 /** One step swaps so many blocks at most, all of them read. */
 const maxStepBlocks = 64;
 const defaultStepVersions = 10_000;
@@ -71,25 +71,27 @@ export async function beginCycle(
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
-  const { keepers, isReleased } = await lookAtKeepers(store, basis);
-  const begun = {
+  const decided = await decide(store, basis, fence.seq);
+  const [row] = await store.storage.read([readKeepers]);
+  const fresh = {
     kind,
     basis,
     config,
     checkpoint: fence.seq,
-    keepers,
-    isReleased,
+    decided,
+    isReleased: isAnyReleased(row, keepersOf(basis, decided.retentions)),
+    newlyDead: newlyDead(row, decided.dead),
     cursor: startOf(manifest, kind),
     steps: 0,
     ...before,
     started: basis.nowMs,
   };
-  const dead = await deadTables(store, basis, fence.seq);
-  const isDue = nextStep(manifest, begun.cursor, planTerms(begun, dead, options)) !== undefined;
+  const isDue = nextStep(manifest, fresh.cursor, planTerms(fresh, options)) !== undefined;
   if (!isDue && !isAsked) return undefined;
-  const state: CycleState = { id: tenure.journal.nextExecution(), ...begun };
+  const state: CycleState = { id: tenure.journal.nextExecution(), ...fresh };
   const writes = [putCycle(state), ...putExecution(executionOf(state, "RUNNING"))];
-  return (await tenure.write("relaxed", [], () => writes, ["meta"])) ? state : undefined;
+  const all = ([keepers]: readonly Found[]) => (kind === "FULL_GC" ? [...writes, begun(keepers)] : writes);
+  return (await tenure.write("relaxed", [readKeepers], all, ["meta"])) ? state : undefined;
 }
 
 /** Takes the next step. "over": nothing is left, it is ended. `undefined`: look anew, it may be another tab's by now. */
@@ -106,20 +108,21 @@ export async function stepCycle(
     basis,
     fence: store.fence,
     checkpoint,
+    decided: state.decided,
     reserve: "all",
     cycle: { id, step: steps + 1 },
   } as const;
   let isOver = false;
   const next = await published(store, tenure, terms, options, async (tools) => {
-    const step = nextStep(tools.manifest, state.cursor, planTerms(state, tools.dead, options));
+    const step = nextStep(tools.manifest, state.cursor, planTerms(state, options));
     isOver = step === undefined;
     if (!step) return undefined;
     const swept = await sweep({ ...tools, level: step.level, runs: step.runs });
     const done = advanced(state, step.cursor, swept.scanned, tools);
-    const { removed, added, lost, cleared } = swept;
+    const { removed, added, lost, cleared, marks } = swept;
     return {
       edits: removed.length + added.length === 0 ? [] : [{ level: step.level, removed, added }],
-      marks: { set: [], cleared },
+      marks: { set: marks, cleared },
       also: [...lost.flatMap((ref) => deletesOf(ref)), putCycle(done)],
       done,
     };
@@ -149,9 +152,11 @@ export function endCycle(
   const writes: readonly Write[] = [
     deleteCycle,
     ...putExecution({ ...executionOf(state, status), completed: nowMs, ...(error === undefined ? {} : { error }) }),
-    ...(isFull ? [{ kind: "put", store: "meta", key: keepersKey, value: sealJson(state.keepers) } as const] : []),
   ];
-  return tenure.write("relaxed", [], () => writes, ["meta"]);
+  const under = keepersOf(state.basis, state.decided.retentions);
+  const all = ([keepers]: readonly Found[]) =>
+    isFull ? [...writes, ...ended(keepers, under, state.decided.dead)] : writes;
+  return tenure.write("relaxed", [readKeepers], all, ["meta"]);
 }
 
 const executionOf = (state: CycleState, status: ExecutionStatus): Execution => ({
@@ -167,47 +172,21 @@ const executionOf = (state: CycleState, status: ExecutionStatus): Execution => (
 });
 
 function planTerms(
-  { basis, checkpoint, isReleased }: Omit<CycleState, "id">,
-  dead: readonly Stretch[],
+  { basis, checkpoint, isReleased, newlyDead: dead }: Omit<CycleState, "id">,
   { levels, maxStepVersions = defaultStepVersions }: WorkOptions,
 ): PlanTerms {
   const reach = Math.min(basis.floor, checkpoint);
   return { reach, isReleased, dead, maxStepBytes: levels.maxStepBytes, maxStepBlocks, maxStepVersions };
 }
 
-/** What keeps single versions, whatever the floor. */
-interface Keepers {
-  readonly points: readonly number[];
-  /** By table, as text. */
-  readonly retentions: string;
-  /** Of retention by age: in which hour it was judged. */
-  readonly hour: number;
-}
-
 /** Whether a full cycle would look at what only points and retention kept: some were released since the last. */
-export const isAnyKeeperReleased = async (store: Store, basis: Basis): Promise<boolean> =>
-  (await lookAtKeepers(store, basis)).isReleased;
-
-async function lookAtKeepers(
-  store: Store,
-  basis: Basis,
-): Promise<{ readonly keepers: Keepers; readonly isReleased: boolean }> {
-  const keepers = await keepersNow(store, basis);
+export const isAnyKeeperReleased = async (store: Store, basis: Basis): Promise<boolean> => {
   const [row] = await store.storage.read([readKeepers]);
-  const former = jsonIn(row, "what kept versions") as Keepers | undefined;
-  return { keepers, isReleased: former === undefined || isAnyReleased(former, keepers) };
-}
+  return isAnyReleased(row, keepersOf(basis, await retentionsAt(store, store.head.seq)));
+};
 
-async function keepersNow(store: Store, { points, nowMs }: Basis): Promise<Keepers> {
-  const { collections } = await catalogAt(new Reader(store), store.fence.seq);
-  const retained = Object.values(collections).filter(({ retention }) => retention !== undefined);
-  const retentions = JSON.stringify(retained.map(({ table, retention }) => [table, retention]));
-  const isTimed = retained.some(({ retention }) => retention?.forMs !== undefined);
-  return { points, retentions, hour: isTimed ? Math.floor(nowMs / hourMs) : 0 };
+/** The dead tables that a cycle has to look for: it knows of the others that nothing is left of them. */
+export async function deadToLookFor(store: Store, basis: Basis, checkpoint: Seq): Promise<readonly Stretch[]> {
+  const [row] = await store.storage.read([readKeepers]);
+  return newlyDead(row, await deadTables(store, basis, checkpoint));
 }
-const hourMs = 3_600_000;
-
-const isAnyReleased = (former: Keepers, now: Keepers): boolean =>
-  former.retentions !== now.retentions ||
-  former.hour !== now.hour ||
-  former.points.some((p) => !now.points.includes(p));

@@ -9,16 +9,18 @@ import type { Store } from "../mvcc/store.ts";
 import { ChainLookup } from "../segments/chain-lookup.ts";
 import { type Clause, judge, type Rule } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
-import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
+import { deadToLookFor } from "./cycle.ts";
+import { isIn, type Stretch } from "./dead-tables.ts";
 import type { Basis } from "./journal.ts";
 import { dueRuns } from "./plan.ts";
 import { ruleUnder } from "./rule-under.ts";
+import { decide } from "./work.ts";
 
 /** One version that would go. */
 export interface Proof {
   readonly key: ByteKey;
   readonly seq: Seq;
-  /** Its successor; its own seq for a tombstone with nothing left to hide, 0 for the newest of a chain that was cleared. */
+  /** Its successor; its own seq for a tombstone with nothing left to hide, 0 for what was cleared. */
   readonly supersededBy: Seq;
   readonly floor: Seq;
   readonly clause: Clause | "cleared";
@@ -42,13 +44,14 @@ export async function dryRun(
   after: ByteKey | undefined,
 ): Promise<Proofs> {
   const { manifest, head } = store;
-  const rule = await ruleUnder(store, basis, head.seq);
-  const dead = await deadTables(store, basis, head.seq);
+  const { retentions, dead } = await decide(store, basis, head.seq);
+  const rule = ruleUnder(basis, head.seq, retentions);
+  const toLookFor = await deadToLookFor(store, basis, head.seq);
   const chains = new ChainLookup(manifest, (ids) => loadAll(store, ids));
   const proofs: Proof[] = [];
   let scanned = 0;
   let last = after;
-  for await (const key of keysToLookAt(store, rule, isReleased, dead, after)) {
+  for await (const key of keysToLookAt(store, rule, isReleased, toLookFor, after)) {
     if (proofs.length >= limit) return { proofs, scanned, after: last! };
     const versions = [...inMemory(store, key, head.seq), ...(await chains.all(key))];
     scanned += versions.length;
@@ -70,7 +73,7 @@ function proveKey(
     into.push({ key, seq: version.seq, supersededBy, floor: rule.floor, clause, bytes });
   };
   if (isIn(dead, tableOf(key))) {
-    versions.forEach((version, i) => prove(version, versions[i - 1]?.seq ?? seq(0), "cleared"));
+    for (const version of versions) prove(version, seq(0), "cleared");
   } else judge({ key, versions, newer: undefined, position: 0, older: "none" }, rule, prove);
 }
 

@@ -78,7 +78,8 @@ export class GcManager {
   get hasGarbage(): boolean {
     const { manifest } = this.#seams.store;
     const isReleased = this.#mayBeReleased;
-    return manifest.marks.size > 0 || manifest.pages().some((p) => p.due !== never || (isReleased && p.pinned > 0));
+    const isMarked = [...manifest.marks.values()].some((due) => due !== never);
+    return isMarked || manifest.pages().some((p) => p.due !== never || (isReleased && p.pinned > 0));
   }
 
   /** A point was released: what only it kept may go. */
@@ -164,7 +165,7 @@ export class GcManager {
     if (isFull) this.#mayBeReleased = false;
   }
 
-  /** Dead tables do not count: of them only blocks at their borders are left, which cannot be told from those without. */
+  /** Dead tables do not count: of them only blocks at their borders are left, for the next full cycle. */
   #generations(basis: Basis, isReleased: boolean): GenerationState {
     const { store, now } = this.#seams;
     const { manifest, fence } = store;

@@ -7,6 +7,7 @@ import { decodeRoot, type Manifest } from "../segments/manifest.ts";
 import { putManifest, readRoot } from "../segments/manifest-rows.ts";
 import { valueOf, type Write } from "../storage/contract.ts";
 import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
+import { noted, readKeepers } from "./keepers.ts";
 import type { Tenure } from "./tenure.ts";
 
 export interface Publication {
@@ -17,6 +18,10 @@ export interface Publication {
   /** Blocks that the next manifest does not list. */
   readonly gone: readonly BlockId[];
   readonly also: readonly Write[];
+  /** What keeps versions in blocks that the next manifest lists, and nothing else would. */
+  readonly keeps: readonly string[];
+  /** Whether blocks go from level to level. */
+  readonly isMoving: boolean;
 }
 
 /**
@@ -26,28 +31,33 @@ export interface Publication {
 export async function publish(
   store: Store,
   tenure: Tenure,
-  { before, next, gone, also }: Publication,
+  { before, next, gone, also, keeps, isMoving }: Publication,
 ): Promise<boolean> {
   let isTried = false;
   let isFound = false;
   const toldBefore = store.ledger.told;
   const ledgerRow = putLedger(next.ledger);
-  const written = await tenure.write("strict", [readFence, readRoot], ([fenceRow, rootRow]) => {
-    const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
-    const version = rootBytes && decodeRoot(rootBytes).version;
-    isFound = isTried && version === next.manifest.version;
-    if (isFound) return undefined;
-    const present = fenceBytes && decodeFence(fenceBytes);
-    if (!present || !sameLog(present, before.fence) || present.seq !== before.fence.seq) return undefined;
-    if (version !== before.manifest.version) return undefined;
-    isTried = true;
-    return [
-      ...putManifest(before.manifest, next.manifest),
-      ledgerRow,
-      ...also,
-      ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
-    ];
-  });
+  const written = await tenure.write(
+    "strict",
+    [readFence, readRoot, readKeepers],
+    ([fenceRow, rootRow, keepersRow]) => {
+      const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
+      const version = rootBytes && decodeRoot(rootBytes).version;
+      isFound = isTried && version === next.manifest.version;
+      if (isFound) return undefined;
+      const present = fenceBytes && decodeFence(fenceBytes);
+      if (!present || !sameLog(present, before.fence) || present.seq !== before.fence.seq) return undefined;
+      if (version !== before.manifest.version) return undefined;
+      isTried = true;
+      return [
+        ...putManifest(before.manifest, next.manifest),
+        ledgerRow,
+        ...noted(keepersRow, keeps, isMoving),
+        ...also,
+        ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
+      ];
+    },
+  );
   if (!written && !isFound) return false;
   // Another tab's edit cannot have come between: this tenure lasts. But a reload may have seen ours already.
   if (store.ledger.told !== toldBefore) next.ledger.points(store.ledger.told);

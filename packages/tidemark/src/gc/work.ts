@@ -25,7 +25,8 @@ import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { type Basis, Removal, type StepKind } from "./journal.ts";
 import { loadAll, tenureIsOver } from "./load.ts";
 import { publish } from "./publish.ts";
-import { ruleUnder } from "./rule-under.ts";
+import { keepersOf, type Retentions } from "./keepers.ts";
+import { retentionsAt, ruleUnder } from "./rule-under.ts";
 import type { Tenure } from "./tenure.ts";
 
 export interface WorkOptions {
@@ -54,16 +55,30 @@ export interface WorkTerms {
   readonly fence: Fence;
   /** The checkpoint to judge by, where that is an earlier one. */
   readonly checkpoint?: Seq;
+  /** What was found as that began: catalogs of then may have been collected since. Absent: as it is at the checkpoint. */
+  readonly decided?: Decided;
   /** What may be taken on a full disk for what is staged; all of it goes back as that is published. */
   readonly reserve: ReserveUse;
   readonly cycle?: { readonly id: number; readonly step: number };
 }
+
+export interface Decided {
+  readonly retentions: Retentions;
+  readonly dead: readonly Stretch[];
+}
+
+export const decide = async (store: Store, basis: Basis, checkpoint: Seq): Promise<Decided> => ({
+  retentions: await retentionsAt(store, checkpoint),
+  dead: await deadTables(store, basis, checkpoint),
+});
 
 /** What the work is done with. */
 export interface Tools extends Pick<WorkOptions, "targetBytes" | "maxStoreBytes" | "pace"> {
   readonly manifest: Manifest;
   readonly rule: Rule;
   readonly dead: readonly Stretch[];
+  /** What keeps single versions under that rule. */
+  readonly keepers: readonly string[];
   readonly removal: Removal;
   readonly isDead: (table: TableId) => boolean;
   readonly newBlockId: () => BlockId;
@@ -109,6 +124,9 @@ export async function published<T>(
       before,
       next,
       gone: goneFrom(edits),
+      // Blocks that move from level to level may hold what others kept, and nobody looks.
+      keeps: edits.some(({ added }) => added.some(({ pinned }) => pinned > 0)) ? tools.keepers : [],
+      isMoving: terms.kind === "compact",
       also: [...also, ...record.writes],
     });
     if (!isPublished) return undefined;
@@ -137,15 +155,16 @@ interface Draft {
 async function toolsFor(
   store: Store,
   tenure: Tenure,
-  { basis, fence, checkpoint = fence.seq, reserve }: WorkTerms,
+  { basis, fence, checkpoint = fence.seq, decided, reserve }: WorkTerms,
   { targetBytes, maxStoreBytes, pace }: WorkOptions,
   { manifest, ledger, staged }: Draft,
 ): Promise<Tools> {
-  const dead = await aside(pace, deadTables(store, basis, fence.seq));
+  const { retentions, dead } = decided ?? (await aside(pace, decide(store, basis, checkpoint)));
   const removal = new Removal();
   return {
     manifest,
-    rule: await aside(pace, ruleUnder(store, basis, checkpoint)),
+    rule: ruleUnder(basis, checkpoint, retentions),
+    keepers: keepersOf(basis, retentions),
     dead,
     removal,
     targetBytes,

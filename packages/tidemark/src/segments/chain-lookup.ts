@@ -52,25 +52,26 @@ export class ChainLookup {
     return { newer: found, position: Math.max(position, found === undefined ? 0 : 1) };
   }
 
-  /** Whether any level below holds a version of `key`. */
-  async hasOlder(key: ByteKey, level: number): Promise<boolean> {
-    for (const below of this.#manifest.levels.slice(level + 1)) {
-      const info = below.holding(key);
-      if (info === undefined || !mayHold(info.filter, hashOf(key))) continue;
-      if ((await this.#block(info)).find(key, newest) !== undefined) return true;
-    }
-    return false;
+  /** The versions of `key` in blocks of `level` from position `from` on and in the levels below, newest first. */
+  async older(key: ByteKey, level: number, from: number): Promise<readonly Version[]> {
+    const [own, ...below] = this.#manifest.levels.slice(level);
+    const versions = [...(await this.#chain(own!, key, from))];
+    for (const one of below) versions.push(...(await this.#chain(one, key)));
+    return versions;
   }
 
   /** All versions of `key` in all levels, newest first. */
   async all(key: ByteKey): Promise<readonly Version[]> {
     const versions: Version[] = [];
-    for (const level of this.#manifest.filled) {
-      for (let i = level.find(key, newest); i < level.length && level.at(i)!.first.key <= key; i++) {
-        const info = level.at(i)!;
-        if (!mayHold(info.filter, hashOf(key))) continue;
-        versions.push(...(await this.#block(info)).chain(key, newest));
-      }
+    for (const level of this.#manifest.filled) versions.push(...(await this.#chain(level, key)));
+    return versions;
+  }
+
+  async #chain(level: Level, key: ByteKey, from = level.find(key, newest)): Promise<readonly Version[]> {
+    const versions: Version[] = [];
+    for (let i = from; i < level.length && level.at(i)!.first.key <= key; i++) {
+      const info = level.at(i)!;
+      if (mayHold(info.filter, hashOf(key))) versions.push(...(await this.#block(info)).chain(key, newest));
     }
     return versions;
   }

@@ -18,7 +18,7 @@
  *          varint   the least due of its blocks + 1, 0 for never; versions that only a point or retention keeps
  *      varint     number of marks (marks.ts); then for each, in order:
  *        varint   id of the block
- *        varint   from which floor on it is due
+ *        varint   from which floor on it is due; 2^53 - 1 where the block itself says
  *
  * Format 2 knew neither dues nor marks: every block that has anything to lose, or lies below another level, is due.
  * Format 1 was one row that listed the blocks of a single level: manifest-1.ts.
@@ -47,6 +47,8 @@ export const levelCount = 4;
 
 const envelope: Envelope = { magic: 0x464d4d54, format: 3, oldest: 2 };
 const what = { what: "manifest" };
+/** As stored: above every floor, as whoever does not know it takes it. */
+const noMarkDue = Number.MAX_SAFE_INTEGER;
 const start: InternalKey = { key: byteKey(""), seq: seq(0) };
 
 export interface ManifestEdit extends LevelEdit {
@@ -165,7 +167,7 @@ export class Manifest {
     out.varint(this.marks.size);
     for (const [id, due] of [...this.marks].toSorted(([a], [b]) => a - b)) {
       out.varint(id);
-      out.varint(due);
+      out.varint(due === never ? noMarkDue : due);
     }
     return sealEnvelope(out);
   }
@@ -188,7 +190,10 @@ export function decodeRoot(bytes: Uint8Array): Root {
 
 function readMarks(input: ByteReader): Marks {
   const marks = new Map<BlockId, Wake>();
-  for (let left = input.varint(); left > 0; left--) marks.set(blockId(input.varint()), input.varint());
+  for (let left = input.varint(); left > 0; left--) {
+    const [id, due] = [blockId(input.varint()), input.varint()];
+    marks.set(id, due === noMarkDue ? never : due);
+  }
   return marks;
 }
 

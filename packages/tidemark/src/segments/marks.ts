@@ -1,7 +1,8 @@
 /**
  * Marks: which blocks hold versions that something in a level above supersedes. Nobody reads a block to learn that: the
  * fold that brings the superseding versions marks it. A mark says from which floor on looking at the block may gain
- * something; a sweep, which has whole chains at hand, takes it away.
+ * something; a sweep, which has whole chains at hand, takes it away. Where something stays that is superseded from above
+ * it leaves one that is never due, since then the block's own figures say when: the next sweep looks above as well.
  */
 import type { BlockId } from "../base/brand.ts";
 import type { BlockInfo } from "./block-info.ts";
@@ -29,10 +30,12 @@ export function nextMarks(
   const next = new Map(marks);
   for (const id of cleared) next.delete(id);
   const stays = new Set(added.map(({ id }) => id));
-  for (const { id, first, last } of removed) {
-    const due = next.get(id);
-    if (due === undefined || stays.has(id)) continue;
+  for (const { id, first, last, due: own, pinned } of removed) {
+    const marked = next.get(id);
+    if (marked === undefined || stays.has(id)) continue;
     next.delete(id);
+    // A merge does not know what is superseded from above, so the heirs' figures do not say what those before them did.
+    const due = pinned > 0 ? 0 : Math.min(marked, own);
     for (const heir of added) {
       if (heir.first.key <= last.key && heir.last.key >= first.key) mark(next, heir.id, due);
     }

@@ -207,6 +207,8 @@ class Merge {
 
   #mayBeTail(block: BlockInfo): boolean {
     const isOneKey = block.first.key === block.last.key;
+    // Where the number of newer versions decides, those that come may release any behind it.
+    if (isOneKey && this.#latestOf(block.first.key) > 0) return false;
     return isOneKey && block.due > this.#reach && block.outside === 0 && !this.#isSmall(block);
   }
 
@@ -224,7 +226,9 @@ class Merge {
       this.#own.take(versions);
     }
     const oldest = fromMemory.at(-1);
-    if (oldest !== undefined && oldest.supersedes !== 0) this.#markBelow(key, oldest);
+    // Of an index entry that comes nobody knows whether it went before.
+    const isEntry = oldest?.payload?.length === 0;
+    if (oldest !== undefined && (oldest.supersedes !== 0 || isEntry)) this.#markBelow(key, oldest);
     const kept = this.#kept(key, versions, isFirst ? undefined : this.#before?.oldest);
     for (const { version, wake } of kept) this.#writer.add(key, version, wake);
     this.#before = { key, oldest: versions.at(-1)! };
@@ -234,8 +238,7 @@ class Merge {
   #kept(key: ByteKey, versions: readonly Version[], before: Newer | undefined): readonly Kept[] {
     const [only] = versions;
     if (this.#isDead(tableOf(key))) {
-      for (const [i, version] of versions.entries())
-        this.#drop(key, version, (versions[i - 1] ?? before)?.seq ?? seq(0), "cleared");
+      for (const version of versions) this.#drop(key, version, seq(0), "cleared");
       this.#lose(versions, [], undefined);
       return [];
     }
@@ -245,7 +248,8 @@ class Merge {
     const gone: Version[] = [];
     const position = newer === undefined ? 0 : 1;
     const older = this.#older(key);
-    const kept = judge({ key, versions, newer, position, older }, this.#input.rule, (version, supersededBy, clause) => {
+    const chain = { key, versions, newer, position, isPositionLeast: newer !== undefined, older };
+    const kept = judge(chain, this.#input.rule, (version, supersededBy, clause) => {
       gone.push(version);
       this.#drop(key, version, supersededBy, clause);
     });
@@ -274,8 +278,24 @@ class Merge {
       // Of an index entry that comes, only an earlier going can lie there.
       if (oldest.payload?.length === 0 && block.tombstones === 0) continue;
       if (!mayHold(block.filter, (hash ??= hashOf(key)))) continue;
-      this.#marks.set(block.id, Math.min(oldest.seq, this.#marks.get(block.id) ?? oldest.seq));
+      if (this.#latestOf(key) === 0) this.#mark(block, oldest.seq);
+      else this.#markChain(key, level);
     }
+  }
+
+  /** Where the number of newer versions decides, each new one may release another, above the floor or not. */
+  #markChain(key: ByteKey, level: Level): void {
+    for (let i = level.find(key, newest); level.at(i) !== undefined && level.at(i)!.first.key <= key; i++) {
+      this.#mark(level.at(i)!, 0);
+    }
+  }
+
+  #mark({ id }: BlockInfo, due: Wake): void {
+    this.#marks.set(id, Math.min(due, this.#marks.get(id) ?? due));
+  }
+
+  #latestOf(key: ByteKey): number {
+    return this.#input.rule.retentionOf(tableOf(key))?.latest ?? 0;
   }
 
   #isDead(table: TableId): boolean {
@@ -329,9 +349,11 @@ export function lostWith(
   gone: readonly Version[],
   kept: readonly Kept[],
   newer: Newer | undefined,
+  older?: Version,
 ): readonly OutsideRef[] {
   const stays = kept.map(({ version }) => version.payload);
   if (newer !== undefined && "payload" in newer) stays.push(newer.payload);
+  if (older) stays.push(older.payload);
   return outsideLost(
     gone.map(({ payload }) => payload),
     stays,

@@ -36,8 +36,11 @@ export interface Rule extends Readable {
   retentionOf(table: TableId): Retention | undefined;
 }
 
-/** `maybe`: nobody looked. */
-export type Elsewhere = "none" | "maybe" | "some";
+/**
+ * `maybe`: nobody looked. `some`: some that stay, and the caller knows what they refer to. `going`: only such as are
+ * reclaimable themselves.
+ */
+export type Elsewhere = "none" | "maybe" | "some" | "going";
 
 /** A version chain as it is at hand. */
 export interface Chain {
@@ -46,8 +49,10 @@ export interface Chain {
   readonly versions: readonly Version[];
   /** The oldest of the versions of this key that are newer than these and not among them. */
   readonly newer: Newer | undefined;
-  /** How many such there are, at least. */
+  /** How many such there are. */
   readonly position: number;
+  /** There may be more of them. */
+  readonly isPositionLeast?: boolean;
   /** Whether versions older than these survive anywhere. */
   readonly older: Elsewhere;
 }
@@ -76,17 +81,19 @@ export type Drop = (version: Version, supersededBy: Seq, clause: Clause) => void
 export const reachOf = ({ floor, checkpoint }: Rule): Seq => seq(Math.min(floor, checkpoint));
 
 /** What of the chain stays, newest first; what goes is told to `drop`, newest first but for a last tombstone. */
-export function judge({ key, versions, newer, position, older }: Chain, rule: Rule, drop: Drop): readonly Kept[] {
+export function judge(chain: Chain, rule: Rule, drop: Drop): readonly Kept[] {
+  const { key, versions, newer, position, older, isPositionLeast = false } = chain;
   const reach = reachOf(rule);
   const retention = rule.retentionOf(tableOf(key));
   const kept: Kept[] = [];
   let successor: Newer | undefined = newer;
   for (const [i, version] of versions.entries()) {
     assert(successor === undefined || version.seq < successor.seq, "a version chain is newest first");
-    const isRetained = retention !== undefined && retains(retention, version, successor, position + i, rule);
+    const retained = retention && retains(retention, version, successor, position + i, isPositionLeast, rule);
     if (successor === undefined) kept.push({ version, wake: never });
     else if (successor.seq > reach) kept.push({ version, wake: successor.seq });
-    else if (isRetained || sees(rule.points, version.seq, successor.seq)) kept.push({ version, wake: onRelease });
+    else if (sees(rule.points, version.seq, successor.seq)) kept.push({ version, wake: onRelease });
+    else if (retained) kept.push({ version, wake: retained === "surely" ? onRelease : seq(0) });
     // THE DROP LINE. The successor n is at or below the floor and the durable checkpoint, so every view there is or will
     // be reads at some r ≥ floor ≥ n or at a point, and no point lies in [c, n): none sees this version, now or later.
     // The floor was durably raised before it was handed down, and no holder may come in below it; new points are made
@@ -110,7 +117,7 @@ function withoutTombstone(kept: readonly Kept[], older: Elsewhere, rule: Rule, d
   if (version.seq >= rule.floor) return [{ version, wake: version.seq + 1 }, ...rest];
   if (version.seq > rule.checkpoint) return [{ version, wake: rule.checkpoint + 1 }, ...rest];
   if (rest.length > 0 || older === "some") return [{ version, wake: onRelease }, ...rest];
-  if (older === "maybe") return [{ version, wake: seq(0) }];
+  if (older !== "none") return [{ version, wake: seq(0) }];
   drop(version, version.seq, "tombstone");
   return [];
 }
@@ -136,17 +143,20 @@ function firstFrom(points: readonly Seq[], from: Seq): number {
 const clauseOf = (points: readonly Seq[], c: Seq): Clause =>
   points.length > 0 && points[0]! < c ? "interval" : "floor";
 
-/** `position`: how many versions of its key are newer, at least. */
+/** `position`: how many versions of its key are newer. `perhaps`: who has all of its chain at hand might deny it. */
 function retains(
   { latest = 0, ranges = [], forMs = 0 }: Retention,
   { seq: c }: Version,
   successor: Newer | undefined,
   position: number,
+  isPositionLeast: boolean,
   { nowMs }: Rule,
-): boolean {
-  if (position < latest || successor === undefined) return true;
-  if (ranges.some(([from, to]) => c <= to && from < successor.seq)) return true;
-  return forMs > 0 && (successor.stamp === undefined || msOf(successor.stamp) + forMs > nowMs);
+): "surely" | "perhaps" | undefined {
+  if (successor === undefined) return "surely";
+  if (ranges.some(([from, to]) => c <= to && from < successor.seq)) return "surely";
+  if (forMs > 0 && successor.stamp !== undefined && msOf(successor.stamp) + forMs > nowMs) return "surely";
+  if (position < latest) return isPositionLeast ? "perhaps" : "surely";
+  return forMs > 0 && successor.stamp === undefined ? "perhaps" : undefined;
 }
 
 /**
@@ -155,6 +165,6 @@ function retains(
  */
 function mayShare({ seq: c, payload }: Version, newer: Newer | undefined, older: Elsewhere, { points }: Rule): boolean {
   const isNewerHidden = newer !== undefined && !("payload" in newer);
-  const isOlderHidden = older !== "none" && points.length > 0 && points[0]! < c;
+  const isOlderHidden = older === "maybe" && points.length > 0 && points[0]! < c;
   return (isNewerHidden || isOlderHidden) && payload !== undefined && outsideOf(payload) !== undefined;
 }

@@ -24,7 +24,17 @@ import type { Level } from "./level.ts";
 import type { Manifest } from "./manifest.ts";
 import { lostWith } from "./merge.ts";
 import type { Pace } from "./pace.ts";
-import { type Clause, type Elsewhere, judge, type Kept, never, type Newer, onRelease, type Rule } from "./rule.ts";
+import {
+  type Clause,
+  type Elsewhere,
+  judge,
+  type Kept,
+  never,
+  type Newer,
+  onRelease,
+  type Rule,
+  type Wake,
+} from "./rule.ts";
 import type { Version } from "./version.ts";
 
 /** Positions of neighbouring blocks of a level: from ≤ i < to. */
@@ -46,7 +56,7 @@ export interface SweepInput {
   newBlockId(): BlockId;
   readonly load: LoadBlocks;
   store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
-  /** With the proof. `supersededBy` is 0 for the newest of a chain in a dead table. */
+  /** With the proof. `supersededBy` is 0 in a dead table. */
   dropped(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void;
 }
 
@@ -59,6 +69,8 @@ export interface Swept {
   readonly lost: readonly OutsideRef[];
   /** Blocks whose marks have been dealt with. */
   readonly cleared: ReadonlySet<BlockId>;
+  /** Blocks that still hold what something above them supersedes: when that is due, their own figures say. */
+  readonly marks: readonly (readonly [BlockId, Wake])[];
 }
 
 export const sweep = (input: SweepInput): Promise<Swept> => new Sweep(input).run();
@@ -85,6 +97,8 @@ class Sweep {
   readonly #removed: BlockInfo[] = [];
   readonly #lost: OutsideRef[] = [];
   readonly #cleared = new Set<BlockId>();
+  /** Keys of which versions stay that a level above supersedes. */
+  readonly #superseded: ByteKey[] = [];
   #scanned = 0;
   #dropped = 0;
   #keys = 0;
@@ -106,7 +120,26 @@ class Sweep {
     await this.#writer.finish();
     const { added, written } = this.#writer;
     const [removed, scanned, lost, cleared] = [this.#removed, this.#scanned, this.#lost, this.#cleared];
-    return { removed, added, scanned, written, lost, cleared };
+    return { removed, added, scanned, written, lost, cleared, marks: this.#marks() };
+  }
+
+  /**
+   * A mark is what tells the next sweep to look above, so as long as a version stays that something up there
+   * supersedes, its block has one.
+   */
+  #marks(): readonly (readonly [BlockId, Wake])[] {
+    if (this.#superseded.length === 0) return [];
+    const blocks = new Map(this.#writer.added.map((info) => [info.id, info]));
+    const gone = new Set(this.#removed.map(({ id }) => id));
+    for (const { from, to } of this.#input.runs) {
+      for (let i = from; i < to; i++) {
+        const info = this.#level.at(i)!;
+        if (!gone.has(info.id)) blocks.set(info.id, info);
+      }
+    }
+    const holds = ({ first, last }: BlockInfo): boolean =>
+      this.#superseded.some((key) => first.key <= key && key <= last.key);
+    return [...blocks.values()].filter(holds).map(({ id }) => [id, never]);
   }
 
   async #rewrite({ from, to, keys }: JudgedRun): Promise<void> {
@@ -177,35 +210,48 @@ class Sweep {
     const { rule, level } = this.#input;
     const latest = rule.retentionOf(tableOf(key))?.latest ?? 0;
     const { newer, position } = isWhole ? alone : await this.#chains.newer(key, level, begun, isMarked, latest);
-    const older = await this.#older(key, versions, newer, run);
+    const [older, next] = await this.#older(key, versions, newer, position, run);
     const gone: Version[] = [];
     const kept = judge({ key, versions, newer, position, older }, rule, (version, supersededBy, clause) => {
       gone.push(version);
       this.#input.dropped(key, version, supersededBy, clause);
     });
     this.#dropped += gone.length;
-    if (gone.length > 0) this.#lost.push(...lostWith(gone, kept, newer));
+    if (gone.length > 0) this.#lost.push(...lostWith(gone, kept, newer, next));
+    if (isMarked && newer !== undefined && kept.length > 0) this.#superseded.push(key);
     return kept;
   }
 
   #dropAll(key: ByteKey, versions: readonly Version[]): readonly Kept[] {
-    for (const [i, version] of versions.entries()) {
-      this.#input.dropped(key, version, versions[i - 1]?.seq ?? seq(0), "cleared");
-    }
+    for (const version of versions) this.#input.dropped(key, version, seq(0), "cleared");
     this.#dropped += versions.length;
     this.#lost.push(...lostWith(versions, [], undefined));
     return [];
   }
 
-  /** Looked up only where it matters: for a tombstone that could go, and where values may be shared. */
-  async #older(key: ByteKey, versions: readonly Version[], newer: Newer | undefined, run: Run): Promise<Elsewhere> {
+  /** Looked up only where it matters: for a tombstone that could go, and where values may be shared; with the next one. */
+  async #older(
+    key: ByteKey,
+    versions: readonly Version[],
+    newer: Newer | undefined,
+    position: number,
+    run: Run,
+  ): Promise<readonly [Elsewhere, Version | undefined]> {
     const { rule, level } = this.#input;
     const [newest] = versions;
     const mayGo = newer === undefined && newest!.payload === undefined && newest!.seq < rule.floor;
     const mayShare = rule.points.length > 0 && versions.some(({ payload }) => payload && outsideOf(payload));
-    if (!mayGo && !mayShare) return "none";
-    if (this.#level.at(run.to)?.first.key === key) return "some";
-    return (await this.#chains.hasOlder(key, level)) ? "some" : "none";
+    if (!mayGo && !mayShare) return ["none", undefined];
+    const older = await this.#chains.older(key, level, run.to);
+    if (older.length === 0) return ["none", undefined];
+    const rest = {
+      key,
+      versions: older,
+      newer: versions.at(-1)!,
+      position: position + versions.length,
+      older: "none",
+    } as const;
+    return [judge(rest, rule, () => undefined).length > 0 ? "some" : "going", older[0]];
   }
 
   /** Blocks that stay as they are, but were announced otherwise than they are, are listed with the right figures. */
