@@ -41,13 +41,17 @@ export interface RunDone extends Tally {
 /** After so many rounds somebody commits faster than it can be collected. */
 const maxRounds = 10;
 
-/** @throws why the gate was cancelled; `deposed` where another tab has upkeep now */
+/** @throws why the gate was cancelled; Deposed where another tab has upkeep now */
 export async function runCollection(seams: RunSeams, { options, isBackground }: RunRequest): Promise<RunDone> {
   const run = new Run(seams, options);
   return isBackground ? run.all() : seams.turns.hurry(() => run.all());
 }
 
-export const deposed: TidemarkError = new TidemarkError("BUSY", "Another tab has taken over upkeep");
+export class Deposed extends TidemarkError {
+  constructor() {
+    super("BUSY", "Another tab has taken over upkeep");
+  }
+}
 
 class Run {
   readonly #seams: RunSeams;
@@ -74,7 +78,7 @@ class Run {
       }
     } catch (e) {
       const isCancelled = this.#seams.gate.isCancelled;
-      if (e !== deposed) await collector.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
+      if (!(e instanceof Deposed)) await collector.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
       throw e;
     }
     const [slices, longestSliceMs] = [this.#slices, this.#longestSliceMs];
@@ -87,9 +91,9 @@ class Run {
     const { store } = database;
     await store.follow();
     const basis = await turns.inTurn(() => collector.advance(tenure));
-    if (!basis) throw deposed;
+    if (!basis) throw new Deposed();
     const folded = await this.#inSlices((options) => checkpoint(store, tenure, basis, options));
-    if (!folded && store.fence.seq < store.head.seq && tenure.isDeposed) throw deposed;
+    if (!folded && store.fence.seq < store.head.seq && tenure.isDeposed) throw new Deposed();
     news();
     while ((await this.#inSlices((options) => reclaim(store, tenure, basis, options))) !== undefined);
     const tally = folded ? sum(before, folded.dropped) : before;
@@ -108,14 +112,14 @@ class Run {
     const kind = this.#options.kind ?? "FULL_GC";
     const terms = { kind, basis, before, isAsked: true, config: { ...this.#options } };
     const begun = await this.#inSlices((options) => collector.begin(tenure, terms, options));
-    if (!begun) throw deposed;
+    if (!begun) throw new Deposed();
     return begun;
   }
 
   async #step(): Promise<void> {
     const { collector, tenure } = this.#seams;
     const outcome = await this.#inSlices((options) => collector.step(tenure, options));
-    if (outcome === "again" && tenure.isDeposed) throw deposed;
+    if (outcome === "again" && tenure.isDeposed) throw new Deposed();
   }
 
   /** A turn of its own, so that a fold that is due comes in between; also while it is paused, which is before its turn. */

@@ -364,7 +364,7 @@ export class Store implements ReadState, Guarded {
     try {
       return (await this.events?.reloading(state, at, entries)) ?? nothing;
     } catch (e) {
-      if (e === stateIsOld) return undefined;
+      if (e instanceof StateIsOld) return undefined;
       throw e;
     }
   }
@@ -411,5 +411,9 @@ const loggedEntry = ({ lastSeq, checksum, commits, sizeBytes, body }: LogEntry):
 
 const nothing = (): void => undefined;
 const always = (): number => 0;
-const stateIsOld = new TidemarkError("BUSY", "The state read was replaced while it was read");
-const goneAlready = (): Promise<void> => Promise.reject(stateIsOld);
+class StateIsOld extends TidemarkError {
+  constructor() {
+    super("BUSY", "The state read was replaced while it was read");
+  }
+}
+const goneAlready = (): Promise<void> => Promise.reject(new StateIsOld());
