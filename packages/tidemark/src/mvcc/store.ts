@@ -30,6 +30,8 @@ export interface StoreOptions {
   /** Tabs cannot coordinate: whoever joined last has the database, and finding another incarnation ends this one. */
   readonly isLone: boolean;
   readonly cacheMaxBytes: number;
+  /** Makes the database where there is none; absent: there is. */
+  readonly create?: (() => Promise<void>) | undefined;
   /** Wall time in ms, to notice that this tab slept. */
   readonly now?: () => number;
 }
@@ -105,7 +107,7 @@ export class Store implements ReadState, Guarded {
 
   /** Joins the database: recovers it and registers this tab's pin. */
   static async open(storage: Storage, options: StoreOptions): Promise<Store> {
-    return new Store(storage, options, await join(storage, options.tab, options.isLone));
+    return new Store(storage, options, await join(storage, options.tab, options.isLone, options.create));
   }
 
   /** What recent commits touched. */
