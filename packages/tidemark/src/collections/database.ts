@@ -46,6 +46,8 @@ export interface DatabaseSeams {
   readonly retryPeers: RetryPeers;
   /** Set where tabs cannot coordinate: then the last one to open is the only one to go on. */
   readonly isLone: boolean;
+  /** Makes the database where there is none; absent: there is. */
+  readonly create?: () => Promise<void>;
 }
 
 export interface DatabaseEvents {
@@ -116,8 +118,8 @@ export class Database {
 
   /** Recovers the database and joins it. */
   static async open(seams: DatabaseSeams, cacheMaxBytes: number, events: DatabaseEvents): Promise<Database> {
-    const { storage, tab, isLone, clock } = seams;
-    const options = { tab, isLone, cacheMaxBytes, now: () => clock.now() };
+    const { storage, tab, isLone, clock, create } = seams;
+    const options = { tab, isLone, cacheMaxBytes, create, now: () => clock.now() };
     const database = new Database(await Store.open(storage, options), seams, events);
     await database.#loadCatalog();
     if (database.store.wasStruck) database.store.events?.struck();

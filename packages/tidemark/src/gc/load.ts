@@ -6,9 +6,13 @@ import type { Block } from "../segments/block.ts";
 import type { Tenure } from "./tenure.ts";
 
 /** Begin again, if upkeep is still ours. */
-export const tenureIsOver: TidemarkError = new TidemarkError("BUSY", "Another tab has taken over upkeep");
+export class TenureIsOver extends TidemarkError {
+  constructor() {
+    super("BUSY", "Another tab has taken over upkeep");
+  }
+}
 
-/** @throws `tenureIsOver` where what lists them is old; CORRUPT where one is damaged or gone. */
+/** @throws TenureIsOver where what lists them is old; CORRUPT where one is damaged or gone. */
 export async function loadAll(store: Store, tenure: Tenure, ids: readonly BlockId[]): Promise<readonly Block[]> {
   const blocks = await store.blocks.load(ids, ids.length, { isKept: false });
   const all: Block[] = [];
@@ -18,8 +22,8 @@ export async function loadAll(store: Store, tenure: Tenure, ids: readonly BlockI
 
 /** A listed block did not come: the list is old, because of this tenure or the one before it, or it is damaged or lost. */
 async function blame(store: Store, tenure: Tenure, gone: BlockId): Promise<never> {
-  if (!(await tenure.lasts())) throw tenureIsOver;
+  if (!(await tenure.lasts())) throw new TenureIsOver();
   await store.reload();
-  if (store.manifest.info(gone) === undefined) throw tenureIsOver;
+  if (store.manifest.info(gone) === undefined) throw new TenureIsOver();
   throw new TidemarkError("CORRUPT", `Block ${gone} is listed but not stored`, { what: "block", id: gone });
 }

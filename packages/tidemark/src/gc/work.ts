@@ -23,7 +23,7 @@ import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } fr
 import { type Fence, sameLog } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { type Basis, Removal, type StepKind } from "./journal.ts";
-import { loadAll, tenureIsOver } from "./load.ts";
+import { loadAll, TenureIsOver } from "./load.ts";
 import { publish } from "./publish.ts";
 import { keepersOf, type Retentions } from "./keepers.ts";
 import { retentionsAt, ruleUnder } from "./rule-under.ts";
@@ -133,7 +133,7 @@ export async function published<T>(
     record.written();
     return done;
   } catch (e) {
-    if (e === tenureIsOver) return undefined;
+    if (e instanceof TenureIsOver) return undefined;
     throw e;
   } finally {
     if (!isPublished) await unstage(tenure, staged, manifest);
@@ -180,7 +180,7 @@ async function toolsFor(
       const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
       const durability = isStrict ? "strict" : "relaxed";
       const stored = tenure.write(durability, [], () => writes, ["blocks"], reserve);
-      if (!(await aside(pace, stored))) throw tenureIsOver;
+      if (!(await aside(pace, stored))) throw new TenureIsOver();
       for (const { bytes } of blocks) giveBack(bytes);
     },
     dropped: (key, version, supersededBy, clause) => {

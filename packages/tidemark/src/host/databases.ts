@@ -57,16 +57,19 @@ const emptied = (factory: StorageFactory, name: string, { random }: Environment)
 const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
 
 async function versionIn(storage: Storage): Promise<number | undefined> {
+  const version = await notedVersion(storage);
+  return version !== undefined && !(await isDropped(storage)) ? version : undefined;
+}
+
+/** The data version as it was noted last. */
+export async function notedVersion(storage: Storage): Promise<number | undefined> {
   const [row] = await storage.read([readVersion]);
   const bytes = valueOf(row);
-  return bytes && !(await isDropped(storage)) ? openRow(bytes, "version").varint() : undefined;
+  return bytes && openRow(bytes, "version").varint();
 }
 
 /** Notes the data version where `listDatabases` finds it without opening the database. */
 export async function noteVersion(storage: Storage, version: number): Promise<void> {
-  const [row] = await storage.read([readVersion]);
-  const bytes = valueOf(row);
-  if (bytes && openRow(bytes, "version").varint() === version) return;
   await storage.commit({
     durability: "relaxed",
     isRepeatable: true,

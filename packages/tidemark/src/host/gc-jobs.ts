@@ -6,7 +6,7 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { GcProgress, GcReport } from "../protocol/gc.ts";
 import type { Failure } from "../protocol/messages.ts";
 import type { RunRequest } from "./gc-run.ts";
-import { deposed } from "./gc-run.ts";
+import { Deposed } from "./gc-run.ts";
 import type { HostEvent } from "../protocol/messages.ts";
 import type { Environment } from "./environment.ts";
 import { failureOf } from "./failure.ts";
@@ -89,7 +89,7 @@ export class GcJobs {
             ? await this.#here(this.#seams.self, job, request)
             : await this.#elsewhere(job, request);
         } catch (e) {
-          if (e !== deposed && !isMoved(e)) throw e;
+          if (!(e instanceof Deposed) && !isMoved(e)) throw e;
         }
       }
     } finally {
@@ -152,7 +152,7 @@ export class GcJobs {
       const report = await this.#here(tab, job, request, alive);
       this.#seams.post({ type: "job-done", tab, job, report });
     } catch (e) {
-      if (e !== deposed) this.#seams.post({ type: "job-failed", tab, job, error: failureOf(e) });
+      if (!(e instanceof Deposed)) this.#seams.post({ type: "job-failed", tab, job, error: failureOf(e) });
     }
   }
 
@@ -179,7 +179,7 @@ export class GcJobs {
         if (asked.end) return reportOf(asked.end);
         silences = asked.heard > heard ? 0 : silences + 1;
         if (silences >= 2) await this.#seams.takeOver();
-        if (silences >= 2 || isHere()) throw moved;
+        if (silences >= 2 || isHere()) throw moved();
       }
     } finally {
       this.#asked.delete(job);
@@ -213,7 +213,7 @@ function reportOf(end: End): JobReport | undefined {
 }
 
 /** Upkeep is in another tab now: ask anew. */
-const moved = new TidemarkError("BUSY", "Upkeep has moved to another tab", { moved: true });
+const moved = (): TidemarkError => new TidemarkError("BUSY", "Upkeep has moved to another tab", { moved: true });
 const isMoved = (e: unknown): boolean => isTidemarkError(e, "BUSY") && e.details["moved"] === true;
 
 const nameOf = (tab: TabId, job: number): string => `${tab}/${job}`;

@@ -39,13 +39,17 @@ export interface RunDone extends Tally {
 /** After so many rounds somebody commits faster than it can be collected. */
 const maxRounds = 10;
 
-/** What was done; where it was cancelled, until then. @throws `deposed` where another tab has upkeep now */
+/** What was done; where it was cancelled, until then. @throws Deposed where another tab has upkeep now */
 export async function runCollection(seams: RunSeams, { options, isBackground }: RunRequest): Promise<RunDone> {
   const run = new Run(seams, options);
   return isBackground ? run.all() : seams.turns.hurry(() => run.all());
 }
 
-export const deposed: TidemarkError = new TidemarkError("BUSY", "Another tab has taken over upkeep");
+export class Deposed extends TidemarkError {
+  constructor() {
+    super("BUSY", "Another tab has taken over upkeep");
+  }
+}
 
 class Run {
   readonly #seams: RunSeams;
@@ -71,7 +75,7 @@ class Run {
         if (this.#options.useSnapshot !== false || tally.versions === before.versions) break;
       }
     } catch (e) {
-      if (e === deposed) throw e;
+      if (e instanceof Deposed) throw e;
       const { isCancelled } = this.#seams.gate;
       if (versions.cycle) tally = versions.cycle;
       await versions.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
@@ -89,14 +93,14 @@ class Run {
     const { store } = database;
     await store.follow();
     const basis = await turns.inTurn(() => manager.advance(tenure));
-    if (!basis) throw deposed;
+    if (!basis) throw new Deposed();
     const folded = await this.#inSlices((options) => checkpoint(store, tenure, basis, options));
-    if (!folded && store.fence.seq < store.head.seq && tenure.isDeposed) throw deposed;
+    if (!folded && store.fence.seq < store.head.seq && tenure.isDeposed) throw new Deposed();
     news();
     let tally = folded ? plus(before, { scanned: 0, ...folded.dropped }) : before;
     for (const strategy of manager.strategies) {
       const terms = { ...this.#terms, basis, before: tally };
-      if (!(await this.#inSlices((options) => strategy.plan(tenure, terms, options)))) throw deposed;
+      if (!(await this.#inSlices((options) => strategy.plan(tenure, terms, options)))) throw new Deposed();
       await this.#steps(strategy);
       tally = plus(tally, strategy.report());
     }
@@ -113,7 +117,7 @@ class Run {
     for (;;) {
       const outcome = await this.#inSlices((options) => strategy.step(tenure, options));
       if (outcome === "over") return;
-      if (outcome === "again" && tenure.isDeposed) throw deposed;
+      if (outcome === "again" && tenure.isDeposed) throw new Deposed();
     }
   }
 

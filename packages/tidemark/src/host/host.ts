@@ -29,7 +29,7 @@ import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import type { Environment } from "./environment.ts";
 import { failureOf } from "./failure.ts";
-import { deleteDatabase, listDatabases, noteVersion } from "./databases.ts";
+import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
 import { Foreground } from "./foreground.ts";
 import { collectionOf } from "./gc-options.ts";
 import { jobsOf } from "./gc-jobs.ts";
@@ -109,7 +109,6 @@ export class Host implements HostSurface {
       const storage = new ReservingStorage(lasting, makeRoom);
       opened = storage;
       if (request.database !== undefined) await refuseAnother(storage, request.database);
-      await create(storage, environment.random);
       const retry = lockNames(request.name).retry;
       const retryPeers = {
         takeToken: async (): Promise<() => void> => {
@@ -118,8 +117,8 @@ export class Host implements HostSurface {
         },
         askForCourtesy: () => tabs.post({ type: "courtesy" }),
       };
-      const database = await Database.open(
-        { storage, tab: tabs.self, clock, retryPeers, isLone },
+      const opening = Database.open(
+        { storage, tab: tabs.self, clock, retryPeers, isLone, create: () => create(storage, environment.random) },
         request.cacheMaxBytes,
         {
           committed: (_, bytes) => tabs.postCommit(bytes),
@@ -136,9 +135,11 @@ export class Host implements HostSurface {
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
       );
+      // Asked for behind the joining, and answered while that completes.
+      const [database, noted] = await Promise.all([opening, notedVersion(storage)]);
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       await define(database, request.definition);
-      await noteVersion(storage, database.catalog.version);
+      if (database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
       const collection = collectionOf(request.gc ?? {});
       const foreground = new Foreground(() => environment.ticks());
       const grants = new Grants({

@@ -78,8 +78,11 @@ export class Tabs {
   static async join(name: string, environment: Environment, receive: (message: TabMessage) => void): Promise<Tabs> {
     const self = tabId(environment.random.id());
     const names = lockNames(name);
-    const open = await environment.locks.request(names.open, { mode: "shared" });
-    const own = await environment.locks.request(names.tabPrefix + self);
+    const { locks } = environment;
+    const [open, own] = await Promise.all([
+      locks.request(names.open, { mode: "shared" }),
+      locks.request(names.tabPrefix + self),
+    ]);
     const tabs = new Tabs(self, environment, name, [open!, own!], receive);
     tabs.post({ type: "joined" });
     return tabs;

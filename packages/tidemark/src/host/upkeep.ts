@@ -15,7 +15,7 @@ import type { GcProgress } from "../protocol/gc.ts";
 import type { SliceFigures } from "../protocol/messages.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import type { Gate } from "./gate.ts";
-import { deposed, runCollection, type RunDone, type RunRequest } from "./gc-run.ts";
+import { Deposed, runCollection, type RunDone, type RunRequest } from "./gc-run.ts";
 import type { Slices } from "./pace.ts";
 import { lockNames, type Tabs } from "./tabs.ts";
 import { Tending } from "./tending.ts";
@@ -188,10 +188,10 @@ export class Upkeep {
     await this.#stand(true);
   }
 
-  /** A run that somebody asked for. @throws BUSY where there is one; `deposed` where upkeep is another tab's */
+  /** A run that somebody asked for. @throws BUSY where there is one; Deposed where upkeep is another tab's */
   async collect(request: RunRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<RunDone> {
     const tenure = this.#tenure;
-    if (!tenure) throw deposed;
+    if (!tenure) throw new Deposed();
     if (this.#isRunning) {
       throw new TidemarkError("BUSY", "A run of garbage collection is under way; wait for it, or cancel it", {});
     }
@@ -211,9 +211,9 @@ export class Upkeep {
   /** Takes a holder's hold away (TB5). @throws NOT_FOUND, OPTIONS_INVALID for one that cannot be; nothing changed then */
   async evict(holder: string, by: string): Promise<void> {
     const tenure = this.#tenure;
-    if (!tenure) throw deposed;
+    if (!tenure) throw new Deposed();
     const basis = await this.#turns.inTurn(() => this.#manager.advance(tenure, { evict: new Set([holder]), by }));
-    if (!basis) throw deposed;
+    if (!basis) throw new Deposed();
     this.#tending.advanced(tenure, basis);
   }
 

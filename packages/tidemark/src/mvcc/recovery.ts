@@ -50,13 +50,17 @@ type StateFound = Omit<Recovered, "struck" | "manifest"> & { readonly root: Root
 const readFormat: Read = get("meta", "format");
 const putFormat: Write = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) };
 const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat, readFloor, readLedger];
+/** Where the pages stand that were read with the state. */
+const pagesAt = stateReads.length;
 
 /** Set while a deleted database could not be removed physically, because a tab still had it open. */
 const droppedKey = "dropped";
+const readDropped: Read = get("meta", droppedKey);
+const isDroppedIn = (found: readonly Found[]): boolean => valueOf(found[pagesAt + 1]) !== undefined;
 
 /** Writes the first rows of a new database, unless they are there; a deleted one begins anew. */
 export async function create(storage: Storage, random: Random): Promise<void> {
-  const found = await storage.read([readFence, get("meta", droppedKey)]);
+  const found = await storage.read([readFence, readDropped]);
   if (valueOf(found[0]) && !valueOf(found[1])) return;
   await storage.commit({
     durability: "strict",
@@ -87,7 +91,7 @@ export async function drop(storage: Storage, random: Random): Promise<void> {
 }
 
 export const isDropped = async (storage: Storage): Promise<boolean> => {
-  const [fence, dropped] = await storage.read([readFence, get("meta", droppedKey)]);
+  const [fence, dropped] = await storage.read([readFence, readDropped]);
   return valueOf(fence) === undefined || valueOf(dropped) !== undefined;
 };
 
@@ -125,7 +129,7 @@ export async function recover(storage: Storage, known: Manifest = Manifest.empty
       if (await strike(storage, await firstLost(storage, state))) struck = true;
       continue;
     }
-    const manifest = await manifestOf(storage, root, known, found[stateReads.length]);
+    const manifest = await manifestOf(storage, root, known, found[pagesAt]);
     if (manifest) return { ...state, entries, manifest, struck };
     // An edit came between. If none did, a page is lost.
     if (wanted === root.version) throw damaged({ what: "manifest page" }, "is lost");
@@ -136,40 +140,68 @@ export async function recover(storage: Storage, known: Manifest = Manifest.empty
 /**
  * Like `recover` for a tab that joins: its pin is registered in the transaction that reads the state. Where tabs cannot
  * coordinate (`isLone`) that transaction begins a new incarnation too, and whoever had the database open finds out at
- * its next look at the log.
+ * its next look at the log. Where there is no database `make` makes it; without that, none is made.
  */
-export async function join(storage: Storage, tab: TabId, isLone: boolean): Promise<Recovered> {
-  const before = await recover(storage);
-  const done = await storage.commit({
-    durability: "relaxed",
-    isRepeatable: true,
-    reserve: "all",
-    stores: ["meta", "log"],
-    reads: stateReads,
-    writes: (found) => {
-      const bytes = valueOf(found[0]);
-      if (!bytes) return undefined;
-      const fence = decodeFence(bytes);
-      // The floor rises before the fence follows: whoever joins in between pins the floor.
-      const pin = putPin(tab, pinAt(fence.seq, presentFloor(found).seq));
-      return isLone ? [pin, putFence(succeeding(fence))] : [pin];
-    },
-  });
-  if (done.status !== "committed") throw new TidemarkError("STORAGE_LOST", "The database vanished while it was opened");
-  const { broken, root, ...state } = judge(done.found);
-  const manifest = broken ? undefined : await manifestOf(storage, root, before.manifest);
+export async function join(
+  storage: Storage,
+  tab: TabId,
+  isLone: boolean,
+  make?: () => Promise<void>,
+): Promise<Recovered> {
+  for (let isMade = false; ;) {
+    const found = await register(storage, tab, isLone, make !== undefined && !isMade);
+    if (found) return await joined(storage, found, isLone);
+    isMade = true;
+    await make?.();
+  }
+}
+
+/** What is there, this tab's pin registered; `undefined`: it has to be created, and nothing was written. */
+async function register(
+  storage: Storage,
+  tab: TabId,
+  isLone: boolean,
+  mayCreate = false,
+): Promise<readonly Found[] | undefined> {
+  for (;;) {
+    const done = await storage.commit({
+      durability: "relaxed",
+      isRepeatable: true,
+      reserve: "all",
+      stores: ["meta", "log"],
+      reads: [...stateReads, readPages, readDropped],
+      writes: (found) => {
+        const bytes = valueOf(found[0]);
+        if (!bytes || !isPresent(found) || (mayCreate && isDroppedIn(found))) return undefined;
+        const fence = decodeFence(bytes);
+        // The floor rises before the fence follows: whoever joins in between pins the floor.
+        const pin = putPin(tab, pinAt(fence.seq, presentFloor(found).seq));
+        return isLone ? [pin, putFence(succeeding(fence))] : [pin];
+      },
+    });
+    if (done.status === "committed") return done.found;
+    const found = done.status === "declined" ? done.found : [];
+    if (mayCreate && (!valueOf(found[0]) || isDroppedIn(found))) return undefined;
+    if (isOlder(found)) await upgrade(storage);
+    else judge(found); // it tells why not
+  }
+}
+
+/** The state that `found` is. Where it is damaged it is recovered: the pin holds what is read then all the more. */
+async function joined(storage: Storage, found: readonly Found[], isLone: boolean): Promise<Recovered> {
+  const { broken, root, ...state } = judge(found);
+  const manifest = broken ? undefined : await manifestOf(storage, root, Manifest.empty, found[pagesAt]);
   const entries = manifest && (await wholeEntries(storage, state.entries));
+  if (!entries) return recover(storage, manifest);
   const fence = isLone ? succeeding(state.fence) : state.fence;
-  if (entries) return { ...state, fence, entries, manifest, struck: before.struck };
-  // The log broke, or the manifest moved on, meanwhile; the pin holds what is read now all the more.
-  const again = await recover(storage, before.manifest);
-  return { ...again, struck: before.struck || again.struck };
+  return { ...state, fence, entries, manifest, struck: false };
 }
 
 export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
 
 const formatIn = (found: readonly Found[]): number | undefined => valueOf(found[3])?.[0];
 const presentFloor = (found: readonly Found[]): ReadFloor => floorIn(found[4]);
+const isPresent = (found: readonly Found[]): boolean => (formatIn(found) ?? formatVersion) === formatVersion;
 const isOlder = (found: readonly Found[]): boolean => [1, 2].includes(formatIn(found) ?? formatVersion);
 
 /** Everything in one transaction, and under a new incarnation: tabs of the older build notice before they write. */
@@ -193,12 +225,11 @@ const databaseIsGone = (): TidemarkError =>
 
 function judge(found: readonly Found[]): StateFound {
   const [fenceRow, log, rootRow] = found;
-  const format = formatIn(found);
-  if (format !== undefined && format !== formatVersion) {
+  if (!isPresent(found)) {
     throw new TidemarkError(
       "FORMAT_UNSUPPORTED",
-      `This database has storage format ${format}; this build of Tidemark reads ${formatVersion}. Reload to get the build that wrote it.`,
-      { found: format, supported: formatVersion },
+      `This database has storage format ${formatIn(found)}; this build of Tidemark reads ${formatVersion}. Reload to get the build that wrote it.`,
+      { found: formatIn(found), supported: formatVersion },
     );
   }
   const fenceBytes = valueOf(fenceRow);

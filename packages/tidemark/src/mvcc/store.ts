@@ -30,6 +30,8 @@ export interface StoreOptions {
   /** Tabs cannot coordinate: whoever joined last has the database, and finding another incarnation ends this one. */
   readonly isLone: boolean;
   readonly cacheMaxBytes: number;
+  /** Makes the database where there is none; absent: there is. */
+  readonly create?: (() => Promise<void>) | undefined;
   /** Wall time in ms, to notice that this tab slept. */
   readonly now?: () => number;
 }
@@ -105,7 +107,7 @@ export class Store implements ReadState, Guarded {
 
   /** Joins the database: recovers it and registers this tab's pin. */
   static async open(storage: Storage, options: StoreOptions): Promise<Store> {
-    return new Store(storage, options, await join(storage, options.tab, options.isLone));
+    return new Store(storage, options, await join(storage, options.tab, options.isLone, options.create));
   }
 
   /** What recent commits touched. */
@@ -364,7 +366,7 @@ export class Store implements ReadState, Guarded {
     try {
       return (await this.events?.reloading(state, at, entries)) ?? nothing;
     } catch (e) {
-      if (e === stateIsOld) return undefined;
+      if (e instanceof StateIsOld) return undefined;
       throw e;
     }
   }
@@ -411,5 +413,9 @@ const loggedEntry = ({ lastSeq, checksum, commits, sizeBytes, body }: LogEntry):
 
 const nothing = (): void => undefined;
 const always = (): number => 0;
-const stateIsOld = new TidemarkError("BUSY", "The state read was replaced while it was read");
-const goneAlready = (): Promise<void> => Promise.reject(stateIsOld);
+class StateIsOld extends TidemarkError {
+  constructor() {
+    super("BUSY", "The state read was replaced while it was read");
+  }
+}
+const goneAlready = (): Promise<void> => Promise.reject(new StateIsOld());
