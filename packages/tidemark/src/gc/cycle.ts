@@ -9,6 +9,7 @@ import type { Store } from "../mvcc/store.ts";
 import { Reader } from "../mvcc/reader.ts";
 import { catalogAt } from "../mvcc/schema.ts";
 import type { InternalKey } from "../segments/internal-key.ts";
+import { aside } from "../segments/pace.ts";
 import { sweep } from "../segments/sweep.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
@@ -95,7 +96,8 @@ export async function beginCycle(
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
-  const { keepers, isReleased } = await lookAtKeepers(store, basis);
+  const { pace } = options;
+  const { keepers, isReleased } = await aside(pace, lookAtKeepers(store, basis));
   const begun = {
     kind,
     basis,
@@ -110,12 +112,13 @@ export async function beginCycle(
     ...before,
     started: basis.nowMs,
   };
-  const dead = await deadTables(store, basis, fence.seq);
+  const dead = await aside(pace, deadTables(store, basis, fence.seq));
   const isDue = nextStep(manifest, begun.cursor, planTerms(begun, dead, options)) !== undefined;
   if (!isDue && !isAsked) return undefined;
   const state: CycleState = { id: tenure.journal.nextExecution(), ...begun };
   const writes = [putCycle(state), ...putExecution(executionOf(state, "RUNNING"))];
-  return (await tenure.write("relaxed", [], () => writes, ["meta"])) ? state : undefined;
+  const written = tenure.write("relaxed", [], () => writes, ["meta"]);
+  return (await aside(pace, written)) ? state : undefined;
 }
 
 /** Takes the next step. "over": nothing is left, it is ended. `undefined`: look anew, it may be another tab's by now. */
@@ -151,7 +154,7 @@ export async function stepCycle(
     };
   });
   if (!isOver) return next;
-  return (await endCycle(tenure, state, "COMPLETED", nowMs())) ? "over" : undefined;
+  return (await aside(options.pace, endCycle(tenure, state, "COMPLETED", nowMs()))) ? "over" : undefined;
 }
 
 const advanced = (state: CycleState, cursor: Cursor, scanned: number, { removal }: Tools): CycleState => ({

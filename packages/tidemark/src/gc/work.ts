@@ -44,6 +44,9 @@ export const defaultWork: WorkOptions = {
   pace: headlong,
 };
 
+/** A swap is made in one go: pages, root and ledger are encoded. It takes about so much of a slice. */
+const swapShare = 1 / 2;
+
 /** A browser may keep larger values in files of their own, which a later strict transaction need not flush. */
 const maxRelaxedBytes = 60 * 1024;
 
@@ -100,6 +103,7 @@ export async function published<T>(
     const proposal = await work(tools);
     if (!proposal) return undefined;
     const { edits, marks, also, done } = proposal;
+    if (options.pace.isDue(swapShare)) await options.pace.pause();
     const record = tenure.journal.record(recordOf(terms, tools));
     ledger.forget(tools.isDead);
     const next = { manifest: manifest.edit(edits, () => tenure.newBlockId(), marks), fence: terms.fence, ledger };
@@ -109,6 +113,7 @@ export async function published<T>(
       next,
       gone: goneFrom(edits),
       also: [...also, ...record.writes],
+      pace: options.pace,
     });
     if (!isPublished) return undefined;
     record.written();
@@ -148,7 +153,7 @@ async function toolsFor(
     pace,
     isDead: (table) => isIn(dead, table),
     newBlockId: () => tenure.newBlockId(),
-    load: (ids) => aside(pace, loadAll(store, tenure, ids)),
+    load: (ids) => loadAll(store, tenure, ids, pace),
     store: async (blocks, isLast) => {
       staged.push(...blocks.map((b) => b.id));
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));

@@ -81,7 +81,8 @@ export function judge({ key, versions, newer, position, older }: Chain, rule: Ru
   const retention = rule.retentionOf(tableOf(key));
   const kept: Kept[] = [];
   let successor: Newer | undefined = newer;
-  for (const [i, version] of versions.entries()) {
+  for (let i = 0; i < versions.length; i++) {
+    const version = versions[i]!;
     assert(successor === undefined || version.seq < successor.seq, "a version chain is newest first");
     const isRetained = retention !== undefined && retains(retention, version, successor, position + i, rule);
     if (successor === undefined) kept.push({ version, wake: never });
