@@ -3,7 +3,7 @@
 //   npm run scale                                 everything, with a million records: an hour
 //   npm run scale -- --quick                      everything, small: minutes, and proof that the harness works
 //   npm run scale -- --only=open,queries          some scenarios
-//   npm run scale -- --records=100000 --keystrokes=20000 --in-flight=16 --samples=500 --runs=3
+//   npm run scale -- --records=100000 --keystrokes=20000 --in-flight=16 --samples=500 --runs=3 --garbage=100000
 //   npm run scale -- --write                      also puts the results into docs/performance.md
 //
 // Results of scenarios that did not run stay as they were, so that --only and --write go together.
@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { withProfile } from "./browser.mjs";
 import { amplification } from "./scale/amplification.mjs";
+import { collecting, sharing } from "./scale/collection.mjs";
 import { importing } from "./scale/import.mjs";
 import { interference } from "./scale/interference.mjs";
 import { opening } from "./scale/open.mjs";
@@ -32,6 +33,8 @@ const scenarios = {
   typing: { title: "A typing session", run: typing },
   interference: { title: "Upkeep and the foreground", run: interference },
   amplification: { title: "Amplification", run: amplification },
+  collection: { title: "Collecting garbage", run: collecting },
+  "garbage-share": { title: "Little garbage among much", run: sharing },
 };
 /** @typedef {keyof typeof scenarios} Scenario */
 
@@ -49,6 +52,7 @@ const { values: options } = parseArgs({
     "in-flight": { type: "string", default: "1" },
     samples: { type: "string" },
     runs: { type: "string" },
+    garbage: { type: "string" },
     minutes: { type: "string", default: "120" },
     write: { type: "boolean", default: false },
   },
@@ -67,12 +71,20 @@ const settings = {
   keystrokes: whole("keystrokes", options.keystrokes ?? (quick ? "10000" : "137154")),
   inFlight: whole("in-flight", options["in-flight"]),
   samples: whole("samples", options.samples ?? (quick ? "200" : "2000")),
+  garbage: whole("garbage", options.garbage ?? (quick ? "50000" : "1000000")),
   runs: whole("runs", options.runs ?? (quick ? "3" : "9")),
 };
 const chosen = options.only.split(",").map((name) => {
   if (name in scenarios) return /** @type {Scenario} */ (name);
   throw new Error(`There is no scenario ${name}: take some of ${Object.keys(scenarios).join(", ")}`);
 });
+
+/** What a scenario was done with. @param {Scenario} name */
+function countOf(name) {
+  if (name === "typing") return `${grouped(settings.keystrokes)} transactions`;
+  if (name === "collection") return `${grouped(settings.garbage)} versions`;
+  return `${grouped(settings.records)} records`;
+}
 
 /** @returns {Promise<Partial<Record<Scenario, Outcome>>>} */
 async function earlier() {
@@ -111,9 +123,7 @@ await withProfile(async (launch) => {
     const { title, run } = scenarios[name];
     console.error(`${title} …`);
     const rows = await run({ launch, settings });
-    const counted =
-      name === "typing" ? `${grouped(settings.keystrokes)} transactions` : `${grouped(settings.records)} records`;
-    const outcome = { at: new Date().toISOString(), settings: `${counted}; ${on}.`, rows };
+    const outcome = { at: new Date().toISOString(), settings: `${countOf(name)}; ${on}.`, rows };
     outcomes = { ...(await earlier()), [name]: outcome };
     await writeFile(results, `${JSON.stringify(outcomes, undefined, 2)}\n`);
     console.log(section(title, outcome));

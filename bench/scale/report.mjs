@@ -24,6 +24,18 @@ export const atMost = (what, is, limit, shown) => ({
   met: is <= limit,
 });
 
+/**
+ * A figure that is to be at least so much.
+ * @param {string} what @param {number} is @param {number} limit @param {(n: number) => string} shown
+ * @returns {Row}
+ */
+export const atLeast = (what, is, limit, shown) => ({
+  what,
+  value: shown(is),
+  goal: `≥ ${shown(limit)}`,
+  met: is >= limit,
+});
+
 /** @param {number | undefined} bytes */
 export const megabytes = (bytes) => (bytes === undefined ? "–" : `${short(bytes / 2 ** 20)} MB`);
 /** @param {number | undefined} ms */

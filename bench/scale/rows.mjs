@@ -8,6 +8,7 @@ import { assertSame, Expected } from "./expected.mjs";
  * @property {number} keystrokes transactions of the typing session
  * @property {number} inFlight of them at once
  * @property {number} samples of awaited calls, of each kind
+ * @property {number} garbage versions that are to be collected
  * @property {number} runs of what is measured once per opening
  */
 /** @typedef {{ launch: import("../browser.mjs").Launch, settings: Settings }} Bench */

@@ -1,6 +1,7 @@
 /** What `scale.mjs` calls in the page. Answers are checked here, record by record, before they are reported. */
 import { collection, createDatabase, type Database, deleteDatabase, type Metrics } from "tidemark";
 import { collectGarbage } from "../measure.ts";
+import { collectionCalls } from "./collection.ts";
 import { assertRow, dice, idOf, numberOf, type Row, rowOf, shuffled } from "./rows.ts";
 import { bytesInIndexedDb, storedBytes, untilQuiet } from "./stores.ts";
 import { expectedText, idle, textNow, type } from "./typing.ts";
@@ -225,6 +226,7 @@ const calls = {
   type,
   textNow,
   expectedText,
+  ...collectionCalls,
 };
 
 declare global {

@@ -7,6 +7,7 @@
 import { byteKey, type Seq, seq } from "../base/brand.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { InternalKey } from "../segments/internal-key.ts";
+import { aside } from "../segments/pace.ts";
 import { sweep } from "../segments/sweep.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
 import { deletesOf } from "../wal/chunks.ts";
@@ -71,8 +72,9 @@ export async function beginCycle(
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
-  const decided = await decide(store, basis, fence.seq);
-  const [row] = await store.storage.read([readKeepers]);
+  const { pace } = options;
+  const decided = await aside(pace, decide(store, basis, fence.seq));
+  const [row] = await aside(pace, store.storage.read([readKeepers]));
   const fresh = {
     kind,
     basis,
@@ -91,7 +93,8 @@ export async function beginCycle(
   const state: CycleState = { id: tenure.journal.nextExecution(), ...fresh };
   const writes = [putCycle(state), ...putExecution(executionOf(state, "RUNNING"))];
   const all = ([keepers]: readonly Found[]) => (kind === "FULL_GC" ? [...writes, begun(keepers)] : writes);
-  return (await tenure.write("relaxed", [readKeepers], all, ["meta"])) ? state : undefined;
+  const written = tenure.write("relaxed", [readKeepers], all, ["meta"]);
+  return (await aside(pace, written)) ? state : undefined;
 }
 
 /** Takes the next step. "over": nothing is left, it is ended. `undefined`: look anew, it may be another tab's by now. */
@@ -128,7 +131,7 @@ export async function stepCycle(
     };
   });
   if (!isOver) return next;
-  return (await endCycle(tenure, state, "COMPLETED", nowMs())) ? "over" : undefined;
+  return (await aside(options.pace, endCycle(tenure, state, "COMPLETED", nowMs()))) ? "over" : undefined;
 }
 
 const advanced = (state: CycleState, cursor: Cursor, scanned: number, { removal }: Tools): CycleState => ({

@@ -127,11 +127,14 @@ export class Removal {
   versions = 0;
   bytes = 0;
   hash = 0;
+  /** Versions of a key come one after the other. */
+  #last: { readonly key: ByteKey; readonly hash: number } | undefined;
 
   add(key: ByteKey, { seq, payload }: Version): void {
+    if (this.#last?.key !== key) this.#last = { key, hash: hashOf(key) };
     this.versions++;
     this.bytes += key.length + (payload?.length ?? 0);
-    this.hash = (this.hash + removalHash(key, seq)) >>> 0;
+    this.hash = (this.hash + removalHash(this.#last.hash, seq)) >>> 0;
   }
 
   /** A block that goes unread, with all that is in it. */
@@ -143,8 +146,8 @@ export class Removal {
 }
 
 /** 32 bits of which version it was: the key's hash (segments/filter.ts), mixed with its seq. */
-const removalHash = (key: ByteKey, at: Seq): number =>
-  (Math.imul(hashOf(key) ^ (at >>> 0), 0x9e3779b1) ^ Math.floor(at / 2 ** 32)) >>> 0;
+const removalHash = (keyHash: number, at: Seq): number =>
+  (Math.imul(keyHash ^ (at >>> 0), 0x9e3779b1) ^ Math.floor(at / 2 ** 32)) >>> 0;
 
 /** The value of one row, or `undefined`. */
 export const jsonIn = (found: Found | undefined, what: string): unknown => {

@@ -3,6 +3,8 @@ import type { BlockId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { Block } from "../segments/block.ts";
+import { aside, type Pace } from "../segments/pace.ts";
+import type { Read } from "../storage/contract.ts";
 import type { Tenure } from "./tenure.ts";
 
 /** Begin again, if upkeep is still ours. */
@@ -13,8 +15,15 @@ export class TenureIsOver extends TidemarkError {
 }
 
 /** @throws TenureIsOver where what lists them is old; CORRUPT where one is damaged or gone. */
-export async function loadAll(store: Store, tenure: Tenure, ids: readonly BlockId[]): Promise<readonly Block[]> {
-  const blocks = await store.blocks.load(ids, ids.length, { isKept: false });
+export async function loadAll(
+  store: Store,
+  tenure: Tenure,
+  ids: readonly BlockId[],
+  pace: Pace,
+): Promise<readonly Block[]> {
+  // Only what storage takes is waiting; to check the blocks is work.
+  const from = { read: (reads: readonly Read[]) => aside(pace, store.storage.read(reads)) };
+  const blocks = await store.blocks.load(ids, ids.length, { isKept: false, from });
   const all: Block[] = [];
   for (const id of ids) all.push(blocks.get(id) ?? (await blame(store, tenure, id)));
   return all;

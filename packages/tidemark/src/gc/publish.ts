@@ -5,6 +5,7 @@ import { putLedger } from "../mvcc/ledger-row.ts";
 import type { Store } from "../mvcc/store.ts";
 import { decodeRoot, type Manifest } from "../segments/manifest.ts";
 import { putManifest, readRoot } from "../segments/manifest-rows.ts";
+import { aside, type Pace } from "../segments/pace.ts";
 import { valueOf, type Write } from "../storage/contract.ts";
 import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
 import { noted, readKeepers } from "./keepers.ts";
@@ -22,6 +23,7 @@ export interface Publication {
   readonly keeps: readonly string[];
   /** Whether blocks go from level to level. */
   readonly isMoving: boolean;
+  readonly pace: Pace;
 }
 
 /**
@@ -31,33 +33,30 @@ export interface Publication {
 export async function publish(
   store: Store,
   tenure: Tenure,
-  { before, next, gone, also, keeps, isMoving }: Publication,
+  { before, next, gone, also, keeps, isMoving, pace }: Publication,
 ): Promise<boolean> {
   let isTried = false;
   let isFound = false;
   const toldBefore = store.ledger.told;
-  const ledgerRow = putLedger(next.ledger);
-  const written = await tenure.write(
-    "strict",
-    [readFence, readRoot, readKeepers],
-    ([fenceRow, rootRow, keepersRow]) => {
-      const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
-      const version = rootBytes && decodeRoot(rootBytes).version;
-      isFound = isTried && version === next.manifest.version;
-      if (isFound) return undefined;
-      const present = fenceBytes && decodeFence(fenceBytes);
-      if (!present || !sameLog(present, before.fence) || present.seq !== before.fence.seq) return undefined;
-      if (version !== before.manifest.version) return undefined;
-      isTried = true;
-      return [
-        ...putManifest(before.manifest, next.manifest),
-        ledgerRow,
-        ...noted(keepersRow, keeps, isMoving),
-        ...also,
-        ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
-      ];
-    },
-  );
+  // Made here, and not inside the transaction: that is waiting, which no slice counts.
+  const writes = [
+    ...putManifest(before.manifest, next.manifest),
+    putLedger(next.ledger),
+    ...also,
+    ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
+  ];
+  const committed = tenure.write("strict", [readFence, readRoot, readKeepers], ([fenceRow, rootRow, keepersRow]) => {
+    const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
+    const version = rootBytes && decodeRoot(rootBytes).version;
+    isFound = isTried && version === next.manifest.version;
+    if (isFound) return undefined;
+    const present = fenceBytes && decodeFence(fenceBytes);
+    if (!present || !sameLog(present, before.fence) || present.seq !== before.fence.seq) return undefined;
+    if (version !== before.manifest.version) return undefined;
+    isTried = true;
+    return [...writes, ...noted(keepersRow, keeps, isMoving)];
+  });
+  const written = await aside(pace, committed);
   if (!written && !isFound) return false;
   // Another tab's edit cannot have come between: this tenure lasts. But a reload may have seen ours already.
   if (store.ledger.told !== toldBefore) next.ledger.points(store.ledger.told);

@@ -45,6 +45,9 @@ export const defaultWork: WorkOptions = {
   pace: headlong,
 };
 
+/** A swap is made in one go: pages, root and ledger are encoded. It takes about so much of a slice. */
+const swapShare = 1 / 2;
+
 /** A browser may keep larger values in files of their own, which a later strict transaction need not flush. */
 const maxRelaxedBytes = 60 * 1024;
 
@@ -116,6 +119,7 @@ export async function published<T>(
     const proposal = await work(tools);
     if (!proposal) return undefined;
     const { edits, marks, also, done } = proposal;
+    if (options.pace.isDue(swapShare)) await options.pace.pause();
     const record = tenure.journal.record(recordOf(terms, tools));
     ledger.forget(tools.isDead);
     const next = { manifest: manifest.edit(edits, () => tenure.newBlockId(), marks), fence: terms.fence, ledger };
@@ -128,6 +132,7 @@ export async function published<T>(
       keeps: edits.some(({ added }) => added.some(({ pinned }) => pinned > 0)) ? tools.keepers : [],
       isMoving: terms.kind === "compact",
       also: [...also, ...record.writes],
+      pace: options.pace,
     });
     if (!isPublished) return undefined;
     record.written();
@@ -172,7 +177,7 @@ async function toolsFor(
     pace,
     isDead: (table) => isIn(dead, table),
     newBlockId: () => tenure.newBlockId(),
-    load: (ids) => aside(pace, loadAll(store, tenure, ids)),
+    load: (ids) => loadAll(store, tenure, ids, pace),
     store: async (blocks, isLast) => {
       staged.push(...blocks.map((b) => b.id));
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));

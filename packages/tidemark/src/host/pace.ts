@@ -140,11 +140,11 @@ class Job implements Pace {
   }
 
   /** After a long wait for storage, too, others come first: whatever idle moment it began in is over. */
-  isDue(): boolean {
+  isDue(ahead = 0): boolean {
     const slice = this.#slice;
     if (!slice) return true;
     const lastedMs = this.#options.ticks() - slice.from;
-    return lastedMs - slice.asideMs >= slice.budgetMs || slice.asideMs > idleMomentMs;
+    return lastedMs - slice.asideMs >= slice.budgetMs * (1 - ahead) || slice.asideMs > idleMomentMs;
   }
 
   /** @throws why the job was cancelled */

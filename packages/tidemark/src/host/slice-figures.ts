@@ -10,10 +10,14 @@ const bucketCount = 24 * bucketsPerDoubling;
 export class Durations {
   readonly #counts = new Uint32Array(bucketCount);
   #count = 0;
+  #totalMs = 0;
   #longestMs = 0;
 
   get count(): number {
     return this.#count;
+  }
+  get totalMs(): number {
+    return this.#totalMs;
   }
   get longestMs(): number {
     return this.#longestMs;
@@ -24,6 +28,7 @@ export class Durations {
     const at = Math.min(bucketCount - 1, Math.ceil(doublings * bucketsPerDoubling));
     this.#counts[at]!++;
     this.#count++;
+    this.#totalMs += ms;
     this.#longestMs = Math.max(this.#longestMs, ms);
   }
 
@@ -105,6 +110,7 @@ export class SliceMeter {
 
 const spread = (durations: Durations): SliceFigures["empty"] => ({
   slices: durations.count,
+  totalMs: durations.totalMs,
   longestMs: durations.longestMs,
   p50Ms: durations.quantile(0.5),
   p99Ms: durations.quantile(0.99),

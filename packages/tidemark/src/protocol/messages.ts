@@ -208,6 +208,7 @@ export type SliceSource = "grant" | "busy" | "assist" | "timer" | "headlong";
 /** Durations in ms: the quantiles are told within 9 %, and never too low. */
 export interface Spread {
   readonly slices: number;
+  readonly totalMs: number;
   readonly longestMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

@@ -28,7 +28,7 @@ import { ChangeCursor, type ChangeSource } from "./changes.ts";
 import { hashOf, mayHold } from "./filter.ts";
 import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
-import type { Pace } from "./pace.ts";
+import { lookAhead, type Pace } from "./pace.ts";
 import {
   type Clause,
   type Elsewhere,
@@ -90,8 +90,9 @@ export interface Merged {
 
 export const merge = (input: MergeInput): Promise<Merged> => new Merge(input).run();
 
-/** So many keys are merged between two looks at the clock. */
+/** So many keys are merged, or versions of one or more, between two looks at the clock. */
 const keysPerLook = 16;
+const versionsPerLook = 64;
 
 class Merge {
   readonly #input: MergeInput;
@@ -112,6 +113,7 @@ class Merge {
   /** … up to, not including, this one. Blocks before it are dealt with. */
   #to = 0;
   #keys = 0;
+  #versions = 0;
   /** What was merged last: the part at hand of a chain that goes on. */
   #before: { readonly key: ByteKey; readonly oldest: Newer } | undefined;
   #deadTable: TableId | undefined;
@@ -134,6 +136,7 @@ class Merge {
   }
 
   async run(): Promise<Merged> {
+    await this.#look(); // what is new was put in order
     for (let key = this.#nextNew(); key !== undefined; key = this.#nextNew()) {
       const block = this.#above.beginning;
       if (block !== undefined && block.first.key === key && this.#moves(block)) {
@@ -144,6 +147,7 @@ class Merge {
         await this.#stretch(key);
       }
     }
+    await this.#look(); // the last blocks are encoded in one go
     await this.#writer.finish();
     const { added, written } = this.#writer;
     const [removed, dropped, lost] = [this.#removed, this.#dropped, this.#lost];
@@ -173,10 +177,15 @@ class Merge {
       if (own !== undefined && (fresh === undefined || own < fresh)) await this.#mergeKey(own);
       else if (own === undefined && !this.#goesOn(fresh)) break;
       else if (!this.#takesInMore(fresh)) await this.#mergeKey(fresh!);
-      if (++this.#keys % keysPerLook === 0 && this.#input.pace.isDue()) await this.#input.pace.pause();
+      if (++this.#keys >= keysPerLook || this.#versions >= versionsPerLook) await this.#look();
     }
     this.#writer.cut();
     for (let i = this.#from; i < this.#to; i++) this.#removed.push(this.#level.at(i)!);
+  }
+
+  async #look(): Promise<void> {
+    [this.#keys, this.#versions] = [0, 0];
+    if (this.#input.pace.isDue(lookAhead)) await this.#input.pace.pause();
   }
 
   /** Whether the stretch, having used up its blocks, has more to do before or in the block that follows it. */
@@ -225,6 +234,7 @@ class Merge {
       if (this.#own.needsLoad) await this.#own.load(this.#ownWindow);
       this.#own.take(versions);
     }
+    this.#versions += versions.length;
     const oldest = fromMemory.at(-1);
     // Of an index entry that comes nobody knows whether it went before.
     const isEntry = oldest?.payload?.length === 0;

@@ -87,7 +87,8 @@ export function judge(chain: Chain, rule: Rule, drop: Drop): readonly Kept[] {
   const retention = rule.retentionOf(tableOf(key));
   const kept: Kept[] = [];
   let successor: Newer | undefined = newer;
-  for (const [i, version] of versions.entries()) {
+  for (let i = 0; i < versions.length; i++) {
+    const version = versions[i]!;
     assert(successor === undefined || version.seq < successor.seq, "a version chain is newest first");
     const retained = retention && retains(retention, version, successor, position + i, isPositionLeast, rule);
     if (successor === undefined) kept.push({ version, wake: never });

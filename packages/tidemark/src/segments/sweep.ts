@@ -23,7 +23,7 @@ import { ChainLookup } from "./chain-lookup.ts";
 import type { Level } from "./level.ts";
 import type { Manifest } from "./manifest.ts";
 import { lostWith } from "./merge.ts";
-import type { Pace } from "./pace.ts";
+import { lookAhead, type Pace } from "./pace.ts";
 import {
   type Clause,
   type Elsewhere,
@@ -86,7 +86,8 @@ interface JudgedRun extends Run {
   readonly isLosing: boolean;
 }
 
-/** So many keys are judged between two looks at the clock. */
+/** So many versions are read, or keys written, between two looks at the clock: a key may have thousands of versions. */
+const versionsPerLook = 64;
 const keysPerLook = 16;
 
 class Sweep {
@@ -101,7 +102,7 @@ class Sweep {
   readonly #superseded: ByteKey[] = [];
   #scanned = 0;
   #dropped = 0;
-  #keys = 0;
+  #written = 0;
 
   constructor(input: SweepInput) {
     this.#input = input;
@@ -117,6 +118,7 @@ class Sweep {
       if (run.isLosing) await this.#rewrite(run);
       else this.#correct(run);
     }
+    await this.#look(); // the last blocks are encoded in one go
     await this.#writer.finish();
     const { added, written } = this.#writer;
     const [removed, scanned, lost, cleared] = [this.#removed, this.#scanned, this.#lost, this.#cleared];
@@ -147,8 +149,13 @@ class Sweep {
     for (const { key, kept } of keys) {
       for (const { version, wake } of kept) this.#writer.add(key, version, wake);
       if (this.#writer.full) await this.#writer.drain();
+      if (++this.#written % keysPerLook === 0) await this.#look();
     }
     this.#writer.cut();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#input.pace.isDue(lookAhead)) await this.#input.pace.pause();
   }
 
   async #judgeRun(run: Run): Promise<JudgedRun> {
@@ -157,19 +164,21 @@ class Sweep {
     let versions: Version[] = [];
     let key: ByteKey | undefined;
     let isMarked = false;
+    const refers = this.#refersOutside(run);
     const judgeLast = async (): Promise<void> => {
       if (key === undefined) return;
       const begun = keys.length === 0 && this.#level.at(run.from - 1)?.last.key === key ? run.from : undefined;
-      keys.push({ key, kept: await this.#judgeKey(key, versions, run, begun, isMarked) });
+      keys.push({ key, kept: await this.#judgeKey(key, versions, run, begun, isMarked, refers) });
     };
     for (const block of await this.#loadRun(run)) {
+      const isBlockMarked = this.#input.manifest.marks.has(block.id);
       for (let e = 0; e < block.count; e++) {
         if (key === undefined || !block.keyEquals(e, key)) {
           await judgeLast();
           [versions, key, isMarked] = [[], block.keyAt(e), false];
-          if (++this.#keys % keysPerLook === 0 && this.#input.pace.isDue()) await this.#input.pace.pause();
         }
-        isMarked ||= this.#input.manifest.marks.has(block.id);
+        if (e % versionsPerLook === 0) await this.#look();
+        isMarked ||= isBlockMarked;
         versions.push(block.versionAt(e));
       }
       this.#scanned += block.count;
@@ -190,18 +199,25 @@ class Sweep {
         ids.push(info.id);
       }
       blocks.push(...(await this.#input.load(ids)));
-      if (this.#input.pace.isDue()) await this.#input.pace.pause();
+      await this.#look();
     }
     return blocks;
   }
 
-  /** `begun`: where the chain begins before the run, the run's position. */
+  /** Whether any version of the run has its value out of line. */
+  #refersOutside({ from, to }: Run): boolean {
+    for (let i = from; i < to; i++) if (this.#level.at(i)!.outside > 0) return true;
+    return false;
+  }
+
+  /** `begun`: where the chain begins before the run, the run's position; `refers`: as `#refersOutside` of the run. */
   async #judgeKey(
     key: ByteKey,
     versions: readonly Version[],
     run: Run,
     begun: number | undefined,
     isMarked: boolean,
+    refers: boolean,
   ): Promise<readonly Kept[]> {
     if (this.#input.isDead(tableOf(key))) return this.#dropAll(key, versions);
     const [newest] = versions;
@@ -217,7 +233,7 @@ class Sweep {
       this.#input.dropped(key, version, supersededBy, clause);
     });
     this.#dropped += gone.length;
-    if (gone.length > 0) this.#lost.push(...lostWith(gone, kept, newer, next));
+    if (gone.length > 0 && refers) this.#lost.push(...lostWith(gone, kept, newer, next));
     if (isMarked && newer !== undefined && kept.length > 0) this.#superseded.push(key);
     return kept;
   }
