@@ -39,7 +39,7 @@ export type { Figures } from "./ledger-cells.ts";
 export const unknownSeq: Seq = seq(0);
 
 /** What was superseded, by table. */
-interface PerTable {
+export interface PerTable {
   readonly tables: ReadonlyMap<TableId, Figures>;
   /** As the ledger's own: otherwise some may be missing, or be counted although they are gone. */
   readonly isExact: boolean;
