@@ -125,7 +125,7 @@ describe("deleting a database that hosts have open", () => {
         const running = calls.map(async (call) => {
           while (!over.signal.aborted) outcomes.add(await outcome(call()));
         });
-        await world.sleep(world.random.next() * 20);
+        await world.sleep(1 + world.random.next() * 20); // so long that some call is done
         await deleteDatabase(world);
         await world.sleep(10);
         over.abort();

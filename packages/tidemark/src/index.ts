@@ -50,7 +50,16 @@ export type {
   HolderKind,
 } from "./protocol/gc.ts";
 export type { GcSettings } from "./protocol/gc-settings.ts";
-export type { Metrics, SliceFigures, SliceSource, SnapshotReport, Spread, VerifyReport } from "./protocol/messages.ts";
+export type {
+  CollectionUsage,
+  Metrics,
+  SliceFigures,
+  SliceSource,
+  SnapshotReport,
+  Spread,
+  Usage,
+  VerifyReport,
+} from "./protocol/messages.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {

@@ -64,6 +64,7 @@ export class Database<C extends Declarations> {
   readonly #session: Session;
   readonly #head: HeadSource;
   readonly #sink: Sink;
+  /** `metrics()`: what is stored, in all and by collection and index. It reads a few blocks at most. */
   readonly storage: { metrics(): Promise<Metrics> };
   readonly snapshots: Snapshots<C>;
   /** Garbage collection: by hand, and why what is not collected is still there. */

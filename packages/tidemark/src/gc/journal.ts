@@ -19,7 +19,7 @@ export interface Basis extends Readable {
   readonly log?: Pick<Fence, "database" | "incarnation"> | undefined;
 }
 
-export type StepKind = "fold" | "compact" | "sweep" | "clear";
+export type StepKind = "fold" | "compact" | "sweep" | "join" | "clear";
 
 export interface GcRecord {
   readonly number: number;

@@ -5,6 +5,7 @@
 import type { Seq, TabId } from "../base/brand.ts";
 import type { GenerationOptions } from "../codec/generations.ts";
 import type { Store } from "../mvcc/store.ts";
+import { Compaction } from "./compaction.ts";
 import { type CycleState, isAnyKeeperReleased } from "./cycle.ts";
 import {
   advanceFloor,
@@ -71,7 +72,8 @@ export class GcManager {
     this.#options = options;
     const { store, now, progress, liveTabs } = seams;
     this.versions = new Versions({ store, now, progress, completed: (cycle) => this.#completed(cycle) });
-    this.strategies = [new ClearedTables(store), this.versions, new Leftovers(store.storage, liveTabs)];
+    const leftovers = new Leftovers(store.storage, liveTabs);
+    this.strategies = [new ClearedTables(store), this.versions, new Compaction(store), leftovers];
   }
 
   /** Whether any block holds what may go once the floor rises, or now: if not, there is nothing to look after. */

@@ -116,10 +116,11 @@ function* dueBlocks(
   terms: DueTerms,
 ): Generator<readonly [number, BlockInfo], void> {
   const level = manifest.levels[l]!;
+  const isAnyMarkDue = [...manifest.marks.values()].some((mark) => mark <= terms.reach);
   let end = level.length;
   for (const page of level.pages.toReversed()) {
     const start = end - page.blocks;
-    if (mayBeDue(page, level, start, manifest, terms)) {
+    if (isAnyMarkDue || mayBeDue(page, level, start, terms)) {
       for (let i = end - 1; i >= start; i--) {
         const info = level.at(i)!;
         if (before !== undefined && compareInternal(info.last, before) >= 0) continue;
@@ -130,8 +131,8 @@ function* dueBlocks(
   }
 }
 
-function mayBeDue(page: Page, level: Level, start: number, { marks }: Manifest, terms: DueTerms): boolean {
-  if (page.due <= terms.reach || (terms.isReleased && page.pinned > 0) || marks.size > 0) return true;
+function mayBeDue(page: Page, level: Level, start: number, terms: DueTerms): boolean {
+  if (page.due <= terms.reach || (terms.isReleased && page.pinned > 0)) return true;
   return terms.dead.length > 0 && touchesDead(level.at(start)!, page.last, terms.dead);
 }
 

@@ -1,16 +1,14 @@
 import { type BlockId, byteKey } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
-import type { Answers, CommitAnswer, Metrics, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
+import type { Answers, CommitAnswer, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
 import type { HistoryAnswer } from "../protocol/gc.ts";
 import { countRecords } from "../collections/scan.ts";
-import { floorIn, readFloor } from "../mvcc/read-floor.ts";
 import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
 import { verify } from "../mvcc/verify.ts";
-import { readReserve, reserveBytes } from "../storage/reserve.ts";
-import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
 import type { GcDesk } from "./gc-requests.ts";
+import { metrics } from "./metrics.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
@@ -125,25 +123,3 @@ const commitAnswer = (done: { seq: number; existed: readonly boolean[] }): Commi
   seq: done.seq,
   existed: done.existed,
 });
-
-async function metrics({ store }: Database, upkeep: Upkeep): Promise<Metrics> {
-  const allMeta = { kind: "range", store: "meta", range: {} } as const;
-  const [floorRow, meta, chunks, reserve] = await store.storage.read([readFloor, allMeta, readChunkKeys, readReserve]);
-  const { log, memtable, manifest } = store;
-  return {
-    head: store.head.seq,
-    floor: floorIn(floorRow).seq,
-    checkpoint: store.fence.seq,
-    logEntries: log.entries,
-    logBytes: log.sizeBytes,
-    blocks: manifest.blocks,
-    blockBytes: manifest.sizeBytes,
-    blobBytes: storedBytes(chunks),
-    metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
-    reserveBytes: reserveBytes(reserve),
-    versions: memtable.versions + manifest.versions,
-    memtableBytes: memtable.sizeBytes,
-    upkeep: upkeep.isHere,
-    slices: upkeep.slices,
-  };
-}

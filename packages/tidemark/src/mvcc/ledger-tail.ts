@@ -49,6 +49,11 @@ export class LedgerTail {
     return figures;
   }
 
+  /** Tells them all to `take`, in their order. */
+  forEach(take: (table: TableId, figures: Figures) => void): void {
+    for (let i = 0; i < this.#n.length; i++) take(this.#table[i]!, this.#sum(i, i + 1));
+  }
+
   /** Those with n ≤ at, as cells of a histogram. */
   cellsThrough(at: Seq, points: readonly Seq[]): Cell[] {
     const end = countBelow(this.#n, at + 1);

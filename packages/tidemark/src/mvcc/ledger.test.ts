@@ -12,6 +12,39 @@ import { Store } from "./store.ts";
 const [one, two] = [tableId(1), tableId(2)];
 const nothing = { versions: 0, bytes: 0 };
 
+describe("a ledger by table", () => {
+  /** Some in the base, some in the tail. */
+  function mixed(): GarbageLedger {
+    const ledger = new GarbageLedger();
+    ledger.supersede(seq(1), seq(2), 10, one);
+    ledger.supersede(seq(1), seq(3), 20, two);
+    ledger.take(ledger.through(seq(3), seq(0)));
+    ledger.supersede(seq(2), seq(4), 30, one);
+    ledger.supersede(seq(2), seq(4), 40, one);
+    return ledger;
+  }
+
+  test("[HM1] has what its total has, and no table of which nothing is left", () => {
+    const ledger = mixed();
+    expect(ledger.total).toEqual({ versions: 4, bytes: 100 });
+    expect([...ledger.perTable().tables]).toEqual([
+      [one, { versions: 3, bytes: 80 }],
+      [two, { versions: 1, bytes: 20 }],
+    ]);
+    const next = ledger.through(seq(4), seq(4));
+    next.drop(seq(1), seq(3), 20, two);
+    expect([...next.perTable().tables.keys()]).toEqual([one]);
+  });
+
+  test("[HM1] says whether it is exact", () => {
+    expect(mixed().perTable().isExact).toBe(true);
+    expect(GarbageLedger.unknownAt(seq(3)).perTable().isExact).toBe(false);
+    const ledger = mixed();
+    ledger.supersedeUnknown(seq(5));
+    expect(ledger.perTable().isExact).toBe(false);
+  });
+});
+
 describe("a ledger's size", () => {
   /** Of so many commits, each of which superseded a version of the commit before it in each of the tables. */
   function long(commits: number, tables: number): GarbageLedger {

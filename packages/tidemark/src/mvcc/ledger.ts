@@ -38,6 +38,13 @@ export type { Figures } from "./ledger-cells.ts";
 /** The c of a version of which it is not known. */
 export const unknownSeq: Seq = seq(0);
 
+/** What was superseded, by table. */
+export interface PerTable {
+  readonly tables: ReadonlyMap<TableId, Figures>;
+  /** As the ledger's own: otherwise some may be missing, or be counted although they are gone. */
+  readonly isExact: boolean;
+}
+
 const forever = seq(Number.MAX_SAFE_INTEGER);
 
 export class GarbageLedger {
@@ -136,6 +143,17 @@ export class GarbageLedger {
 
   get total(): Figures {
     return this.between(noPoint, forever);
+  }
+
+  /** The total by tables, those that have nothing left out. */
+  perTable(): PerTable {
+    const tables = new Map<TableId, Figures>();
+    const take = (table: TableId, figures: Figures): void => {
+      if (figures.versions > 0) tables.set(table, plus(tables.get(table) ?? nothing, figures));
+    };
+    for (const cell of this.#cells) take(cell.table, cell);
+    this.#tail.forEach(take);
+    return { tables, isExact: this.isExact };
   }
 
   /** Those with from < n ≤ to that span no point. */

@@ -1,7 +1,9 @@
-import type { ByteKey, Seq } from "../base/brand.ts";
+import type { ByteKey, Seq, TableId } from "../base/brand.ts";
 import { assert } from "../base/errors.ts";
 import { outsideOf } from "../codec/outside.ts";
+import { tableOf } from "../codec/record.ts";
 import type { ChangeSource } from "../segments/changes.ts";
+import type { TableCount } from "../segments/table-counts.ts";
 import { type KeyVersions, type Version, versionBytes } from "../segments/version.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 
@@ -22,6 +24,8 @@ export class Memtable {
   #versions = 0;
   #sizeBytes = 0;
   #outsideBytes = 0;
+  /** The same by table, counted as versions come and go: whoever asks need not look at them all. */
+  #tables = new Map<TableId, Tally>();
 
   get versions(): number {
     return this.#versions;
@@ -35,6 +39,11 @@ export class Memtable {
   /** Of the values that its versions refer to. */
   get outsideBytes(): number {
     return this.#outsideBytes;
+  }
+
+  /** By table, as of now; `bytes` as in `sizeBytes`. */
+  get tables(): readonly (readonly [TableId, TableCount])[] {
+    return [...this.#tables].map(([table, tally]) => [table, { ...tally }]);
   }
 
   /** Answers whether this commit had not written the key yet. */
@@ -105,6 +114,7 @@ export class Memtable {
     this.#versions = 0;
     this.#sizeBytes = 0;
     this.#outsideBytes = 0;
+    this.#tables = new Map();
     for (const key of this.#written) {
       if (this.#chains.has(key)) continue;
       this.#chains.set(key, this.#cut(key, chains.get(key)!, at));
@@ -122,10 +132,33 @@ export class Memtable {
 
   /** `sign`: 1 for a version that comes, −1 for one that goes. */
   #count(key: ByteKey, payload: Uint8Array | undefined, sign: 1 | -1): void {
+    const bytes = sign * cost(key, payload);
+    const outsideBytes = sign * ((payload && outsideOf(payload)?.sizeBytes) ?? 0);
     this.#versions += sign;
-    this.#sizeBytes += sign * cost(key, payload);
-    this.#outsideBytes += sign * ((payload && outsideOf(payload)?.sizeBytes) ?? 0);
+    this.#sizeBytes += bytes;
+    this.#outsideBytes += outsideBytes;
+    const tally = this.#tallyOf(tableOf(key));
+    tally.versions += sign;
+    if (payload === undefined) tally.tombstones += sign;
+    tally.bytes += bytes;
+    tally.outsideBytes += outsideBytes;
   }
+
+  #tallyOf(table: TableId): Tally {
+    let tally = this.#tables.get(table);
+    if (tally === undefined) {
+      tally = { versions: 0, tombstones: 0, bytes: 0, outsideBytes: 0 };
+      this.#tables.set(table, tally);
+    }
+    return tally;
+  }
+}
+
+interface Tally {
+  versions: number;
+  tombstones: number;
+  bytes: number;
+  outsideBytes: number;
 }
 
 const cost = (key: ByteKey, payload: Uint8Array | undefined): number =>

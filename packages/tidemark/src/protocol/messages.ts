@@ -196,6 +196,58 @@ export interface Metrics {
   readonly upkeep: boolean;
   /** What background work of this tab takes of its worker's time. */
   readonly slices: SliceFigures;
+  /** By name: every collection of the database, whether or not this page declares it. */
+  readonly collections: Readonly<Record<string, CollectionUsage>>;
+  /**
+   * What cleared and dropped collections, and indexes that were declared anew, left behind. All of it goes once nobody
+   * can read it any more, but for what shares a block with something else: that goes when the block is rewritten.
+   */
+  readonly cleared: Usage;
+  /** The schema and the floor, each of which is a record with versions. */
+  readonly system: Usage;
+  /**
+   * Whether the figures of `Usage` are as exact as they say. Otherwise not all garbage is known, as in a database of an
+   * earlier format, so `superseded` and `supersededBytes` may be too low or too high; or a block that holds several of
+   * these is damaged, and was counted as if it were of the first alone.
+   */
+  readonly isExact: boolean;
+}
+
+/**
+ * What the versions of one collection's records, or of one index's entries, take, as far as this tab knows: as of
+ * `Metrics.head`. So `versions` of all collections, their indexes, `cleared` and `system` add up to `Metrics.versions`,
+ * and `bytes` to `blockBytes` + `memtableBytes`.
+ */
+export interface Usage {
+  /** All that are there, in blocks and in memory: exact. */
+  readonly versions: number;
+  /** How many of them only say that something was deleted: exact. */
+  readonly tombstones: number;
+  /**
+   * How many of them, without tombstones, are garbage: a newer version of the same record or entry is there. Exact where
+   * `Metrics.isExact`; of `system`, and of what of `cleared` nobody can read any more, they are not counted.
+   */
+  readonly superseded: number;
+  /** Of those: their keys and values, without what their block adds and without values out of line. */
+  readonly supersededBytes: number;
+  /**
+   * What they take. In blocks that is exact, as stored; the head of a block that several share, some 30 bytes and the
+   * part that all its keys begin with, is its first one's. In memory it is an estimate, as in `memtableBytes`. What is
+   * in memory also lies in the log, whose bytes are in no `Usage`.
+   */
+  readonly bytes: number;
+  /**
+   * Of records: bytes of the values out of line that they refer to. An upper bound, as versions of a record that have
+   * one value in common count it each. Absent where only reading blocks would tell, and so in general where there are
+   * such values and more than a few blocks; `Metrics.blobBytes` has those of all collections together.
+   */
+  readonly blobBytes?: number;
+}
+
+export interface CollectionUsage {
+  readonly records: Usage;
+  /** By name: every index that there is, whether or not this page declares it. */
+  readonly indexes: Readonly<Record<string, Usage>>;
 }
 
 /**

@@ -217,6 +217,12 @@ export class Block {
     return undefined;
   }
 
+  /** What the entry takes of the block, its place in the offset table included. */
+  entryBytesAt(i: number): number {
+    const from = this.#offset(i);
+    return this.#checkEnd(i, from) - from + 4;
+  }
+
   /** The newest version of `key` with seq ≤ `at` in this block. */
   find(key: ByteKey, at: Seq): Version | undefined {
     const i = this.lowerBound(key, at);

@@ -49,6 +49,8 @@ export interface SweepInput {
   /** In order. */
   readonly runs: readonly Run[];
   readonly rule: Rule;
+  /** All of the runs are written anew, each as few blocks as it makes, and not only those that lose something. */
+  readonly isRewriting?: boolean;
   isDead(table: TableId): boolean;
   readonly targetBytes: number;
   readonly maxStoreBytes: number;
@@ -115,7 +117,7 @@ class Sweep {
     const judged: JudgedRun[] = [];
     for (const run of this.#input.runs) judged.push(await this.#judgeRun(run));
     for (const run of judged) {
-      if (run.isLosing) await this.#rewrite(run);
+      if (run.isLosing || this.#input.isRewriting) await this.#rewrite(run);
       else this.#correct(run);
     }
     await this.#look(); // the last blocks are encoded in one go
