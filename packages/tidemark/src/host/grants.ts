@@ -62,14 +62,14 @@ export class Grants {
     else void this.#options.sleep(lullMs).then(() => this.#tell());
   }
 
-  /** @throws OPTIONS_INVALID */
+  /** In a lull a slice is kept for what may come next, or else the page would offer one after another. @throws OPTIONS_INVALID */
   async offer(raw: PageOffer): Promise<OfferAnswer> {
     const offer = checkedOffer(raw);
     if (offer.type === "page") {
       this.#page = offer.state;
       this.#lapse();
       this.#wake();
-    } else if (this.#waits) return { usedMs: await this.#offer(offer.budgetMs, offer.leftMs) };
+    } else if (this.#waits || this.#told) return { usedMs: await this.#offer(offer.budgetMs, offer.leftMs) };
     return {};
   }
 
