@@ -1,6 +1,6 @@
-import { type Browser, type BrowserContext, expect, type Page, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { allItems, commitsSoFar, openTwoTabs, smallestMemtable } from "./lab.ts";
-import { rendererOf } from "./processes.ts";
+import { waysToEnd } from "./processes.ts";
 
 declare global {
   /** Told of each acknowledged commit; lives outside the browser. */
@@ -31,22 +31,9 @@ const commitLoop = (page: Page, tab: string): Promise<Loop> =>
     return { count, longestGapMs };
   }, tab);
 
-/** Ways to end a tab that give it no chance to clean up; each answers what does it. */
-const ways: Readonly<Record<string, (browser: Browser, context: BrowserContext, page: Page) => Promise<() => void>>> = {
-  "being closed": async (_browser, _context, page) => () => void page.close(),
-  "a SIGKILL of its renderer": async (browser, _context, page) => {
-    const renderer = await rendererOf(browser, page);
-    return () => process.kill(renderer, "SIGKILL");
-  },
-  "a crash": async (_browser, context, page) => {
-    const session = await context.newCDPSession(page);
-    return () => void session.send("Page.crash").catch(() => undefined);
-  },
-};
-
 const metrics = (page: Page) => page.evaluate(() => lab.db.storage.metrics());
 
-for (const [way, prepare] of Object.entries(ways)) {
+for (const [way, prepare] of Object.entries(waysToEnd)) {
   test(`[TB1][TB2] after ${way} in a commit loop nothing acknowledged is lost, the other tab goes on and does upkeep`, async ({
     browser,
     browserName,

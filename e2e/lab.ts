@@ -1,5 +1,5 @@
 /** Opens the playground's lab page: `lab` and `tidemark` in a `page.evaluate` are that page's globals. */
-import type { Item } from "../apps/playground/src/lab.ts";
+import type { GcSettings, Item } from "../apps/playground/src/lab.ts";
 import type { BrowserContext, Page } from "@playwright/test";
 
 export type { Item };
@@ -9,12 +9,15 @@ export interface LabOptions {
   readonly durability?: "relaxed" | "strict";
   /** Small: checkpoints are frequent. */
   readonly memtableMaxBytes?: number;
+  readonly gc?: GcSettings;
 }
 
 export const smallestMemtable: LabOptions = { memtableMaxBytes: 64 * 1024 };
 
-const addressOf = (options: LabOptions): string =>
-  `/lab.html?${new URLSearchParams(Object.entries(options).map(([k, v]) => [k, String(v)])).toString()}`;
+const addressOf = ({ gc, ...options }: LabOptions): string => {
+  const parameters = Object.entries({ ...options, ...(gc ? { gc: JSON.stringify(gc) } : {}) });
+  return `/lab.html?${new URLSearchParams(parameters.map(([k, v]) => [k, String(v)])).toString()}`;
+};
 
 /** A tab with the lab page; its database is not opened yet. */
 export async function openPage(context: BrowserContext, options: LabOptions = {}): Promise<Page> {

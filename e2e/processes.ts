@@ -25,3 +25,35 @@ export async function browserProcessOf(context: BrowserContext): Promise<number>
   const { processInfo } = await session.send("SystemInfo.getProcessInfo");
   return processInfo.find((p) => p.type === "browser")!.id;
 }
+
+const frozen = new Set<number>();
+
+/** Stops a process as it is: it holds what it held, and answers nobody. */
+export function freeze(id: number): void {
+  process.kill(id, "SIGSTOP");
+  frozen.add(id);
+}
+
+export function wake(id: number): void {
+  if (frozen.delete(id)) process.kill(id, "SIGCONT");
+}
+
+/** For after a test that failed: a browser does not close while one of its processes stands still. */
+export function wakeAll(): void {
+  for (const one of frozen) wake(one);
+}
+
+/** Ways to end a tab that give it no chance to clean up; each answers what does it. */
+export const waysToEnd: Readonly<
+  Record<string, (browser: Browser, context: BrowserContext, page: Page) => Promise<() => void>>
+> = {
+  "being closed": async (_browser, _context, page) => () => void page.close(),
+  "a SIGKILL of its renderer": async (browser, _context, page) => {
+    const renderer = await rendererOf(browser, page);
+    return () => process.kill(renderer, "SIGKILL");
+  },
+  "a crash": async (_browser, context, page) => {
+    const session = await context.newCDPSession(page);
+    return () => void session.send("Page.crash").catch(() => undefined);
+  },
+};

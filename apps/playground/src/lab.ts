@@ -2,9 +2,11 @@
  * A bare page for tests in real browsers: the whole API as `tidemark`, and as `lab` a database that is opened as the
  * page's address says. Nothing happens before the test asks for it.
  *
- *   lab.html?db=notes&memtableMaxBytes=65536&durability=strict
+ *   lab.html?db=notes&memtableMaxBytes=65536&durability=strict&gc={"mode":"manual"}
  */
 import * as api from "tidemark";
+
+export type { GcSettings } from "tidemark";
 
 export interface Item {
   readonly id: string | number;
@@ -33,11 +35,13 @@ const bytesAt = (name: string): number | undefined => {
   return text === null ? undefined : Number(text);
 };
 const memtableMaxBytes = bytesAt("memtableMaxBytes");
+const gc = address.get("gc");
 const options = {
   name: address.get("db") ?? "lab",
   collections,
   durability: address.get("durability") === "strict" ? "strict" : "relaxed",
   ...(memtableMaxBytes === undefined ? {} : { memtableMaxBytes }),
+  ...(gc === null ? {} : { gc: JSON.parse(gc) as api.GcSettings }),
 } as const;
 
 /** Who has come to which place, in any tab. */

@@ -307,6 +307,30 @@ describe("a frozen host", () => {
       expect([a.errors, b.errors, a.endings]).toEqual([[], [], []]);
     }));
 
+  test("[TB5] learns who had it evicted, also where that was not the tab that does upkeep", () =>
+    simulate(async (world) => {
+      const b = await openPage(world, "b", small);
+      const a = await openPage(world, "a", { ...small, cacheMaxBytes: 1 });
+      const c = await openPage(world, "c", small);
+      await b.put(...range(0, 20));
+      await b.checkpoint();
+      const view = a.newHandle();
+      const { seq } = await a.begin(view, "view", 0, true);
+      const { holders } = await a.call<"gc-explain">({ op: "gc-explain" });
+      const pin = holders.find(({ isSelf }) => isSelf)!.id;
+      a.process.freeze();
+      await b.put(item(0, 1000));
+      await b.checkpoint(); // the others raise their pins
+      await c.call<"gc-evict">({ op: "gc-evict", holder: pin });
+      const self = (await c.call<"gc-explain">({ op: "gc-explain" })).holders.find(({ isSelf }) => isSelf)!;
+      a.process.thaw();
+      await expect(a.get(item(7).id, view)).rejects.toMatchObject({
+        code: "READ_VIEW_EVICTED",
+        details: { viewSeq: seq, evictedBy: self.owner },
+      });
+      expect([a.errors, b.errors, c.errors]).toEqual([[], [], []]);
+    }));
+
   test("[TB1] that holds the turn to retry slows others' retries a little and stops none", () =>
     simulate(async (world) => {
       const pages = [await openPage(world, "a"), await openPage(world, "b"), await openPage(world, "c")];

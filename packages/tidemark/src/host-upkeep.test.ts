@@ -46,6 +46,42 @@ describe("upkeep", () => {
       await expectEverywhere(world, [b], range(0, 200));
     }));
 
+  test.each(["itself", "another"] as const)(
+    "[TB2][VG10] dies in the middle of a cycle that %s asked for: it goes on at its cursor elsewhere, with nobody committing",
+    (asker) =>
+      simulate(async (world) => {
+        const gc = { mode: "manual" } as const;
+        const [a, b] = [await openPage(world, "a", { gc }), await openPage(world, "b", { gc })];
+        const c = await openPage(world, "c", { gc });
+        const items = range(0, 400);
+        await a.put(...items);
+        const view = c.newHandle();
+        await c.begin(view, "view", 0, true);
+        for (let n = 1; n <= 6; n++) await a.put(...items.map((one) => ({ ...one, n })));
+        await a.checkpoint();
+        await c.end(view);
+        const by = asker === "itself" ? a : c;
+        const options = { deleteBatchSize: 1 };
+        const run = by.call<"gc-run">({ op: "gc-run", job: 1, isBackground: true, options }).catch(() => undefined);
+        const executions = () => b.call<"gc-executions">({ op: "gc-executions" });
+        await world.eventually(() => by.events.some((e) => e.type === "gc" && e.job === 1), 5000, "it has begun");
+        a.process.kill();
+        const [begun] = await executions();
+        expect(begun!.status).toBe("RUNNING");
+        expect(begun!.swept).toBeLessThan(6 * 400);
+        await world.sleep(5000);
+        const ended = await executions();
+        expect(ended.map(({ status }) => status)).toEqual(ended.map(() => "COMPLETED"));
+        expect(ended.at(-1)).toMatchObject({ id: begun!.id, started: begun!.started, swept: 6 * 400 });
+        if (asker === "another") expect(await run).toMatchObject({ cycleId: begun!.id + 1 });
+        await expectEverywhere(
+          world,
+          [b, c],
+          items.map((one) => ({ ...one, n: 6 })),
+        );
+      }),
+  );
+
   test("[TB2] the upkeep host dies at any storage call of a fold: another finishes it, nothing is lost", async () => {
     let calls = 0;
     for (let at = 1; at <= calls + 1; at++) {

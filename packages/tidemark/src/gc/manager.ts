@@ -22,7 +22,10 @@ import { type Basis, executionsIn, readExecutions, type RunKind } from "./journa
 import { type DueSize, dueSizes } from "./plan.ts";
 import { type Holder, holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { floorIn, readFloor } from "../mvcc/read-floor.ts";
+import { decodeRoot } from "../segments/manifest.ts";
+import { readRoot } from "../segments/manifest-rows.ts";
 import { never } from "../segments/rule.ts";
+import { valueOf } from "../storage/contract.ts";
 import { ClearedTables } from "./reclaim.ts";
 import { type GcStrategy, nothingDone } from "./strategy.ts";
 import { Leftovers } from "./sweep.ts";
@@ -92,7 +95,10 @@ export class GcManager {
   /** A tenure begins: the cycle that the one before left is gone on with, unless its log is no more. */
   async resume(tenure: Tenure): Promise<void> {
     const { store } = this.#seams;
-    const [executionRows] = await store.storage.read([readExecutions]);
+    const [executionRows, rootRow] = await store.storage.read([readExecutions, readRoot]);
+    // Upkeep elsewhere may have moved the manifest on untold. From here on nobody else does.
+    const root = valueOf(rootRow);
+    if (root && decodeRoot(root).version !== store.manifest.version) await store.reload();
     const ended = executionsIn(executionRows).filter(({ status }) => status === "COMPLETED");
     const last = (types: readonly string[]): number =>
       ended.findLast(({ type }) => types.includes(type))?.completed ?? this.#seams.now();

@@ -134,7 +134,10 @@ export async function published<T>(
       also: [...also, ...record.writes],
       pace: options.pace,
     });
-    if (!isPublished) return undefined;
+    if (!isPublished) {
+      if (!tenure.isDeposed) await store.reload(); // or the next attempt would be on the same
+      return undefined;
+    }
     record.written();
     return done;
   } catch (e) {

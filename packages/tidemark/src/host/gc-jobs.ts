@@ -33,8 +33,13 @@ export type Steering = "pause" | "resume" | "cancel";
 export interface JobsSeams {
   readonly self: TabId;
   readonly isHere: () => boolean;
-  /** Does it here, where upkeep is. */
-  perform(request: JobRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<JobReport | undefined>;
+  /** Does it here, where upkeep is, for `tab`. */
+  perform(
+    tab: TabId,
+    request: JobRequest,
+    gate: Gate,
+    progress: (progress: GcProgress) => void,
+  ): Promise<JobReport | undefined>;
   readonly takeOver: () => Promise<void>;
   readonly post: (message: JobMessage) => void;
   readonly progress: (job: number, progress: GcProgress) => void;
@@ -46,9 +51,9 @@ export const jobsOf = (upkeep: Upkeep, tabs: Tabs, { clock }: Environment, tell:
   new GcJobs({
     self: tabs.self,
     isHere: () => upkeep.isHere,
-    perform: async (request, gate, progress) => {
+    perform: async (tab, request, gate, progress) => {
       if (request.kind === "evict") {
-        await upkeep.evict(request.holder, tabs.self);
+        await upkeep.evict(request.holder, tab);
         return undefined;
       }
       const { scanned, versions, bytes, ...figures } = await upkeep.collect(request, gate, progress);
@@ -137,7 +142,7 @@ export class GcJobs {
     this.#gates.set(name, gate);
     if (tab === this.#seams.self) for (const what of this.#steered.get(job) ?? []) steered(gate, what);
     try {
-      return await this.#seams.perform(request, gate, progress);
+      return await this.#seams.perform(tab, request, gate, progress);
     } finally {
       this.#gates.delete(name);
     }

@@ -128,7 +128,8 @@ export class Tending {
     const compacted = await compact(store, tenure, basis, options);
     if (compacted !== undefined) return compacted.written.bytes;
     if (!(await manager.consider(tenure, basis, options))) return undefined;
-    return (await manager.versions.step(tenure, options)) === "again" ? undefined : Infinity; // a fold that waits goes first
+    const outcome = await manager.versions.step(tenure, options);
+    return outcome === "again" && tenure.isDeposed ? undefined : Infinity; // a fold that waits goes first
   }
 
   /**
