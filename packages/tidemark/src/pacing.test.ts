@@ -253,6 +253,19 @@ describe("pacing", () => {
       expect(bench.slices.figures.usedMs / (bench.now - from)).toBeGreaterThan(0.6); // the rest are others' turns
     }));
 
+  test("[VG10] where whoever was in a hurry is gone before a slice began, the page is told that work waits", () =>
+    simulate(async (world) => {
+      const bench = new Bench(world, visible);
+      let isHeadlong = true;
+      const done = bench.slices.run(bench.work(4), { isHeadlong: () => isHeadlong });
+      isHeadlong = false;
+      await bench.settle();
+      expect(bench.told).toEqual([true]);
+      await bench.grantAll();
+      await done;
+      expect(bench.slices.figures.bySource).toMatchObject({ timer: 0, headlong: 0 });
+    }));
+
   test("[VG11] slices leave gaps while anybody works, in this tab or another, and none when all have stopped", () =>
     simulate(async (world) => {
       const gapAfter = async (heard: boolean): Promise<number> => {

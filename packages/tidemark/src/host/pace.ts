@@ -158,6 +158,7 @@ class Job implements Pace {
       const now = this.#options.ticks();
       if (this.#begin(now, wait)) return;
       wait.lookedAt = now;
+      this.#changed(); // whoever was in a hurry as it began to wait may be so no more
       await this.#options.grants.change(lookMs);
     }
   }
