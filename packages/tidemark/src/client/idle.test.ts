@@ -60,7 +60,7 @@ function setting() {
 
 describe("grants from idle moments", () => {
   test("[VG10] none is asked for while no work waits, nor before the database is open", async () => {
-    const { page, idle, slices } = setting();
+    const { page, idle, offers } = setting();
     expect(idle.state).toBe("visible");
     idle.work(true);
     expect(page.askings).toBe(0);
@@ -68,8 +68,20 @@ describe("grants from idle moments", () => {
     idle.work(true);
     expect(page.askings).toBe(1);
     idle.work(false);
-    expect(page.asked).toBeUndefined();
-    expect(slices()).toEqual([]);
+    await page.idle(50); // it was not withdrawn, and is of no use to anybody
+    expect([page.asked, offers]).toEqual([undefined, []]);
+  });
+
+  test("[VG10] one that is asked for is not withdrawn where work waits no more, and serves what waits next", async () => {
+    const { page, idle, slices } = setting();
+    idle.opened();
+    idle.work(true);
+    const { asked } = page;
+    idle.work(false);
+    idle.work(true);
+    expect([page.asked, page.askings]).toEqual([asked, 1]);
+    await page.idle(3, 3);
+    expect(slices()).toEqual([3]);
   });
 
   test("[VG10] a moment grants slices while it lasts, one outstanding, the last no longer than what is left", async () => {
@@ -125,6 +137,7 @@ describe("grants from idle moments", () => {
     expect(offers.at(-1)).toEqual({ type: "page", state: "visible" });
     expect(page.asked).toBeDefined();
     page.become("hidden");
+    await page.idle(50);
     expect(page.asked).toBeUndefined();
     page.tell?.();
     expect(offers).toHaveLength(3);

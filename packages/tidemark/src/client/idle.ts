@@ -40,6 +40,10 @@ export class IdleGrants {
   /** From the opening of the database to the end of the link. */
   #isOpen = false;
   #waits = false;
+  /**
+   * Of the moment that is asked for. It stays so where work waits no more: in Chromium, a moment that is asked for just
+   * after another was withdrawn may not come before the page has something else to do.
+   */
   #withdraw: (() => void) | undefined;
   #isOutstanding = false;
 
@@ -68,7 +72,8 @@ export class IdleGrants {
 
   dispose(): void {
     this.#isOpen = false;
-    this.#settle();
+    this.#withdraw?.();
+    this.#withdraw = undefined;
     this.#unwatch();
   }
 
@@ -82,15 +87,11 @@ export class IdleGrants {
       this.#told = page.state;
       surface.grant({ type: "page", state: this.#told }).catch(ignored);
     }
-    if (!this.#asks) {
-      this.#withdraw?.();
+    if (!this.#asks || this.#isOutstanding) return;
+    this.#withdraw ??= page.ask((moment) => {
       this.#withdraw = undefined;
-    } else if (!this.#isOutstanding) {
-      this.#withdraw ??= page.ask((moment) => {
-        this.#withdraw = undefined;
-        void this.#use(moment);
-      });
-    }
+      void this.#use(moment);
+    });
   }
 
   /** One slice after another, while the moment lasts and work waits. */
