@@ -14,7 +14,7 @@ import {
 } from "./gc.ts";
 import { waysToEnd } from "./processes.ts";
 
-const rounds = 6;
+const rounds = 20;
 
 /** What ends the tab that does the run, and which tab asked for that: itself, or another one. */
 const endings = [
