@@ -6,15 +6,7 @@ import type { Retention } from "./codec/retention.ts";
 import { define } from "./collections/define.ts";
 import { checkpoint } from "./gc/checkpoint.ts";
 import { compact } from "./gc/compact.ts";
-import {
-  beginCycle,
-  cycleIn,
-  isAnyKeeperReleased,
-  type CycleState,
-  endCycle,
-  readCycle,
-  stepCycle,
-} from "./gc/cycle.ts";
+import { beginCycle, cycleIn, type CycleState, endCycle, readCycle, stepCycle } from "./gc/cycle.ts";
 import { dryRun, type Proof as DryProof } from "./gc/dry-run.ts";
 import { basisOf, type Proof } from "./gc/floor.ts";
 import { checkExact, shown } from "./gc-model.test-support.ts";
@@ -268,9 +260,8 @@ export class GcWorld {
     const { tenure, basis } = begun;
     const before = await this.bytes();
     const proofs: DryProof[] = [];
-    const isReleased = await isAnyKeeperReleased(store, basis);
     for (let after: ByteKey | undefined; ;) {
-      const page = await dryRun(store, basis, isReleased, limit, after);
+      const page = await dryRun(store, basis, limit, after);
       proofs.push(...page.proofs);
       if (page.after === undefined) break;
       ok(page.proofs.length >= limit && (after === undefined || page.after > after));

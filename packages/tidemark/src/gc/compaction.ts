@@ -5,18 +5,18 @@
 import type { BlockInfo } from "../segments/block-info.ts";
 import { sharedPrefixLength } from "../segments/internal-key.ts";
 import type { Manifest } from "../segments/manifest.ts";
-import { type Run, sweep } from "../segments/sweep.ts";
+import type { Run } from "../segments/sweep.ts";
 import type { Store } from "../mvcc/store.ts";
-import { deletesOf } from "../wal/chunks.ts";
 import { compact } from "./compact.ts";
 import type { Basis } from "./journal.ts";
 import { type GcStrategy, nothingDone, plus, type RunTerms, type StepOutcome, type Tally } from "./strategy.ts";
+import { swept } from "./swept.ts";
 import type { Tenure } from "./tenure.ts";
 import { published, type WorkOptions } from "./work.ts";
 
 /** Neighbours are joined where they fill so much of a block at most, so that what is joined once fits for certain. */
 const filledShare = 3 / 4;
-/** One step reads so many blocks at most. */
+/** From so many blocks on a step takes no more. */
 const maxStepBlocks = 64;
 
 export class Compaction implements GcStrategy {
@@ -40,11 +40,14 @@ export class Compaction implements GcStrategy {
     const basis = this.#basis;
     if (!basis) return "over";
     const compacted = await compact(this.#store, tenure, basis, options);
-    if (compacted) this.#done = plus(this.#done, { scanned: 0, ...compacted.dropped });
-    if (compacted) return "went on";
-    const joined = await join(this.#store, tenure, basis, options);
-    if (joined) this.#done = plus(this.#done, joined);
-    return joined && joined.blocks < 0 ? "went on" : "over";
+    if (compacted) {
+      this.#done = plus(this.#done, { scanned: 0, ...compacted.dropped });
+      return "went on";
+    }
+    const fewer = await join(this.#store, tenure, basis, options);
+    if (!fewer) return "over";
+    this.#done = plus(this.#done, fewer);
+    return fewer.blocks < 0 ? "went on" : "over";
   }
 
   report(): Tally {
@@ -63,15 +66,9 @@ function join(store: Store, tenure: Tenure, basis: Basis, options: WorkOptions):
   return published(store, tenure, terms, options, async (tools) => {
     const found = fragmentsIn(tools.manifest, options);
     if (!found) return undefined;
-    const swept = await sweep({ ...tools, ...found, isRewriting: true });
-    const { removed, added, lost, cleared, marks, scanned } = swept;
+    const { scanned, blocks, change } = await swept(tools, { ...found, isRewriting: true });
     const { versions, bytes } = tools.removal;
-    return {
-      edits: [{ level: found.level, removed, added }],
-      marks: { set: marks, cleared },
-      also: lost.flatMap((ref) => deletesOf(ref)),
-      done: { scanned, versions, bytes, blocks: added.length - removed.length },
-    };
+    return { ...change, done: { scanned, versions, bytes, blocks } };
   });
 }
 
@@ -80,11 +77,11 @@ interface Fragments {
   readonly runs: readonly Run[];
 }
 
-/** The uppermost level with small neighbours, and as many of these as one step takes. */
+/** The uppermost level with small neighbours, and about as many of these as one step takes. */
 function fragmentsIn({ levels }: Manifest, options: WorkOptions): Fragments | undefined {
-  for (const [level, { length }] of levels.entries()) {
-    const runs = length < 2 ? [] : smallNeighbours(levels[level]!.blocks(), options);
-    if (runs.length > 0) return { level, runs };
+  for (const [l, level] of levels.entries()) {
+    const runs = smallNeighbours(level.blocks(), options);
+    if (runs.length > 0) return { level: l, runs };
   }
   return undefined;
 }
@@ -92,30 +89,45 @@ function fragmentsIn({ levels }: Manifest, options: WorkOptions): Fragments | un
 function smallNeighbours(blocks: Iterable<BlockInfo>, { targetBytes, levels }: WorkOptions): readonly Run[] {
   const runs: Run[] = [];
   let [position, taken, takenBytes] = [0, 0, 0];
-  let open: BlockInfo[] = [];
-  const end = (): void => {
-    if (open.length < 2) return;
-    runs.push({ from: position - open.length, to: position });
-    taken += open.length;
-    takenBytes += joinedBytes(open);
+  let open: Neighbours | undefined;
+  const end = ({ blocks: n, sizeBytes }: Neighbours): void => {
+    if (n < 2) return;
+    runs.push({ from: position - n, to: position });
+    taken += n;
+    takenBytes += sizeBytes;
   };
   for (const block of blocks) {
-    if (open.length > 0 && joinedBytes([...open, block]) > targetBytes * filledShare) {
-      end();
+    let next = joined(open, block);
+    if (open && next.sizeBytes > targetBytes * filledShare) {
+      end(open);
       if (taken >= maxStepBlocks || takenBytes >= levels.maxStepBytes) return runs;
-      open = [];
+      next = joined(undefined, block);
     }
-    open.push(block);
+    open = next;
     position++;
   }
-  end();
+  if (open) end(open);
   return runs;
 }
 
-/** About what they take as one: a block stores once what all of its keys begin with, which is less for more blocks. */
-function joinedBytes(blocks: readonly BlockInfo[]): number {
-  const prefixLength = (first: BlockInfo, last: BlockInfo): number =>
-    sharedPrefixLength(first.first.key, last.last.key, last.last.key.length);
-  const joined = prefixLength(blocks[0]!, blocks.at(-1)!);
-  return blocks.reduce((sum, b) => sum + b.sizeBytes + b.count * (prefixLength(b, b) - joined), 0);
+/** Blocks side by side, as one. */
+interface Neighbours {
+  readonly first: BlockInfo;
+  readonly blocks: number;
+  readonly versions: number;
+  /** If their keys shared nothing. */
+  readonly apartBytes: number;
+  /** About: a block stores once what all of its keys begin with, which is less for more blocks. */
+  readonly sizeBytes: number;
 }
+
+function joined(open: Neighbours | undefined, block: BlockInfo): Neighbours {
+  const first = open?.first ?? block;
+  const versions = (open?.versions ?? 0) + block.count;
+  const apartBytes = (open?.apartBytes ?? 0) + block.sizeBytes + block.count * prefixLength(block, block);
+  const sizeBytes = apartBytes - versions * prefixLength(first, block);
+  return { first, blocks: (open?.blocks ?? 0) + 1, versions, apartBytes, sizeBytes };
+}
+
+const prefixLength = (from: BlockInfo, to: BlockInfo): number =>
+  sharedPrefixLength(from.first.key, to.last.key, to.last.key.length);

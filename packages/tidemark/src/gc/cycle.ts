@@ -8,10 +8,8 @@ import { byteKey, type Seq, seq } from "../base/brand.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { InternalKey } from "../segments/internal-key.ts";
 import { aside } from "../segments/pace.ts";
-import { sweep } from "../segments/sweep.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
-import { deletesOf } from "../wal/chunks.ts";
-import { deadTables, type Stretch } from "./dead-tables.ts";
+import type { Stretch } from "./dead-tables.ts";
 import {
   type Basis,
   type Execution,
@@ -23,22 +21,27 @@ import {
 } from "./journal.ts";
 import { type Cursor, nextStep, type PlanTerms, startOf } from "./plan.ts";
 import type { RunTerms, Tally } from "./strategy.ts";
+import { swept } from "./swept.ts";
 import type { Tenure } from "./tenure.ts";
 import { retentionsAt } from "./rule-under.ts";
 import { begun, ended, isAnyReleased, keepersOf, newlyDead, readKeepers } from "./keepers.ts";
 import { type Decided, decide, published, type Tools, type WorkOptions } from "./work.ts";
 
+/** What a cycle that begins now goes by, besides who may read. */
+export interface Outlook {
+  readonly decided: Decided;
+  /** Whether what kept versions besides the floor was released since a full cycle last looked. */
+  readonly isReleased: boolean;
+  /** Of the dead tables those that none has been through: of the others nothing is left. */
+  readonly newlyDead: readonly Stretch[];
+}
+
 /** What a cycle is, between two of its steps: as stored. */
-export interface CycleState extends Tally {
+export interface CycleState extends Tally, Outlook {
   readonly id: number;
   readonly kind: RunKind;
   readonly basis: Basis;
   readonly checkpoint: Seq;
-  readonly decided: Decided;
-  /** Whether what kept versions besides the floor was released since a full cycle last looked. */
-  readonly isReleased: boolean;
-  /** Of the dead tables those that none has been through. */
-  readonly newlyDead: readonly Stretch[];
   readonly cursor: Cursor;
   readonly steps: number;
   readonly started: number;
@@ -64,6 +67,13 @@ export function cycleIn(found: Found | undefined): CycleState | undefined {
 }
 const revived = ({ key, seq: at }: InternalKey): InternalKey => ({ key: byteKey(key), seq: seq(at) });
 
+export async function outlook(store: Store, basis: Basis, checkpoint: Seq): Promise<Outlook> {
+  const decided = await decide(store, basis, checkpoint);
+  const [row] = await store.storage.read([readKeepers]);
+  const isReleased = isAnyReleased(row, keepersOf(basis, decided.retentions));
+  return { decided, isReleased, newlyDead: newlyDead(row, decided.dead) };
+}
+
 /** A cycle over what is due now, its row written; `undefined` where nothing is due. Its execution says RUNNING. */
 export async function beginCycle(
   store: Store,
@@ -73,16 +83,12 @@ export async function beginCycle(
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
   const { pace } = options;
-  const decided = await aside(pace, decide(store, basis, fence.seq));
-  const [row] = await aside(pace, store.storage.read([readKeepers]));
   const fresh = {
     kind,
     basis,
     config,
     checkpoint: fence.seq,
-    decided,
-    isReleased: isAnyReleased(row, keepersOf(basis, decided.retentions)),
-    newlyDead: newlyDead(row, decided.dead),
+    ...(await aside(pace, outlook(store, basis, fence.seq))),
     cursor: startOf(manifest, kind),
     steps: 0,
     ...before,
@@ -120,15 +126,9 @@ export async function stepCycle(
     const step = nextStep(tools.manifest, state.cursor, planTerms(state, options));
     isOver = step === undefined;
     if (!step) return undefined;
-    const swept = await sweep({ ...tools, level: step.level, runs: step.runs });
-    const done = advanced(state, step.cursor, swept.scanned, tools);
-    const { removed, added, lost, cleared, marks } = swept;
-    return {
-      edits: removed.length + added.length === 0 ? [] : [{ level: step.level, removed, added }],
-      marks: { set: marks, cleared },
-      also: [...lost.flatMap((ref) => deletesOf(ref)), putCycle(done)],
-      done,
-    };
+    const { scanned, change } = await swept(tools, { level: step.level, runs: step.runs });
+    const done = advanced(state, step.cursor, scanned, tools);
+    return { ...change, also: [...change.also, putCycle(done)], done };
   });
   if (!isOver) return next;
   return (await aside(options.pace, endCycle(tenure, state, "COMPLETED", nowMs()))) ? "over" : undefined;
@@ -187,9 +187,3 @@ export const isAnyKeeperReleased = async (store: Store, basis: Basis): Promise<b
   const [row] = await store.storage.read([readKeepers]);
   return isAnyReleased(row, keepersOf(basis, await retentionsAt(store, store.head.seq)));
 };
-
-/** The dead tables that a cycle has to look for: it knows of the others that nothing is left of them. */
-export async function deadToLookFor(store: Store, basis: Basis, checkpoint: Seq): Promise<readonly Stretch[]> {
-  const [row] = await store.storage.read([readKeepers]);
-  return newlyDead(row, await deadTables(store, basis, checkpoint));
-}

@@ -3,18 +3,19 @@
  * at the keys of the memtable and of blocks that are due, but judges every chain whole; a run comes to the same, since
  * it judges with all that bears on a chain.
  */
-import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
+import { type BlockId, type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
 import { tableOf } from "../codec/record.ts";
 import type { Store } from "../mvcc/store.ts";
+import type { BlockInfo } from "../segments/block-info.ts";
+import type { Block } from "../segments/block.ts";
 import { ChainLookup } from "../segments/chain-lookup.ts";
-import { type Clause, judge, type Rule } from "../segments/rule.ts";
+import { type Clause, judge, reachOf, type Rule } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
-import { deadToLookFor } from "./cycle.ts";
+import { type Outlook, outlook } from "./cycle.ts";
 import { isIn, type Stretch } from "./dead-tables.ts";
 import type { Basis } from "./journal.ts";
 import { dueRuns } from "./plan.ts";
 import { ruleUnder } from "./rule-under.ts";
-import { decide } from "./work.ts";
 
 /** One version that would go. */
 export interface Proof {
@@ -36,22 +37,16 @@ export interface Proofs {
 }
 
 /** The proofs of keys beyond `after`, of whole keys, until there are `limit` or more. */
-export async function dryRun(
-  store: Store,
-  basis: Basis,
-  isReleased: boolean,
-  limit: number,
-  after: ByteKey | undefined,
-): Promise<Proofs> {
+export async function dryRun(store: Store, basis: Basis, limit: number, after: ByteKey | undefined): Promise<Proofs> {
   const { manifest, head } = store;
-  const { retentions, dead } = await decide(store, basis, head.seq);
+  const ahead = await outlook(store, basis, head.seq);
+  const { retentions, dead } = ahead.decided;
   const rule = ruleUnder(basis, head.seq, retentions);
-  const toLookFor = await deadToLookFor(store, basis, head.seq);
   const chains = new ChainLookup(manifest, (ids) => loadAll(store, ids));
   const proofs: Proof[] = [];
   let scanned = 0;
   let last = after;
-  for await (const key of keysToLookAt(store, rule, isReleased, toLookFor, after)) {
+  for await (const key of keysToLookAt(store, rule, ahead, after)) {
     if (proofs.length >= limit) return { proofs, scanned, after: last! };
     const versions = [...inMemory(store, key, head.seq), ...(await chains.all(key))];
     scanned += versions.length;
@@ -82,7 +77,7 @@ function inMemory({ memtable }: Store, key: ByteKey, at: Seq): readonly Version[
   return change?.key === key ? change.versions : [];
 }
 
-async function loadAll(store: Store, ids: Parameters<Store["blocks"]["load"]>[0]) {
+async function loadAll(store: Store, ids: readonly BlockId[]): Promise<readonly Block[]> {
   const blocks = await store.blocks.load(ids, ids.length);
   return ids.flatMap((id) => blocks.get(id) ?? []);
 }
@@ -90,13 +85,12 @@ async function loadAll(store: Store, ids: Parameters<Store["blocks"]["load"]>[0]
 /** Keys of the memtable and of due blocks beyond `after`, in order, each once. */
 async function* keysToLookAt(
   store: Store,
-  { floor, checkpoint }: Rule,
-  isReleased: boolean,
-  dead: readonly Stretch[],
+  rule: Rule,
+  { isReleased, newlyDead: dead }: Outlook,
   after: ByteKey | undefined,
 ): AsyncGenerator<ByteKey, void> {
   const from = after === undefined ? byteKey("") : byteKey(`${after}\0`);
-  const reach = Math.min(floor, checkpoint);
+  const reach = reachOf(rule);
   const sources: (AsyncIterator<ByteKey> | Iterator<ByteKey>)[] = [store.memtable.keys(from, undefined, false)];
   for (const infos of dueRuns(store.manifest, { reach, isReleased, dead }, from)) {
     sources.push(keysOfBlocks(store, infos, from));
@@ -115,11 +109,7 @@ async function* keysToLookAt(
   }
 }
 
-async function* keysOfBlocks(
-  store: Store,
-  infos: Iterable<{ readonly id: Parameters<Store["blocks"]["load"]>[0][number] }>,
-  from: ByteKey,
-): AsyncGenerator<ByteKey, void> {
+async function* keysOfBlocks(store: Store, infos: Iterable<BlockInfo>, from: ByteKey): AsyncGenerator<ByteKey, void> {
   for (const { id } of infos) {
     for (const block of await loadAll(store, [id])) {
       for (let i = block.lowerBound(from, seq(Number.MAX_SAFE_INTEGER)); i < block.count; i++) yield block.keyAt(i);

@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Seq, seq } from "../base/brand.ts";
 import { type LedgerWorld, played, proofs, seed, steps } from "../mvcc/ledger-world.test-support.ts";
-import { explainHolders, type Holder, type Proof } from "./explain.ts";
+import type { Holder } from "../mvcc/holders.ts";
+import { explainHolders } from "./explain.ts";
+import type { Proof } from "./floor.ts";
 
 console.info(`explain.property.test: LEDGER_SEED=${seed}`);
 

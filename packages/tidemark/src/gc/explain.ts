@@ -7,18 +7,9 @@
  *   'interval'   only pins do; snapshots and holds keep the versions that span them
  */
 import { type Seq, seq } from "../base/brand.ts";
+import type { Holder } from "../mvcc/holders.ts";
 import type { Figures, GarbageLedger } from "../mvcc/ledger.ts";
-
-export interface Holder {
-  /** The key of its row. */
-  readonly id: string;
-  readonly kind: "pin" | "snapshot" | "hold";
-  /** A tab, or the name of a snapshot. */
-  readonly owner: string;
-  readonly seq: Seq;
-}
-
-export type Proof = "floor" | "interval";
+import type { Proof } from "./floor.ts";
 
 export interface Situation {
   readonly floor: Seq;

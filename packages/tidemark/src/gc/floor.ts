@@ -94,6 +94,30 @@ export async function deadTabs(
   return new Set(holders.flatMap((h) => (h.kind === "snapshot" || live.has(h.owner) ? [] : [h.owner as TabId])));
 }
 
+const isLeftBehind = (dead: ReadonlySet<TabId>, { kind, owner }: Holder): boolean =>
+  kind !== "snapshot" && dead.has(owner as TabId);
+
+/** What an advance would come to now; nothing is written. `as`: a holder as it would be by then. */
+export async function foreseen(
+  storage: Storage,
+  lockedTabs: () => Promise<ReadonlySet<TabId>>,
+  proof: Proof,
+  as: (holder: Holder) => Holder = (holder) => holder,
+): Promise<Advanced> {
+  const dead = await deadTabs(storage, lockedTabs);
+  const [floorRow, ...rows] = await storage.read([readFloor, ...readHolders]);
+  const living = holdersIn(rows).filter((h) => !isLeftBehind(dead, h));
+  return allowedBy(floorIn(floorRow).seq, living.map(as), proof);
+}
+
+/** The floor that these holders allow, and who may read then. */
+const allowedBy = (present: Seq, holders: readonly Holder[], proof: Proof): Advanced => ({
+  floor: floorOf(present, holders, proof),
+  points: pointsOf(holders),
+  holders,
+  digest: digestOf(holders),
+});
+
 export interface Advance {
   readonly proof: Proof;
   /** Tabs whose lock is free. */
@@ -158,7 +182,7 @@ function decide(
 ): { readonly advanced: Advanced; readonly decided: Decided | undefined } | TidemarkError {
   const refused = refusal(holders, evict);
   if (refused) return refused;
-  const isDead = (h: Holder): boolean => h.kind !== "snapshot" && dead.has(h.owner as TabId);
+  const isDead = (h: Holder): boolean => isLeftBehind(dead, h);
   const living = holders.filter((h) => !isDead(h));
   const named = new Set([...evict, ...(choose?.(living, seq(at.seq - 1)) ?? [])]);
   const isEvicted = (h: Holder): boolean =>
@@ -168,10 +192,10 @@ function decide(
   const removed = new Set([...evicted, ...released]);
   const left = holders.filter((h) => !removed.has(h));
   const present = floorIn(floorRow);
-  const allowed = floorOf(present.seq, left, proof);
-  const floor = isGain(present, allowed) ? allowed : present.seq;
-  const digest = digestOf(left);
-  const advanced = { floor, points: pointsOf(left), holders: left, digest };
+  const allowed = allowedBy(present.seq, left, proof);
+  const { digest } = allowed;
+  const floor = isGain(present, allowed.floor) ? allowed.floor : present.seq;
+  const advanced = { ...allowed, floor };
   if (floor === present.seq && removed.size === 0) return { advanced, decided: undefined };
   const ids = (some: readonly Holder[]): string[] => some.map((h) => h.id);
   const { stamp } = at;

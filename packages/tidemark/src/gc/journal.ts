@@ -8,7 +8,15 @@ import type { BlockInfo } from "../segments/block-info.ts";
 import { hashOf } from "../segments/filter.ts";
 import type { Readable } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
-import { type Found, type Read, type Storage, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
+import {
+  type Found,
+  type Read,
+  type Storage,
+  type StoredValue,
+  under,
+  valueOf,
+  type Write,
+} from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
 import { openRow, sealRow } from "../wal/row.ts";
 
@@ -63,7 +71,7 @@ const executionPrefix = "gc/execution/";
 const digits = 12;
 
 const keyOf = (prefix: string, n: number): string => prefix + String(n).padStart(digits, "0");
-const rowsOf = (prefix: string): Read => ({ kind: "range", store: "meta", range: { from: prefix, to: `${prefix}~` } });
+const rowsOf = (prefix: string): Read => ({ kind: "range", store: "meta", range: under(prefix) });
 
 /** A row of plain data. */
 export const sealJson = (value: unknown): StoredValue => sealRow((out) => out.text(JSON.stringify(value)));

@@ -12,7 +12,7 @@ import {
   basisOf,
   deadTabs,
   type DebtLimits,
-  floorOf,
+  foreseen,
   type LogWriter,
   overdue,
   type Proof,
@@ -20,8 +20,7 @@ import {
 import { chooseRun, type GenerationState, type PerGeneration } from "./generations.ts";
 import { type Basis, executionsIn, readExecutions, type RunKind } from "./journal.ts";
 import { type DueSize, dueSizes } from "./plan.ts";
-import { type Holder, holdersIn, pointsOf, readHolders } from "../mvcc/holders.ts";
-import { floorIn, readFloor } from "../mvcc/read-floor.ts";
+import type { Holder } from "../mvcc/holders.ts";
 import { decodeRoot } from "../segments/manifest.ts";
 import { readRoot } from "../segments/manifest-rows.ts";
 import { never } from "../segments/rule.ts";
@@ -134,12 +133,9 @@ export class GcManager {
     const { proof, debt } = this.#options;
     if (this.versions.cycle || !(await this.#isWorthwhile(store.head.seq, []))) return undefined;
     await raisePins();
-    const dead = await deadTabs(store.storage, liveTabs);
-    const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
-    const left = holdersIn(rows).filter(({ kind, owner }) => kind === "snapshot" || !dead.has(owner as TabId));
-    const floor = floorOf(floorIn(floorRow).seq, left, proof);
-    const isOverdue = overdue(left, bytesHeldBy, store.head.seq, debt).size > 0;
-    const isWorthwhile = isOverdue || (await this.#isWorthwhile(floor, pointsOf(left)));
+    const { floor, points, holders } = await foreseen(store.storage, liveTabs, proof);
+    const isOverdue = overdue(holders, bytesHeldBy, store.head.seq, debt).size > 0;
+    const isWorthwhile = isOverdue || (await this.#isWorthwhile(floor, points));
     if (!isWorthwhile) this.#mayBeReleased = false;
     return isWorthwhile ? await this.advance(tenure) : undefined;
   }

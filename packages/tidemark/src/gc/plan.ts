@@ -73,8 +73,7 @@ export function startOf({ levels }: Manifest, kind: RunKind): Cursor {
 
 /** Per level, the due blocks that reach to `from` or beyond it, in order. */
 export const dueRuns = (manifest: Manifest, terms: DueTerms, from: ByteKey): readonly Iterable<BlockInfo>[] =>
-  manifest.filled.map((level) => {
-    const l = manifest.levels.indexOf(level);
+  manifest.levels.map((_, l) => {
     const due = [...dueBlocks(manifest, l, undefined, terms)].map(([, info]) => info).toReversed();
     return due.filter(({ last }) => last.key >= from);
   });

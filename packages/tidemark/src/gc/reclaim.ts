@@ -4,8 +4,8 @@
  * for these go with it.
  *
  * A block at the border, which holds records of a live table too, stays until a fold or compaction rewrites it for
- * another reason; what is dead in it is dropped then (segments/merge.ts). That may be never: at most two blocks a level
- * beside each stretch of dead tables are kept so.
+ * another reason, or the next full cycle looks at it; what is dead in it is dropped then. Until then at most two blocks a
+ * level beside each stretch of dead tables are kept so.
  */
 import { type OutsideRef, outsideLost } from "../codec/outside.ts";
 import { tableOf, tablePrefix } from "../codec/record.ts";

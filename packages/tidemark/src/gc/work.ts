@@ -3,21 +3,20 @@
  * published by one small strict transaction that swaps the manifest, and writes down what was removed. Before it
  * everything is as it was; after it all of it is done; nothing in between.
  */
-import type { BlockId, ByteKey, Seq, TableId } from "../base/brand.ts";
+import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
 import { tableOf } from "../codec/record.ts";
 import { type GarbageLedger, unknownSeq } from "../mvcc/ledger.ts";
 import { systemTable } from "../mvcc/schema.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
-import type { LoadBlocks } from "../segments/block-cursor.ts";
-import type { StagedBlock } from "../segments/block-writer.ts";
 import { decodeRoot, type Manifest, type ManifestEdit } from "../segments/manifest.ts";
 import { readRoot } from "../segments/manifest-rows.ts";
 import type { MarkChange } from "../segments/marks.ts";
 import { defaultMaxStoreBytes, defaultTargetBytes } from "../segments/merge.ts";
 import { defaultLevels, type LevelOptions } from "../segments/levels.ts";
 import { aside, headlong, type Pace } from "../segments/pace.ts";
-import type { Clause, Rule } from "../segments/rule.ts";
+import type { Rewriting } from "../segments/rewriting.ts";
+import type { Clause } from "../segments/rule.ts";
 import { type Version, versionBytes } from "../segments/version.ts";
 import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
 import { type Fence, sameLog } from "../wal/log.ts";
@@ -76,17 +75,12 @@ export const decide = async (store: Store, basis: Basis, checkpoint: Seq): Promi
 });
 
 /** What the work is done with. */
-export interface Tools extends Pick<WorkOptions, "targetBytes" | "maxStoreBytes" | "pace"> {
+export interface Tools extends Rewriting {
   readonly manifest: Manifest;
-  readonly rule: Rule;
   readonly dead: readonly Stretch[];
   /** What keeps single versions under that rule. */
   readonly keepers: readonly string[];
   readonly removal: Removal;
-  readonly isDead: (table: TableId) => boolean;
-  readonly newBlockId: () => BlockId;
-  readonly load: LoadBlocks;
-  readonly store: (blocks: readonly StagedBlock[], isLast: boolean) => Promise<void>;
   readonly dropped: (key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared") => void;
 }
 

@@ -6,3 +6,7 @@ export function failureOf(e: unknown): Failure {
   if (e instanceof TidemarkError) return { code: e.code, message: e.message, details: e.details };
   return { code: "INTERNAL", message: e instanceof Error ? e.message : String(e), details: {} };
 }
+
+/** What came from another realm is not what it may be. */
+export const invalidOption = (option: string, expected: string): TidemarkError =>
+  new TidemarkError("OPTIONS_INVALID", `'${option}' must be ${expected}`, { option });

@@ -3,13 +3,12 @@ import { type ByteKey, byteKey, seq as seqOf, stamp, type TabId } from "../base/
 import { msOf } from "../base/clock.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
-import { isAnyKeeperReleased } from "../gc/cycle.ts";
 import { dryRun, type Proof as VersionProof } from "../gc/dry-run.ts";
 import { explainHolders } from "../gc/explain.ts";
-import { deadTabs, digestOf, floorOf, type Proof } from "../gc/floor.ts";
+import { basisOf, foreseen, type Proof } from "../gc/floor.ts";
 import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
 import { keptAdvances } from "../gc/rule-under.ts";
-import { holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
+import { type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { floorKey } from "../mvcc/schema.ts";
 import type {
@@ -23,6 +22,7 @@ import type {
   GcRunOptions,
 } from "../protocol/gc.ts";
 import type { Request } from "../protocol/messages.ts";
+import { invalidOption } from "./failure.ts";
 import type { GcJobs } from "./gc-jobs.ts";
 
 export type GcRequest = Extract<Request, { op: `gc-${string}` }>;
@@ -37,35 +37,20 @@ export interface GcSeams {
 
 /** The floor and the points as they would be if our pin were raised and it were advanced now; nothing is written. */
 async function basisNow({ database: { store, handles }, proof, now, liveTabs }: GcSeams): Promise<Basis> {
-  const dead = await deadTabs(store.storage, liveTabs);
-  const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
-  const all = holdersIn(rows).filter(({ kind, owner }) => kind === "snapshot" || !dead.has(owner as TabId));
   const own = pinId(store.tab);
-  const left = all.map((holder) => (holder.id === own ? { ...holder, seq: handles.oldest() } : holder));
-  const floor = floorOf(floorIn(floorRow).seq, left, proof);
-  return { floor, points: pointsOf(left), nowMs: now(), holders: digestOf(left) };
-}
-
-async function proofsFrom(
-  seams: GcSeams,
-  basis: Basis,
-  after: ByteKey | undefined,
-  limit: number,
-): Promise<{ readonly proofs: readonly VersionProof[]; readonly scanned: number; readonly after?: ByteKey }> {
-  const { store } = seams.database;
-  return dryRun(store, basis, await isAnyKeeperReleased(store, basis), limit, after);
+  const raised = (holder: Holder): Holder => (holder.id === own ? { ...holder, seq: handles.oldest() } : holder);
+  return basisOf(await foreseen(store.storage, liveTabs, proof, raised), store.fence, now());
 }
 
 /** A page of what a run would remove. @throws OPTIONS_INVALID for a limit out of range */
 async function gcProofs(seams: GcSeams, after: string | undefined, limit: number): Promise<GcProofs> {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxProofs) {
-    throw new TidemarkError("OPTIONS_INVALID", `'pageSize' must be a whole number from 1 to ${maxProofs}`, {
-      option: "pageSize",
-    });
+    throw invalidOption("pageSize", `a whole number from 1 to ${maxProofs}`);
   }
   const { store } = seams.database;
   await store.follow();
-  const found = await proofsFrom(seams, await basisNow(seams), after === undefined ? undefined : byteKey(after), limit);
+  const from = after === undefined ? undefined : byteKey(after);
+  const found = await dryRun(store, await basisNow(seams), limit, from);
   const proofs = found.proofs.map((proof) => described(seams.database, proof));
   return { proofs, ...(found.after === undefined ? {} : { after: found.after }) };
 }
@@ -78,12 +63,13 @@ function described(database: Database, { key, seq, supersededBy, floor, clause, 
 /** What a run would do. Nothing is changed. */
 async function gcDryRun(seams: GcSeams): Promise<Omit<GcReport, "heldBack">> {
   const from = seams.ticks();
-  await seams.database.store.follow();
+  const { store } = seams.database;
+  await store.follow();
   const basis = await basisNow(seams);
   let [marked, bytes, total] = [0, 0, 0];
   let after: ByteKey | undefined;
   do {
-    const page = await proofsFrom(seams, basis, after, proofsAtOnce);
+    const page = await dryRun(store, basis, proofsAtOnce, after);
     marked += page.proofs.length;
     for (const proof of page.proofs) bytes += proof.bytes;
     total += page.scanned;
@@ -186,14 +172,12 @@ let evictions = -1;
 function checkedRun(options: GcRunOptions): GcRunOptions {
   const { deleteBatchSize, budgetMs } = options;
   if (deleteBatchSize !== undefined && !(Number.isSafeInteger(deleteBatchSize) && deleteBatchSize >= 1)) {
-    throw invalid("deleteBatchSize", "a whole number from 1 up");
+    throw invalidOption("deleteBatchSize", "a whole number from 1 up");
   }
-  if (budgetMs !== undefined && !(budgetMs >= 1 && budgetMs <= 50)) throw invalid("budgetMs", "a number from 1 to 50");
+  if (budgetMs !== undefined && !(budgetMs >= 1 && budgetMs <= 50))
+    throw invalidOption("budgetMs", "a number from 1 to 50");
   return options;
 }
-
-const invalid = (option: string, expected: string): TidemarkError =>
-  new TidemarkError("OPTIONS_INVALID", `'${option}' must be ${expected}`, { option });
 
 const unknownRequest = (request: never): never => {
   throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);

@@ -2,7 +2,6 @@
  * Slices of background work that the page grants out of its idle moments. The page is told whether work waits, so that
  * it asks for idle moments only then. A grant that nobody takes lapses: the idle moment it came from is over.
  */
-import { TidemarkError } from "../base/errors.ts";
 import {
   idleMomentMs,
   type OfferAnswer,
@@ -10,6 +9,7 @@ import {
   type PageOffer,
   type PageState,
 } from "../protocol/messages.ts";
+import { invalidOption } from "./failure.ts";
 
 /** From one piece of work to the next it is not worth a message that none waits. */
 const lullMs = 4;
@@ -127,16 +127,13 @@ function checkedOffer(raw: unknown): PageOffer {
   const { type, budgetMs, leftMs, state } = (raw ?? {}) as Readonly<Record<string, unknown>>;
   if (type === "page" && isPageState(state)) return { type, state };
   if (type === "slice" && isIdleTime(budgetMs) && isIdleTime(leftMs)) return { type, budgetMs, leftMs };
-  throw invalid("offer", "a slice or the page's state");
+  throw invalidOption("offer", "a slice or the page's state");
 }
 
 /** @throws OPTIONS_INVALID */
 export function checkPage({ page }: Pick<OpenRequest, "page">): void {
-  if (page !== undefined && !isPageState(page)) throw invalid("page", `"visible" or "hidden"`);
+  if (page !== undefined && !isPageState(page)) throw invalidOption("page", `"visible" or "hidden"`);
 }
-
-const invalid = (option: string, expected: string): TidemarkError =>
-  new TidemarkError("OPTIONS_INVALID", `'${option}' must be ${expected}`, { option });
 
 const isPageState = (value: unknown): value is PageState => value === "visible" || value === "hidden";
 

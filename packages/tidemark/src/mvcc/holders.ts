@@ -15,6 +15,7 @@ import {
   type Read,
   type Storage,
   type StoredValue,
+  under,
   valueOf,
   type Write,
 } from "../storage/contract.ts";
@@ -31,12 +32,7 @@ export interface Holder {
   readonly seq: Seq;
 }
 
-/** Behind every key that begins with the prefix, whatever follows, and before every other: "0" comes after "/". */
-const rowsUnder = (prefix: string): Read => ({
-  kind: "range",
-  store: "meta",
-  range: { from: prefix, to: `${prefix.slice(0, -1)}0` },
-});
+const rowsUnder = (prefix: string): Read => ({ kind: "range", store: "meta", range: under(prefix) });
 const pinPrefix = "pin/";
 const snapshotPrefix = "snapshot/";
 const holdPrefix = "hold/";
@@ -130,11 +126,7 @@ export function lowered(found: readonly Found[], lastGood: Seq): readonly Write[
 /** What a tab leaves behind when it leaves by itself: nothing. */
 export const unpin = (tab: TabId): readonly Write[] => [
   deleteRow(pinId(tab)),
-  {
-    kind: "deleteRange",
-    store: "meta",
-    range: { from: `${holdPrefix}${tab}/`, to: `${holdPrefix}${tab}0` },
-  },
+  { kind: "deleteRange", store: "meta", range: under(`${holdPrefix}${tab}/`) },
 ];
 
 /**

@@ -247,12 +247,6 @@ const none: Held = new Map();
 /** The blocks that may hold versions of `key` with seq ≤ `at`, in the order of their versions: newest first. */
 function blocksOfChain({ filled }: Manifest, key: ByteKey, at: Seq): readonly BlockInfo[] {
   const hash = hashOf(key);
-  const infos: BlockInfo[] = [];
-  for (const level of filled) {
-    for (let i = level.find(key, at); i < level.length && level.at(i)!.first.key <= key; i++) {
-      const info = level.at(i)!;
-      if (mayHold(info.filter, hash)) infos.push(info);
-    }
-  }
-  return infos;
+  const infos = filled.flatMap((level) => [...level.chainOf(key, level.find(key, at))]);
+  return infos.filter(({ filter }) => mayHold(filter, hash));
 }

@@ -67,10 +67,9 @@ export class ChainLookup {
     return versions;
   }
 
-  async #chain(level: Level, key: ByteKey, from = level.find(key, newest)): Promise<readonly Version[]> {
+  async #chain(level: Level, key: ByteKey, from?: number): Promise<readonly Version[]> {
     const versions: Version[] = [];
-    for (let i = from; i < level.length && level.at(i)!.first.key <= key; i++) {
-      const info = level.at(i)!;
+    for (const info of level.chainOf(key, from)) {
       if (mayHold(info.filter, hashOf(key))) versions.push(...(await this.#block(info)).chain(key, newest));
     }
     return versions;

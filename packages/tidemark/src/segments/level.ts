@@ -77,6 +77,15 @@ export class Level {
     return block !== undefined && block.first.key <= key ? block : undefined;
   }
 
+  /** The blocks whose key ranges include `key`, which are those of its chain, from a position on. */
+  *chainOf(key: ByteKey, from: number = this.find(key, newest)): Generator<BlockInfo, void> {
+    for (let i = from; i < this.length; i++) {
+      const info = this.at(i)!;
+      if (info.first.key > key) return;
+      yield info;
+    }
+  }
+
   /** Whether a block's key range includes `key`. */
   mayHold(key: ByteKey): boolean {
     return this.holding(key) !== undefined;

@@ -5,6 +5,7 @@ import {
   type Read,
   type Storage,
   type StoredValue,
+  under,
   valueOf,
   type Write,
 } from "../storage/contract.ts";
@@ -16,7 +17,7 @@ const prefix = "manifest/";
 
 export const readRoot: Read = get("meta", "manifest");
 /** All pages at once, for whoever knows none. */
-export const readPages: Read = { kind: "range", store: "meta", range: { from: prefix, to: `${prefix}~` } };
+export const readPages: Read = { kind: "range", store: "meta", range: under(prefix) };
 
 export const putRoot = (m: Manifest): Write => ({ kind: "put", store: "meta", key: "manifest", value: m.encodeRoot() });
 

@@ -21,25 +21,16 @@
 import { type BlockId, type ByteKey, type Seq, seq, type TableId } from "../base/brand.ts";
 import { type OutsideRef, outsideLost } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
-import { BlockCursor, type LoadBlocks, type Window } from "./block-cursor.ts";
+import { BlockCursor, type Window } from "./block-cursor.ts";
 import type { BlockInfo } from "./block-info.ts";
-import { BlockWriter, type StagedBlock } from "./block-writer.ts";
+import { BlockWriter } from "./block-writer.ts";
 import { ChangeCursor, type ChangeSource } from "./changes.ts";
 import { hashOf, mayHold } from "./filter.ts";
 import { newest } from "./internal-key.ts";
 import type { Level } from "./level.ts";
-import { lookAhead, type Pace } from "./pace.ts";
-import {
-  type Clause,
-  type Elsewhere,
-  judge,
-  type Kept,
-  never,
-  type Newer,
-  reachOf,
-  type Rule,
-  type Wake,
-} from "./rule.ts";
+import { lookAhead } from "./pace.ts";
+import type { Rewriting } from "./rewriting.ts";
+import { type Clause, type Elsewhere, judge, type Kept, never, type Newer, reachOf, type Wake } from "./rule.ts";
 import type { Version } from "./version.ts";
 
 export const defaultTargetBytes: number = 32 * 1024;
@@ -49,7 +40,7 @@ export const defaultTargetBytes: number = 32 * 1024;
  */
 export const defaultMaxStoreBytes: number = 96 * 1024;
 
-export interface MergeInput {
+export interface MergeInput extends Rewriting {
   /** New versions from memory; all of their seqs are above any in the blocks. */
   readonly changes: ChangeSource;
   /** Blocks of the level above, in order; the chain of the last one's last key ends in it. */
@@ -59,18 +50,6 @@ export interface MergeInput {
   readonly level: Level;
   /** The levels below that one. */
   readonly below: readonly Level[];
-  readonly rule: Rule;
-  /** Whether nobody at or above the floor can look at this table at all. */
-  isDead(table: TableId): boolean;
-  /** A block is cut at this size; a single larger version gets a block of its own. */
-  readonly targetBytes: number;
-  /** Bounds, in bytes of blocks, each call of `load` and `store`; one larger block still goes alone. */
-  readonly maxStoreBytes: number;
-  readonly pace: Pace;
-  newBlockId(): BlockId;
-  readonly load: LoadBlocks;
-  /** `isLast`: nothing comes after them. */
-  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
   /** A version of `key` goes. `supersededBy`: by which seq; its own for a tombstone that hides nothing; 0 in a dead table. */
   dropped?(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void;
 }
@@ -295,9 +274,7 @@ class Merge {
 
   /** Where the number of newer versions decides, each new one may release another, above the floor or not. */
   #markChain(key: ByteKey, level: Level): void {
-    for (let i = level.find(key, newest); level.at(i) !== undefined && level.at(i)!.first.key <= key; i++) {
-      this.#mark(level.at(i)!, 0);
-    }
+    for (const block of level.chainOf(key)) this.#mark(block, 0);
   }
 
   #mark({ id }: BlockInfo, due: Wake): void {

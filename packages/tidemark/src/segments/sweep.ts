@@ -10,31 +10,21 @@
  *  - Levels are swept from the bottom up, and each from its end to its beginning: what a tombstone or a newer version
  *    might hide is dealt with before it.
  */
-import type { BlockId, ByteKey, Seq, TableId } from "../base/brand.ts";
+import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
 import { seq } from "../base/brand.ts";
 import { assert } from "../base/errors.ts";
 import { type OutsideRef, outsideOf } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
-import type { LoadBlocks } from "./block-cursor.ts";
 import type { BlockInfo } from "./block-info.ts";
 import type { Block } from "./block.ts";
-import { BlockWriter, type StagedBlock } from "./block-writer.ts";
+import { BlockWriter } from "./block-writer.ts";
 import { ChainLookup } from "./chain-lookup.ts";
 import type { Level } from "./level.ts";
 import type { Manifest } from "./manifest.ts";
 import { lostWith } from "./merge.ts";
-import { lookAhead, type Pace } from "./pace.ts";
-import {
-  type Clause,
-  type Elsewhere,
-  judge,
-  type Kept,
-  never,
-  type Newer,
-  onRelease,
-  type Rule,
-  type Wake,
-} from "./rule.ts";
+import { lookAhead } from "./pace.ts";
+import type { Rewriting } from "./rewriting.ts";
+import { type Clause, type Elsewhere, judge, type Kept, never, type Newer, onRelease, type Wake } from "./rule.ts";
 import type { Version } from "./version.ts";
 
 /** Positions of neighbouring blocks of a level: from ≤ i < to. */
@@ -43,21 +33,13 @@ export interface Run {
   readonly to: number;
 }
 
-export interface SweepInput {
+export interface SweepInput extends Rewriting {
   readonly manifest: Manifest;
   readonly level: number;
   /** In order. */
   readonly runs: readonly Run[];
-  readonly rule: Rule;
   /** All of the runs are written anew, each as few blocks as it makes, and not only those that lose something. */
   readonly isRewriting?: boolean;
-  isDead(table: TableId): boolean;
-  readonly targetBytes: number;
-  readonly maxStoreBytes: number;
-  readonly pace: Pace;
-  newBlockId(): BlockId;
-  readonly load: LoadBlocks;
-  store(blocks: readonly StagedBlock[], isLast: boolean): Promise<void>;
   /** With the proof. `supersededBy` is 0 in a dead table. */
   dropped(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void;
 }

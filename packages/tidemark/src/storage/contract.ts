@@ -27,6 +27,9 @@ export interface KeyRange {
   readonly to?: StoreKey;
 }
 
+/** All keys that begin with `prefix`, which ends in "/": next after "/" comes "0". */
+export const under = (prefix: string): KeyRange => ({ from: prefix, to: `${prefix.slice(0, -1)}0` });
+
 export type Read =
   | { readonly kind: "get"; readonly store: StoreName; readonly key: StoreKey }
   | { readonly kind: "range"; readonly store: StoreName; readonly range: KeyRange; readonly limit?: number }

@@ -34,6 +34,7 @@ import {
   type Storage,
   type StoredValue,
   type StoreName,
+  under,
   valueOf,
   type Write,
 } from "../storage/contract.ts";
@@ -77,7 +78,7 @@ const rowOf = (staged: Staged, through: number): Write => ({
 });
 
 /** All rows there are. */
-export const readStaging: Read = { kind: "range", store: "meta", range: { from: prefix, to: `${prefix}~` } };
+export const readStaging: Read = { kind: "range", store: "meta", range: under(prefix) };
 
 /** What `readStaging` found. A damaged row is passed over: to what it names nobody will ever come. */
 export const stagingIn = (found: Found | undefined): readonly Staged[] =>
