@@ -32,6 +32,7 @@ export async function checkpoint(
 ): Promise<Checkpointed | undefined> {
   const { head, fence } = store;
   if (head.seq === fence.seq) return undefined;
+  await store.memtable.order(options.pace);
   try {
     return await fold(store, tenure, basis, head, "keep", options);
   } catch (e) {

@@ -7,14 +7,14 @@ import { aside, type Pace } from "../segments/pace.ts";
 import type { Read } from "../storage/contract.ts";
 import type { Tenure } from "./tenure.ts";
 
-/** Begin again, if upkeep is still ours. */
-export class TenureIsOver extends TidemarkError {
+/** What was planned on is no more, or the tenure is over: begin again, if upkeep is still ours. */
+export class LookAnew extends TidemarkError {
   constructor() {
-    super("BUSY", "Another tab has taken over upkeep");
+    super("BUSY", "The stored blocks moved on meanwhile");
   }
 }
 
-/** @throws TenureIsOver where what lists them is old; CORRUPT where one is damaged or gone. */
+/** @throws LookAnew where what lists them is old; CORRUPT where one is damaged or gone. */
 export async function loadAll(
   store: Store,
   tenure: Tenure,
@@ -31,8 +31,8 @@ export async function loadAll(
 
 /** A listed block did not come: the list is old, because of this tenure or the one before it, or it is damaged or lost. */
 async function blame(store: Store, tenure: Tenure, gone: BlockId): Promise<never> {
-  if (!(await tenure.lasts())) throw new TenureIsOver();
+  if (!(await tenure.lasts())) throw new LookAnew();
   await store.reload();
-  if (store.manifest.info(gone) === undefined) throw new TenureIsOver();
+  if (store.manifest.info(gone) === undefined) throw new LookAnew();
   throw new TidemarkError("CORRUPT", `Block ${gone} is listed but not stored`, { what: "block", id: gone });
 }

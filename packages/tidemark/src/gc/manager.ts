@@ -23,6 +23,7 @@ import { type DueSize, dueSizes } from "./plan.ts";
 import type { Holder } from "../mvcc/holders.ts";
 import { decodeRoot } from "../segments/manifest.ts";
 import { readRoot } from "../segments/manifest-rows.ts";
+import { aside, type Pace } from "../segments/pace.ts";
 import { never } from "../segments/rule.ts";
 import { valueOf } from "../storage/contract.ts";
 import { ClearedTables } from "./reclaim.ts";
@@ -128,27 +129,27 @@ export class GcManager {
   }
 
   /** Advances the floor where that is worth a cycle, or where somebody holds back more than he may. Only then it writes. */
-  async gain(tenure: Tenure): Promise<Basis | undefined> {
+  async gain(tenure: Tenure, { pace }: WorkOptions): Promise<Basis | undefined> {
     const { store, raisePins, liveTabs, bytesHeldBy } = this.#seams;
     const { proof, debt } = this.#options;
-    if (this.versions.cycle || !(await this.#isWorthwhile(store.head.seq, []))) return undefined;
-    await raisePins();
-    const { floor, points, holders } = await foreseen(store.storage, liveTabs, proof);
+    if (this.versions.cycle || !(await this.#isWorthwhile(store.head.seq, [], pace))) return undefined;
+    await aside(pace, raisePins());
+    const { floor, points, holders } = await aside(pace, foreseen(store.storage, liveTabs, proof));
     const isOverdue = overdue(holders, bytesHeldBy, store.head.seq, debt).size > 0;
-    const isWorthwhile = isOverdue || (await this.#isWorthwhile(floor, points));
+    const isWorthwhile = isOverdue || (await this.#isWorthwhile(floor, points, pace));
     if (!isWorthwhile) this.#mayBeReleased = false;
-    return isWorthwhile ? await this.advance(tenure) : undefined;
+    return isWorthwhile ? await aside(pace, this.advance(tenure)) : undefined;
   }
 
-  async #isWorthwhile(floor: Seq, points: readonly Seq[]): Promise<boolean> {
+  async #isWorthwhile(floor: Seq, points: readonly Seq[], pace: Pace): Promise<boolean> {
     const basis = { floor, points, nowMs: this.#seams.now(), holders: 0 };
-    return (await this.#choose(basis)) !== "NO_OP";
+    return (await this.#choose(basis, pace)) !== "NO_OP";
   }
 
   /** What points and retention kept is looked at by full cycles alone: these note what keeps from now on. */
-  async #choose(basis: Basis): Promise<RunKind | "NO_OP"> {
-    const isReleased = this.#mayBeReleased && (await isAnyKeeperReleased(this.#seams.store, basis));
-    const { kind } = chooseRun(this.#generations(basis, isReleased), this.#options.generations);
+  async #choose(basis: Basis, pace: Pace): Promise<RunKind | "NO_OP"> {
+    const isReleased = this.#mayBeReleased && (await aside(pace, isAnyKeeperReleased(this.#seams.store, basis)));
+    const { kind } = chooseRun(await this.#generations(basis, isReleased, pace), this.#options.generations);
     return kind === "NO_OP" || !isReleased ? kind : "FULL_GC";
   }
 
@@ -156,7 +157,7 @@ export class GcManager {
   async consider(tenure: Tenure, basis: Basis, options: WorkOptions): Promise<boolean> {
     if (this.versions.cycle) return true;
     if (!this.#options.isAutomatic || !this.hasGarbage) return false;
-    const kind = await this.#choose(basis);
+    const kind = await this.#choose(basis, options.pace);
     if (kind === "NO_OP") return false;
     const terms = { kind, basis, config: { kind }, before: nothingDone, isAsked: false };
     return this.versions.plan(tenure, terms, options);
@@ -170,12 +171,12 @@ export class GcManager {
   }
 
   /** Dead tables do not count: of them only blocks at their borders are left, for the next full cycle. */
-  #generations(basis: Basis, isReleased: boolean): GenerationState {
+  async #generations(basis: Basis, isReleased: boolean, pace: Pace): Promise<GenerationState> {
     const { store, now } = this.#seams;
     const { manifest, fence } = store;
     const terms = { reach: Math.min(basis.floor, fence.seq), isReleased, dead: [] };
     const due = perGeneration(
-      dueSizes(manifest, terms),
+      await dueSizes(manifest, terms, pace),
       manifest.levels.findIndex(({ length }) => length > 0),
     );
     const stored = Math.max(1, manifest.sizeBytes);

@@ -8,6 +8,7 @@ import type { Level } from "../segments/level.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { type InternalKey, compareInternal } from "../segments/internal-key.ts";
 import type { Manifest } from "../segments/manifest.ts";
+import { lookAhead, type Pace } from "../segments/pace.ts";
 import type { Page } from "../segments/page.ts";
 import type { Run } from "../segments/sweep.ts";
 import { tableOf } from "../codec/record.ts";
@@ -84,17 +85,25 @@ export interface DueSize {
   readonly bytes: number;
 }
 
-/** What is due in each level, as far as the manifest tells. */
-export const dueSizes = (manifest: Manifest, terms: DueTerms): readonly DueSize[] =>
-  manifest.levels.map((_, l) => {
+/** What is due in each level, as far as the manifest tells. Pages are decoded as one comes to them, so between two it looks. */
+export async function dueSizes(manifest: Manifest, terms: DueTerms, pace: Pace): Promise<readonly DueSize[]> {
+  const sizes: DueSize[] = [];
+  for (const level of manifest.levels) {
     let [versions, bytes] = [0, 0];
-    for (const [, info] of dueBlocks(manifest, l, undefined, terms)) {
-      const gone = Math.max(1, info.obsolete + info.tombstones);
-      versions += gone;
-      bytes += (info.sizeBytes * Math.min(gone, info.count)) / info.count;
+    for (const { from, to } of duePages(manifest, level, terms)) {
+      for (let i = from; i < to; i++) {
+        const info = level.at(i)!;
+        if (!isDue(info, manifest, terms)) continue;
+        const gone = Math.max(1, info.obsolete + info.tombstones);
+        versions += gone;
+        bytes += (info.sizeBytes * Math.min(gone, info.count)) / info.count;
+      }
+      if (pace.isDue(lookAhead)) await pace.pause();
     }
-    return { versions, bytes };
-  });
+    sizes.push({ versions, bytes });
+  }
+  return sizes;
+}
 
 /** Descending positions as ascending runs. */
 function runsOf(positions: readonly number[]): readonly Run[] {
@@ -115,17 +124,22 @@ function* dueBlocks(
   terms: DueTerms,
 ): Generator<readonly [number, BlockInfo], void> {
   const level = manifest.levels[l]!;
-  const isAnyMarkDue = [...manifest.marks.values()].some((mark) => mark <= terms.reach);
+  for (const run of duePages(manifest, level, terms)) {
+    for (let i = run.to - 1; i >= run.from; i--) {
+      const info = level.at(i)!;
+      if (before !== undefined && compareInternal(info.last, before) >= 0) continue;
+      if (isDue(info, manifest, terms)) yield [i, info];
+    }
+  }
+}
+
+/** The blocks of each page of a level, last first, among which any may be due. */
+function* duePages({ marks }: Manifest, level: Level, terms: DueTerms): Generator<Run, void> {
+  const isAnyMarkDue = [...marks.values()].some((mark) => mark <= terms.reach);
   let end = level.length;
   for (const page of level.pages.toReversed()) {
     const start = end - page.blocks;
-    if (isAnyMarkDue || mayBeDue(page, level, start, terms)) {
-      for (let i = end - 1; i >= start; i--) {
-        const info = level.at(i)!;
-        if (before !== undefined && compareInternal(info.last, before) >= 0) continue;
-        if (isDue(info, manifest, terms)) yield [i, info];
-      }
-    }
+    if (isAnyMarkDue || mayBeDue(page, level, start, terms)) yield { from: start, to: end };
     end = start;
   }
 }

@@ -22,7 +22,7 @@ import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } fr
 import { type Fence, sameLog } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { type Basis, Removal, type StepKind } from "./journal.ts";
-import { loadAll, TenureIsOver } from "./load.ts";
+import { loadAll, LookAnew } from "./load.ts";
 import { publish } from "./publish.ts";
 import { keepersOf, type Retentions } from "./keepers.ts";
 import { retentionsAt, ruleUnder } from "./rule-under.ts";
@@ -44,8 +44,8 @@ export const defaultWork: WorkOptions = {
   pace: headlong,
 };
 
-/** A swap is made in one go: pages, root and ledger are encoded. It takes about so much of a slice. */
-const swapShare = 1 / 2;
+/** A swap is made in one go: pages, root and ledger are encoded. It may take so much of a slice. */
+const swapShare = 3 / 4;
 
 /** A browser may keep larger values in files of their own, which a later strict transaction need not flush. */
 const maxRelaxedBytes = 60 * 1024;
@@ -135,7 +135,7 @@ export async function published<T>(
     record.written();
     return done;
   } catch (e) {
-    if (e instanceof TenureIsOver) return undefined;
+    if (e instanceof LookAnew) return undefined;
     throw e;
   } finally {
     if (!isPublished) await unstage(tenure, staged, manifest);
@@ -182,7 +182,7 @@ async function toolsFor(
       const isStrict = isLast || blocks.some((b) => b.bytes.length > maxRelaxedBytes);
       const durability = isStrict ? "strict" : "relaxed";
       const stored = tenure.write(durability, [], () => writes, ["blocks"], reserve);
-      if (!(await aside(pace, stored))) throw new TenureIsOver();
+      if (!(await aside(pace, stored))) throw new LookAnew();
       for (const { bytes } of blocks) giveBack(bytes);
     },
     dropped: (key, version, supersededBy, clause) => {

@@ -144,7 +144,7 @@ export class Tending {
       if (lookedMs % ageMs === 0) manager.released();
       if (this.#isBusy || !manager.hasGarbage) continue;
       try {
-        const basis = await turns.inTurn(() => manager.gain(tenure));
+        const basis = await turns.inTurn(() => turns.inSlices((options) => manager.gain(tenure, options)));
         if (basis) this.advanced(tenure, basis);
       } catch (e) {
         if (this.#seams.isOurs(tenure)) onError(e);

@@ -36,6 +36,38 @@ describe("sorted keys", () => {
       }),
     );
   });
+
+  test("[VG10] are put in order in slices, while keys come and others scan", async () => {
+    const keys = new SortedKeys();
+    const model: ByteKey[] = [];
+    const add = (n: number): void => {
+      const key = byteKey(String((n * 7919) % 100_003).padStart(6, "0"));
+      keys.add(key);
+      model.push(key);
+    };
+    const all = () => [...keys.range(byteKey(""), undefined, false)];
+    for (let n = 0; n < 20_000; n++) add(n);
+    let pauses = 0;
+    await keys.presort({
+      isDue: () => true,
+      pause: () => {
+        add(20_000 + pauses++);
+        return Promise.resolve();
+      },
+    });
+    expect(pauses).toBe(9);
+    expect(all()).toEqual(model.toSorted(inOrder));
+    for (let n = 30_000; n < 50_000; n++) add(n);
+    await keys.presort({
+      isDue: () => true,
+      pause: () => {
+        expect(all()).toEqual(model.toSorted(inOrder)); // a scan settles them: there is nothing left to do
+        return Promise.resolve(void pauses++);
+      },
+    });
+    expect(pauses).toBe(10);
+    expect(all()).toEqual(model.toSorted(inOrder));
+  });
 });
 const numbered = (ns: readonly number[]) => ns.map((n) => byteKey(String(n).padStart(6, "0")));
 

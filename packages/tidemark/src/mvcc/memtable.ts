@@ -3,6 +3,7 @@ import { assert } from "../base/errors.ts";
 import { outsideOf } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import type { ChangeSource } from "../segments/changes.ts";
+import type { Pace } from "../segments/pace.ts";
 import type { TableCount } from "../segments/table-counts.ts";
 import { type KeyVersions, type Version, versionBytes } from "../segments/version.ts";
 import { SortedKeys } from "./sorted-keys.ts";
@@ -87,6 +88,11 @@ export class Memtable {
   /** Whether no key k with from ≤ k < to has any version. */
   isEmptyWithin(from: ByteKey, to: ByteKey | undefined): boolean {
     return this.#versions === 0 || this.#keys.range(from, to, false).next().done === true;
+  }
+
+  /** Before a fold: puts the keys in order, in slices. */
+  order(pace: Pace): Promise<void> {
+    return this.#keys.presort(pace);
   }
 
   /** All versions with seq ≤ `at`, as a fold takes them: keys ascending, newest first. */
