@@ -187,19 +187,22 @@ export class Page {
       op: "scan",
       handle: 0,
       epoch: this.#catalog!.epoch,
+      ranges: [{ from: query.from, to: query.to }],
       reverse: false,
       records: undefined,
+      skip: 0,
       limit: undefined,
       whole: undefined,
+      wants: "values",
       maxBytes: 1 << 16,
       ...query,
     };
     while (next) {
       const request: ScanRequest = next;
       const { values, handle, rest } = await this.call<"scan">(request);
-      items.push(...(unpackValues(values) as Item[]));
+      items.push(...(unpackValues(values!) as Item[]));
       const limit = query.limit === undefined ? undefined : query.limit - items.length;
-      next = rest && { ...request, ...rest, handle, limit };
+      next = rest && { ...request, ranges: [rest.left], handle, limit };
       if (!rest && handle !== opened) await this.end(handle);
     }
     return items;
@@ -209,7 +212,7 @@ export class Page {
   byTags(from: string, to: string, query: Partial<ScanRequest> = {}): Promise<Item[]> {
     return this.#spoken(query.handle ?? 0, (catalog) => {
       const whole = tagRange(catalog, from, to);
-      return this.scan({ ...whole, whole, records: itemsOf(catalog).table, epoch: catalog.epoch, ...query });
+      return this.scan({ ...whole, whole: [whole], records: itemsOf(catalog).table, epoch: catalog.epoch, ...query });
     });
   }
 
@@ -217,7 +220,16 @@ export class Page {
     return this.#spoken(handle, (catalog) => {
       const whole = tagRange(catalog, from, to);
       const { epoch } = catalog;
-      return this.call<"count">({ op: "count", handle, epoch, ...whole, whole, records: itemsOf(catalog).table });
+      const records = itemsOf(catalog).table;
+      return this.call<"count">({
+        op: "count",
+        handle,
+        epoch,
+        ranges: [whole],
+        whole: [whole],
+        records,
+        limit: undefined,
+      });
     });
   }
 

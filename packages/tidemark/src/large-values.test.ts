@@ -50,6 +50,8 @@ const get = async (of: Tab, id: string): Promise<unknown> => {
   return unpackValues(await of.database.reading(0, epoch, (h) => of.database.get(h, [key])))[0];
 };
 
+const values = { skip: 0, wants: "values" } as const;
+
 describe("a large value", () => {
   test("[MV11] of 20 MB, and 200 of 100 KB, are written, folded and read in small transactions", async () => {
     const whale = large("whale", 1, 20_000_000);
@@ -84,11 +86,16 @@ describe("a large value", () => {
     );
     const { collections, epoch } = tab.database.catalog;
     const range = tableRange(collections["items"]!.table);
-    const query = { ...range, records: undefined, reverse: false, limit: undefined, whole: undefined };
-    const first = await tab.database.scan(0, epoch, { ...query, maxBytes: 250_000 });
-    expect(unpackValues(first.values)).toHaveLength(3);
-    const rest = await tab.database.scan(first.handle, epoch, { ...query, ...first.rest!, maxBytes: 1 });
-    expect(unpackValues(rest.values)).toEqual([large("k3", 3)]);
+    const query = { ranges: [range], records: undefined, reverse: false, limit: undefined, whole: undefined };
+    const first = await tab.database.scan(0, epoch, { ...query, ...values, maxBytes: 250_000 });
+    expect(unpackValues(first.values!)).toHaveLength(3);
+    const rest = await tab.database.scan(first.handle, epoch, {
+      ...query,
+      ...values,
+      ranges: [first.rest!.left],
+      maxBytes: 1,
+    });
+    expect(unpackValues(rest.values!)).toEqual([large("k3", 3)]);
   });
 
   test("[MV2][MV11] stays readable to a view that is older than what replaced it", async () => {
@@ -145,9 +152,9 @@ describe("a large value", () => {
     });
     const { collections, epoch } = tab.database.catalog;
     const { indexes, table } = collections["items"]!;
-    const query = { ...tableRange(indexes["n"]!.table), records: table, reverse: false, limit: undefined };
-    const found = await tab.database.scan(0, epoch, { ...query, whole: undefined, maxBytes: Infinity });
-    expect(unpackValues(found.values)).toEqual([
+    const query = { ranges: [tableRange(indexes["n"]!.table)], records: table, reverse: false, limit: undefined };
+    const found = await tab.database.scan(0, epoch, { ...query, ...values, whole: undefined, maxBytes: Infinity });
+    expect(unpackValues(found.values!)).toEqual([
       { ...large("a", 5), at: 5 },
       { id: "b", n: 6 },
     ]);

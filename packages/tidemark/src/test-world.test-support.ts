@@ -310,19 +310,19 @@ export async function write(
   }
 }
 
-const everything = { limit: undefined, whole: undefined, maxBytes: Infinity };
+const everything = { skip: 0, limit: undefined, whole: undefined, wants: "values", maxBytes: Infinity } as const;
 
 /** All items a view sees, in key order. */
 export async function itemsIn(view: Handle, reverse = false): Promise<Item[]> {
-  const query = { ...tableRange(tablesOf(view).items), records: undefined, reverse, ...everything };
-  return unpackValues((await scanRecords(view, query)).values) as Item[];
+  const query = { ranges: [tableRange(tablesOf(view).items)], records: undefined, reverse, ...everything };
+  return unpackValues((await scanRecords(view, query)).values!) as Item[];
 }
 
 /** The items with from ≤ at < to that a view finds by index, in index order. */
 export async function itemsAt(view: Handle, from: number, to: number, reverse = false): Promise<Item[]> {
   const tables = tablesOf(view);
-  const query = { ...atRange(tables, from, to), records: tables.items, reverse, ...everything };
-  return unpackValues((await scanRecords(view, query)).values) as Item[];
+  const query = { ranges: [atRange(tables, from, to)], records: tables.items, reverse, ...everything };
+  return unpackValues((await scanRecords(view, query)).values!) as Item[];
 }
 
 export async function itemOf(view: Handle, id: string): Promise<Item | undefined> {

@@ -71,7 +71,7 @@ describe("a view that was evicted while the tab slept", () => {
     host.answer = (r) => {
       if (r.op !== "scan") return plainAnswer(r);
       scans++;
-      const rest = { from: r.from, to: r.to };
+      const rest = { range: 0, left: r.ranges[0]!, skip: 0 };
       if (scans === 1) return { values: packed({ id: "old" }), handle: -1, rest };
       if (scans === 2) throw evictedAt(1);
       if (scans === 3) return { values: packed({ id: "a" }), handle: -2, rest };

@@ -119,7 +119,7 @@ test("[MV12] a scan whose first part the next worker answered goes on there, and
     return {
       values: packed({ id: parts }),
       handle: -1,
-      rest: parts++ === 0 ? { from: "x", to: undefined } : undefined,
+      rest: parts++ === 0 ? { range: 0, left: { from: "x", to: undefined }, skip: 0 } : undefined,
     };
   };
   const all = db.collection("rows").all();

@@ -1,21 +1,18 @@
 import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { encodeIndexKey, encodeKey, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
-import { tablePrefix } from "../codec/record.ts";
+import { TidemarkError } from "../base/errors.ts";
+import { decodeKey, encodeIndexKey, encodeKey, keyEnd, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
+import { tablePrefix, tablePrefixBytes } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
-import { countOf, unpackValues } from "../codec/values.ts";
-import type { KeyRange, ScanAnswer, ScanRequest } from "../protocol/messages.ts";
+import type { CountRequest, KeyRange, ScanRequest, ScanWants } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
+import { cursorOf, readCursor } from "./cursor.ts";
 import { invalid } from "./declare.ts";
+import { answerBytes, gathered, type Part, type PartsOptions, streamed } from "./parts.ts";
+import { Refinement } from "./refinement.ts";
 import { collectionIn } from "./schema.ts";
+import { beyond, everything, intersection, type Shape, union } from "./shape.ts";
 import { abortable, type Source } from "./source.ts";
-import type { ReadOptions } from "./types.ts";
-import { isHarmlessLoss } from "./worker-death.ts";
-
-/** One answer carries about so many bytes of values: bounds memory on both sides, whatever the range holds. */
-const answerBytes = 256 * 1024;
-/** So often one read in several parts is begun again. */
-const maxEvictions = 10;
+import type { Page, QueryPlan, ReadOptions } from "./types.ts";
 
 /** What a query ranges over, resolved when it runs, since table numbers are known only then. */
 export interface QueryTarget {
@@ -25,43 +22,45 @@ export interface QueryTarget {
   readonly index: string | undefined;
 }
 
-interface Shape {
-  /** Within one table: encoded keys without the table. */
-  readonly bounds: KeyRange;
-  readonly reverse: boolean;
-  readonly limit: number | undefined;
+/** A record, with the key in the queried order that it was found under. */
+export interface Found<T> {
+  readonly key: ByteKey;
+  readonly record: T;
 }
 
-const everything: Shape = { bounds: { from: byteKey(""), to: undefined }, reverse: false, limit: undefined };
-
 /**
- * A query in key order. Immutable: every refinement gives a new one. Bounds are on the index it was made for; `K` is
- * the type of that index's keys.
+ * A query in key order. Immutable: every refinement gives a new one. Whatever the order of the calls, it is always first
+ * the ranges, then filters, reverse, offset and limit. Bounds are on the index it was made for; `K` is the type of that
+ * index's keys, `P` of the primary keys. A record is found once, also where several of its entries lie in the ranges.
  */
-export class Query<T, K> {
-  readonly #target: QueryTarget;
-  readonly #shape: Shape;
+export class Query<T, K, P = unknown> {
+  protected readonly target: QueryTarget;
+  protected readonly shape: Shape;
 
   constructor(target: QueryTarget, shape: Shape = everything) {
-    this.#target = target;
-    this.#shape = shape;
+    this.target = target;
+    this.shape = shape;
   }
 
-  equals(key: K): Query<T, K> {
-    const from = this.#encode(key);
-    return this.#within({ from, to: prefixEnd(from) });
+  equals(key: K): this {
+    return this.#within([this.#one(key)], true);
   }
-  above(key: K): Query<T, K> {
-    return this.#within({ from: pastAll(this.#encode(key)), to: undefined });
+  /** Any of these keys; results come in the order of the index, not of the list. */
+  anyOf(keys: readonly K[]): this {
+    if (!Array.isArray(keys)) throw invalid("anyOf", keys, "a list of keys");
+    return this.#within(union(keys.map((key: K) => this.#one(key))), false);
   }
-  aboveOrEqual(key: K): Query<T, K> {
-    return this.#within({ from: this.#encode(key), to: undefined });
+  above(key: K): this {
+    return this.#within([{ from: pastAll(this.#encode(key)), to: undefined }]);
   }
-  below(key: K): Query<T, K> {
-    return this.#within({ from: byteKey(""), to: this.#encode(key) });
+  aboveOrEqual(key: K): this {
+    return this.#within([{ from: this.#encode(key), to: undefined }]);
   }
-  belowOrEqual(key: K): Query<T, K> {
-    return this.#within({ from: byteKey(""), to: prefixEnd(this.#encode(key)) });
+  below(key: K): this {
+    return this.#within([{ from: byteKey(""), to: this.#encode(key) }]);
+  }
+  belowOrEqual(key: K): this {
+    return this.#within([{ from: byteKey(""), to: prefixEnd(this.#encode(key)) }]);
   }
 
   /** Keys from `lower` to `upper`; the lower bound is included and the upper one not, unless said otherwise. */
@@ -69,105 +68,224 @@ export class Query<T, K> {
     lower: K,
     upper: K,
     { includeLower = true, includeUpper = false }: { includeLower?: boolean; includeUpper?: boolean } = {},
-  ): Query<T, K> {
+  ): this {
     const [a, b] = [this.#encode(lower), this.#encode(upper)];
-    return this.#within({ from: includeLower ? a : pastAll(a), to: includeUpper ? prefixEnd(b) : b });
+    const [from, to] = [includeLower ? a : pastAll(a), includeUpper ? prefixEnd(b) : b];
+    return this.#within(to !== undefined && from >= to ? [] : [{ from, to }]);
   }
 
   /** Strings that start with `prefix`; on a compound key, keys whose first parts are those of `prefix`. */
-  startsWith(
-    prefix: K extends string ? string : K extends readonly unknown[] ? readonly unknown[] : never,
-  ): Query<T, K> {
+  startsWith(prefix: K extends string ? string : K extends readonly unknown[] ? readonly unknown[] : never): this {
     const from = this.#encodePrefix(prefix);
-    return this.#within({ from, to: prefixEnd(from) });
+    return this.#within([{ from, to: prefixEnd(from) }]);
   }
 
-  reverse(): Query<T, K> {
-    return new Query(this.#target, { ...this.#shape, reverse: !this.#shape.reverse });
+  /** Records for which `test` answers something true. It is synchronous, and runs in the page. */
+  filter(test: (record: T) => unknown): this {
+    if (typeof test !== "function") throw invalid("filter", test, "a function of a record");
+    return this.with({ filters: [...this.shape.filters, test as (record: unknown) => unknown] });
   }
 
+  reverse(): this {
+    return this.with({ reverse: !this.shape.reverse });
+  }
+
+  /** Without the first `n` records. @throws OPTIONS_INVALID unless a whole number from 0 up. */
+  offset(n: number): this {
+    return this.with({ offset: checkedCount("offset", n) });
+  }
   /** At most `n` records. @throws OPTIONS_INVALID unless a whole number from 0 up. */
-  limit(n: number): Query<T, K> {
-    if (!Number.isSafeInteger(n) || n < 0) throw invalid("limit", n, "a whole number from 0 up");
-    return new Query(this.#target, { ...this.#shape, limit: n });
+  limit(n: number): this {
+    return this.with({ limit: checkedCount("limit", n) });
   }
 
   toArray({ signal }: ReadOptions = {}): Promise<T[]> {
-    const { source } = this.#target;
-    return abortable(signal, () => source.enter((connection) => this.#read(connection, signal)));
+    return this.#gather(this.shape, "values", signal, (all: T[], { values }) => {
+      for (const value of values) all.push(value as T);
+    });
   }
 
   async first(options: ReadOptions = {}): Promise<T | undefined> {
-    return (await this.limit(Math.min(1, this.#shape.limit ?? 1)).toArray(options))[0];
+    return (await this.limit(Math.min(1, this.shape.limit ?? 1)).toArray(options))[0];
   }
 
   async last(options: ReadOptions = {}): Promise<T | undefined> {
-    if (this.#shape.limit !== undefined) return (await this.toArray(options)).at(-1);
-    return this.reverse().first(options);
-  }
-
-  /** How many records; counted in the index, without reading them. */
-  async count({ signal }: ReadOptions = {}): Promise<number> {
-    const { source } = this.#target;
-    const { handle } = source;
-    const n = await abortable(signal, () =>
-      source.enter((connection) =>
-        source.underSchema(connection, async (schema) => {
-          const { range, records, whole } = this.#extent(schema);
-          return connection.call<"count">({ op: "count", handle, epoch: schema.epoch, ...range, records, whole });
-        }),
-      ),
-    );
-    return Math.min(n, this.#shape.limit ?? Infinity);
-  }
-
-  async #read(connection: Connection, signal: AbortSignal | undefined, tries = 0): Promise<T[]> {
-    const { source } = this.#target;
-    const { limit } = this.#shape;
-    if (limit === 0) return [];
-    signal?.throwIfAborted();
-    const { request, first } = await source.underSchema(connection, async (schema) => {
-      const asked = this.#request(schema);
-      return { request: asked, first: await connection.call<"scan">(asked) };
+    const { limit, offset } = this.shape;
+    if (limit === undefined && offset === 0) return this.reverse().first(options);
+    const [last] = await this.#gather(this.shape, "values", options.signal, (one: T[], { values }) => {
+      if (values.length > 0) one[0] = values.at(-1) as T;
     });
-    let answer: ScanAnswer = first;
-    const { handle } = answer;
-    const answering = connection.present; // the worker asked first may have died, and another one answered
+    return last;
+  }
+
+  /** Of each record, without reading it where no filter has to see it. */
+  primaryKeys(options: ReadOptions = {}): Promise<P[]> {
+    return this.#keys(options, (key) => this.#primaryOf(key)) as Promise<P[]>;
+  }
+  /** Of each record, the key that it is found under. On a multi index that is the first in the ranges. */
+  indexKeys(options: ReadOptions = {}): Promise<K[]> {
+    return this.#keys(options, (key) => this.#indexKeyOf(key)) as Promise<K[]>;
+  }
+
+  /** How many records; counted in the index, without reading them where no filter has to see them. */
+  async count({ signal }: ReadOptions = {}): Promise<number> {
+    const { filters, offset, limit } = this.shape;
+    if (filters.length > 0) {
+      const counts = await this.#gather(this.shape, "values", signal, (sum: number[], { values }) => {
+        sum[0] = (sum[0] ?? 0) + values.length;
+      });
+      return counts[0] ?? 0;
+    }
+    const n = await this.countUpTo(limit === undefined ? undefined : offset + limit, signal);
+    return Math.max(0, n - offset);
+  }
+
+  /**
+   * The next `size` records, and where there are more, a cursor to go on with. It holds no place open: each page is of
+   * the state of its own call, unless the query is one of a read view. @throws OPTIONS_INVALID for another query's cursor
+   */
+  async page(size: number, cursor?: string, { signal }: ReadOptions = {}): Promise<Page<T>> {
+    if (!Number.isSafeInteger(size) || size < 1) throw invalid("size", size, "a whole number from 1 up");
+    const { reverse, ranges } = this.shape;
+    const from = cursor === undefined ? undefined : readCursor(cursor, reverse);
+    const limit = from ? from.left : this.shape.limit;
+    const most = Math.min(size, limit ?? Infinity);
+    const isRest = from ? { ranges: beyond(ranges, from.key, reverse), offset: 0 } : {};
+    const shape = { ...this.shape, ...isRest, limit: most === limit ? most : most + 1 };
+    const found = await this.#gather(shape, "both", signal, (all: Found<T>[], { values, keys }) => {
+      for (const [i, record] of values.entries()) all.push({ key: keys[i]!, record: record as T });
+    });
+    const items = found.slice(0, most).map(({ record }) => record);
+    if (found.length <= most || most === 0) return { items };
+    const key = byteKey(found[most - 1]!.key.slice(tablePrefixBytes));
+    return { items, cursor: cursorOf({ key, left: limit === undefined ? undefined : limit - most }, reverse) };
+  }
+
+  /** Every record in turn, all as of one state; memory stays flat, however many there are. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void> {
+    const { source } = this.target;
+    const begun = await source.enter(async (connection) => {
+      const parts = streamed(this.#parts(connection, this.shape, "values", undefined));
+      return { parts, first: await parts.next() };
+    });
+    const refinement = new Refinement(this.shape);
     try {
-      const all: T[] = [];
-      for (;;) {
-        const left = limit === undefined ? undefined : limit - all.length - countOf(answer.values);
-        const next = answer.rest && answering.call<"scan">({ ...request, ...answer.rest, handle, limit: left });
-        next?.catch(noop); // awaited below
-        // The next part is on its way while this one is unpacked.
-        if (next) await Promise.resolve();
-        for (const value of unpackValues(answer.values)) all.push(value as T);
-        if (!next) return all;
-        signal?.throwIfAborted();
-        answer = await next;
+      for (let part = begun.first; !part.done; part = await begun.parts.next()) {
+        for (const value of refinement.of(part.value).values) yield value as T;
+        if (refinement.isEnough) return;
       }
-    } catch (e) {
-      // The view kept for us was evicted while this tab slept, or went with its worker, which died between two parts.
-      const isAgain = isTidemarkError(e, "READ_VIEW_EVICTED") ? tries < maxEvictions : tries === 0 && isHarmlessLoss(e);
-      if (handle === source.handle || !isAgain) throw e;
-      return this.#read(connection.present, signal, tries + 1);
     } finally {
-      // Read at the head in several parts: the worker kept a view open for us.
-      if (handle !== source.handle) answering.call<"end">({ op: "end", handle }).catch(() => undefined);
+      await begun.parts.return();
     }
   }
 
-  #within(bounds: KeyRange): Query<T, K> {
-    const { from, to } = this.#shape.bounds;
-    const narrower = {
-      from: bounds.from > from ? bounds.from : from,
-      to: bounds.to === undefined || (to !== undefined && to < bounds.to) ? to : bounds.to,
+  /** How it would be carried out. `entries` is counted in the index, up to a million. */
+  async explain({ signal }: ReadOptions = {}): Promise<QueryPlan> {
+    const { collection, index } = this.target;
+    const { ranges, filters, reverse } = this.shape;
+    const entries = await this.countUpTo(maxExplained, signal);
+    return { collection, index, ranges: ranges.length, entries, isFiltered: filters.length > 0, isReverse: reverse };
+  }
+
+  /** How many records the ranges hold; no more than `limit` are counted. */
+  protected countUpTo(limit: number | undefined, signal?: AbortSignal): Promise<number> {
+    const { source } = this.target;
+    const { handle } = source;
+    return abortable(signal, () =>
+      source.enter((connection) =>
+        source.underSchema(connection, async (schema) => {
+          const extent = this.#extent(schema, this.shape.ranges);
+          const request: CountRequest = { op: "count", handle, epoch: schema.epoch, ...extent, limit };
+          return connection.call<"count">(request);
+        }),
+      ),
+    );
+  }
+
+  /** The same query with something else in its shape. */
+  protected with(change: Partial<Shape>): this {
+    const Same = this.constructor as new (target: QueryTarget, shape: Shape) => this;
+    return new Same(this.target, { ...this.shape, ...change });
+  }
+
+  /** Primary keys, encoded and without their table, a part at a time, by a connection that the call has its turn on. */
+  protected async *keyParts(source: Source, connection: Connection): AsyncGenerator<readonly ByteKey[], void> {
+    const wants = this.shape.filters.length > 0 ? "both" : "keys";
+    const refinement = new Refinement(this.shape);
+    for await (const part of streamed({ ...this.#parts(connection, this.shape, wants, undefined, source), source })) {
+      yield refinement.of(part).keys.map((key) => this.#primaryOf(key));
+      if (refinement.isEnough) return;
+    }
+  }
+
+  async #keys({ signal }: ReadOptions, keyOf: (found: ByteKey) => ByteKey): Promise<unknown[]> {
+    const wants = this.shape.filters.length > 0 ? "both" : "keys";
+    return this.#gather(this.shape, wants, signal, (all: unknown[], { keys }) => {
+      for (const key of keys) all.push(decodeKey(keyOf(key)));
+    });
+  }
+
+  #gather<R>(
+    shape: Shape,
+    wants: ScanWants,
+    signal: AbortSignal | undefined,
+    take: (all: R[], part: Part) => void,
+  ): Promise<R[]> {
+    if (shape.limit === 0 || shape.ranges.length === 0) return Promise.resolve([]);
+    const begin = () => {
+      const all: R[] = [];
+      const refinement = new Refinement(shape);
+      return {
+        result: all,
+        take: (part: Part): boolean => {
+          take(all, refinement.of(part));
+          return !refinement.isEnough;
+        },
+      };
     };
-    return new Query(this.#target, { ...this.#shape, bounds: narrower });
+    const { source } = this.target;
+    return abortable(signal, () =>
+      source.enter((connection) => gathered(this.#parts(connection, shape, wants, signal), begin)),
+    );
+  }
+
+  #parts(
+    connection: Connection,
+    shape: Shape,
+    wants: ScanWants,
+    signal: AbortSignal | undefined,
+    source: Source = this.target.source,
+  ): PartsOptions {
+    const { reverse, filters, offset, limit } = shape;
+    // What a filter refuses neither is passed over nor counts: then both are done here.
+    const ends = filters.length > 0 ? { skip: 0, limit: undefined } : { skip: offset, limit };
+    const request = (schema: Catalog): ScanRequest => ({
+      op: "scan",
+      handle: source.handle,
+      epoch: schema.epoch,
+      ...this.#extent(schema, shape.ranges),
+      ...ends,
+      reverse,
+      wants,
+      maxBytes: answerBytes,
+    });
+    return { source, connection, request, signal };
+  }
+
+  #one(key: K): KeyRange {
+    const from = this.#encode(key);
+    return { from, to: prefixEnd(from) };
+  }
+
+  #within(ranges: readonly KeyRange[], isOneKey = false): this {
+    return this.with({
+      ranges: intersection(this.shape.ranges, ranges),
+      isOneKey: isOneKey || this.shape.isOneKey,
+    });
   }
 
   #encode(key: unknown): ByteKey {
-    return this.#target.index === undefined ? encodeKey(key, this.#where()) : encodeIndexKey(key, this.#where());
+    return this.target.index === undefined ? encodeKey(key, this.#where()) : encodeIndexKey(key, this.#where());
   }
 
   #encodePrefix(prefix: unknown): ByteKey {
@@ -182,34 +300,48 @@ export class Query<T, K> {
   }
 
   #where(): string {
-    const { collection, index } = this.#target;
+    const { collection, index } = this.target;
     return index === undefined ? collection : `${collection}.${index}`;
   }
 
   /** Where it ranges, and how entries of an index lead to records: the same for all parts of a scan. */
-  #extent(schema: Catalog): Pick<ScanRequest, "records" | "whole"> & { readonly range: KeyRange } {
-    const { collection, index } = this.#target;
+  #extent(schema: Catalog, ranges: readonly KeyRange[]): Pick<ScanRequest, "ranges" | "records" | "whole"> {
+    const { collection, index } = this.target;
     const stored = collectionIn(schema, collection);
-    if (index === undefined) return { range: this.#rangeIn(stored.table), records: undefined, whole: undefined };
+    if (index === undefined)
+      return { ranges: this.#walked(stored.table, ranges), records: undefined, whole: undefined };
     if (!Object.hasOwn(stored.indexes, index)) throw unknownIndex(collection, index);
     const { table, multi } = stored.indexes[index]!;
-    const range = this.#rangeIn(table);
-    return { range, records: stored.table, whole: multi ? range : undefined };
+    const isOnce = !multi || this.shape.isOneKey;
+    const whole = isOnce ? undefined : this.#walked(table, this.shape.ranges);
+    return { ranges: this.#walked(table, ranges), records: stored.table, whole };
   }
 
-  #request(schema: Catalog): ScanRequest {
-    const { handle } = this.#target.source;
-    const { reverse, limit } = this.#shape;
-    const { range, records, whole } = this.#extent(schema);
-    const { epoch } = schema;
-    return { op: "scan", handle, epoch, ...range, records, whole, reverse, limit, maxBytes: answerBytes };
-  }
-
-  #rangeIn(table: TableId): KeyRange {
-    const { from, to } = this.#shape.bounds;
+  /** Of a table, in the order in which they are walked. */
+  #walked(table: TableId, ranges: readonly KeyRange[]): readonly KeyRange[] {
     const prefix = tablePrefix(table);
-    return { from: byteKey(prefix + from), to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to) };
+    const within = ranges.map(({ from, to }) => ({
+      from: byteKey(prefix + from),
+      to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to),
+    }));
+    return this.shape.reverse ? within.toReversed() : within;
   }
+
+  #primaryOf(found: ByteKey): ByteKey {
+    const from = this.target.index === undefined ? tablePrefixBytes : keyEnd(found, tablePrefixBytes);
+    return byteKey(found.slice(from));
+  }
+  #indexKeyOf(found: ByteKey): ByteKey {
+    const to = this.target.index === undefined ? undefined : keyEnd(found, tablePrefixBytes);
+    return byteKey(found.slice(tablePrefixBytes, to));
+  }
+}
+
+const maxExplained = 1_000_000;
+
+function checkedCount(option: string, n: number): number {
+  if (!Number.isSafeInteger(n) || n < 0) throw invalid(option, n, "a whole number from 0 up");
+  return n;
 }
 
 export function unknownIndex(collection: string, index: string): TidemarkError {
@@ -218,5 +350,3 @@ export function unknownIndex(collection: string, index: string): TidemarkError {
 
 /** The least byte string above all that begin with `key`. Encoded keys never end in 0xff alone, so there is one. */
 const pastAll = (key: ByteKey): ByteKey => prefixEnd(key)!;
-
-const noop = (): void => undefined;

@@ -283,7 +283,7 @@ describe("a scan of the head in several parts", () => {
   const part = (from: string | undefined) => ({
     values: packValues([]),
     handle: -7,
-    rest: from === undefined ? undefined : { from, to: undefined },
+    rest: from === undefined ? undefined : { range: 0, left: { from, to: undefined }, skip: 0 },
   });
 
   test("ends the view that the worker kept, when it fails too", async () => {

@@ -110,3 +110,24 @@ export interface ReadOptions {
   /** Aborting makes the call reject with the signal's reason; nothing else happens. */
   readonly signal?: AbortSignal;
 }
+
+/** A page of a query's results. */
+export interface Page<T> {
+  readonly items: T[];
+  /** Goes on behind the last item; absent where there are no more. */
+  readonly cursor?: string;
+}
+
+/** How a query is carried out. */
+export interface QueryPlan {
+  readonly collection: string;
+  /** Absent: the primary key. */
+  readonly index: string | undefined;
+  /** How many stretches of the index are walked. */
+  readonly ranges: number;
+  /** How many records lie in them. */
+  readonly entries: number;
+  /** Whether records are read and then tested in the page. */
+  readonly isFiltered: boolean;
+  readonly isReverse: boolean;
+}

@@ -83,7 +83,7 @@ describe("[MV12] a worker that dies", () => {
     const part = (values: unknown[], rest?: string) => ({
       values: packed(...values),
       handle: rest === undefined ? 0 : -1,
-      rest: rest === undefined ? undefined : { from: rest, to: undefined },
+      rest: rest === undefined ? undefined : { range: 0, left: { from: rest, to: undefined }, skip: 0 },
     });
     let parts = 0;
     first.answer = (r) => {

@@ -272,15 +272,6 @@ export class Database {
     return (await handle.getMany(keys)).map((p) => p !== undefined);
   }
 
-  async count(handle: Handle, range: Range): Promise<number> {
-    let n = 0;
-    await handle.scan(range, false, () => {
-      n++;
-      return true;
-    });
-    return n;
-  }
-
   /**
    * The next records of a range, as many as `limit` and `maxBytes` allow, and what is left of it. A scan of the head
    * that does not fit one answer keeps its view open under a number of ours, for the caller to go on with and to end.

@@ -1,3 +1,7 @@
+/**
+ * Queries on ranges of keys, of a record table or of an index table. A scan answers a part at a time, as much as fits a
+ * message, and says where to go on. What is passed over, or is wanted by its key alone, is not read where the index tells.
+ */
 import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
@@ -7,117 +11,191 @@ import { packValues, type Values } from "../codec/values.ts";
 import type { Handle } from "../mvcc/handles.ts";
 import { after, contains, type Range } from "../mvcc/read-set.ts";
 
-export interface ScanQuery extends Range {
-  readonly reverse: boolean;
-  /** Where the range is an index: the table of its records. */
+export interface CountQuery {
+  /** Disjoint, in the order in which they are walked. */
+  readonly ranges: readonly Range[];
+  /** Where the ranges are of an index: the table of its records. */
   readonly records: TableId | undefined;
+  /** Of a multi index, the query's whole ranges: a record counts once in them, at the first of its entries. */
+  readonly whole: readonly Range[] | undefined;
   readonly limit: number | undefined;
-  /** Of a multi index, the query's whole range: a record counts once in it, at the first of its entries. */
-  readonly whole: Range | undefined;
-  /** About how many bytes of values to take at most. */
+}
+
+export interface ScanQuery extends CountQuery {
+  readonly reverse: boolean;
+  /** So many of the first records are passed over. */
+  readonly skip: number;
+  readonly wants: "values" | "keys" | "both";
+  /** About how many bytes of values and keys to take at most. */
   readonly maxBytes: number;
 }
 
 export interface ScannedRecords {
-  readonly values: Values;
-  readonly rest: Range | undefined;
+  readonly values: Values | undefined;
+  readonly keys: readonly ByteKey[] | undefined;
+  readonly rest: ScanRest | undefined;
+}
+
+/** The ranges before position `range` are dealt with, and of that one this is left. */
+export interface ScanRest {
+  readonly range: number;
+  readonly left: Range;
+  readonly skip: number;
 }
 
 /** So many records of an index range are fetched at a time. */
 const fetchAtOnce = 512;
 
-/** The next records of a range, as many as `limit` and `maxBytes` allow, and what is left of it. */
+/** The next records of the ranges, as many as `limit` and `maxBytes` allow, and what is left of them. */
 export async function scanRecords(handle: Handle, query: ScanQuery): Promise<ScannedRecords> {
   const taken = new Taken(query);
-  const rest =
-    query.records === undefined
-      ? await scanTable(handle, query, taken)
-      : await scanIndex(handle, query, query.records, taken);
-  const values = packValues(taken.outside.size === 0 ? taken.values : await handle.values(taken.outside, taken.values));
-  return { values, rest: taken.isLimited ? undefined : rest };
+  const rest = await walk(handle, query, taken);
+  const keys = query.wants === "values" ? undefined : taken.keys;
+  const values = query.wants === "keys" ? undefined : await taken.packed(handle);
+  return { values, keys, rest: taken.isLimited ? undefined : rest };
 }
 
-/** Values as they come, until the query has enough; those out of line count, but are read when it has. */
+/** Records as they come, until the query has enough; values out of line count, but are read when it has. */
 class Taken {
-  readonly values: Uint8Array[] = [];
+  readonly keys: ByteKey[] = [];
+  readonly #values: Uint8Array[] = [];
   /** Whose values lie out of line, by position. */
-  readonly outside = new Map<number, ByteKey>();
+  readonly #outside = new Map<number, ByteKey>();
+  readonly #wants: ScanQuery["wants"];
   readonly #limit: number;
   readonly #maxBytes: number;
+  skip: number;
+  #count = 0;
   #sizeBytes = 0;
 
-  constructor({ limit, maxBytes }: ScanQuery) {
+  constructor({ limit, maxBytes, skip, wants }: ScanQuery) {
     this.#limit = limit ?? Infinity;
     this.#maxBytes = maxBytes;
+    this.skip = skip;
+    this.#wants = wants;
   }
 
   get isLimited(): boolean {
-    return this.values.length >= this.#limit;
+    return this.#count >= this.#limit;
   }
   get left(): number {
-    return this.#limit - this.values.length;
+    return this.#limit - this.#count;
   }
 
-  /** False when this was enough. */
-  take(at: { readonly key: ByteKey }, payload: Uint8Array): boolean {
-    const value = recordValue(payload);
-    const ref = outsideIn(value);
-    if (ref) this.outside.set(this.values.length, at.key);
-    this.values.push(value);
-    this.#sizeBytes += ref?.sizeBytes ?? value.length;
+  /** Whether the next record is passed over. */
+  passes(): boolean {
+    if (this.skip === 0) return false;
+    this.skip--;
+    return true;
+  }
+
+  /** `at`: what is scanned; `key`: the record's. False when this was enough. */
+  take(at: ByteKey, key: ByteKey, payload: Uint8Array): boolean {
+    if (this.#wants !== "values") {
+      this.keys.push(at);
+      this.#sizeBytes += at.length;
+    }
+    if (this.#wants !== "keys") this.#takeValue(key, recordValue(payload));
+    this.#count++;
     return this.#sizeBytes < this.#maxBytes && !this.isLimited;
   }
+
+  #takeValue(key: ByteKey, value: Uint8Array): void {
+    const ref = outsideIn(value);
+    if (ref) this.#outside.set(this.#values.length, key);
+    this.#values.push(value);
+    this.#sizeBytes += ref?.sizeBytes ?? value.length;
+  }
+
+  async packed(handle: Handle): Promise<Values> {
+    return packValues(this.#outside.size === 0 ? this.#values : await handle.values(this.#outside, this.#values));
+  }
 }
 
-async function scanTable(handle: Handle, query: ScanQuery, taken: Taken): Promise<Range | undefined> {
-  let rest: Range | undefined;
-  await handle.scan(query, query.reverse, (at, payload) => {
-    if (taken.take(at, payload)) return true;
-    rest = restAfter(query, at.key, query.reverse);
+async function walk(handle: Handle, query: ScanQuery, taken: Taken): Promise<ScanRest | undefined> {
+  if (taken.isLimited) return undefined;
+  const { records, whole, wants } = query;
+  // An index entry says whose it is: the record is read only for its value, or to see which of its entries is the first.
+  const reads = records !== undefined && (wants !== "keys" || whole !== undefined);
+  for (const [i, range] of query.ranges.entries()) {
+    const left = reads
+      ? await scanIndex(handle, query, range, records, taken)
+      : await scanTable(handle, query, range, taken);
+    if (left) return { range: i, left, skip: taken.skip };
+  }
+  return undefined;
+}
+
+async function scanTable(handle: Handle, query: ScanQuery, range: Range, taken: Taken): Promise<Range | undefined> {
+  let left: Range | undefined;
+  await handle.scan(range, query.reverse, ({ key }, payload) => {
+    if (taken.passes() || taken.take(key, key, payload)) return true;
+    left = restAfter(range, key, query.reverse);
     return false;
   });
-  return rest;
+  return left;
 }
 
-async function scanIndex(handle: Handle, query: ScanQuery, records: TableId, taken: Taken): Promise<Range | undefined> {
+async function scanIndex(
+  handle: Handle,
+  query: ScanQuery,
+  range: Range,
+  records: TableId,
+  taken: Taken,
+): Promise<Range | undefined> {
+  const { whole, reverse } = query;
   const prefix = tablePrefix(records);
-  let left: Range | undefined = query;
-  while (left) {
+  for (let left: Range | undefined = range; left;) {
     const part: Range = left;
-    const entries: ByteKey[] = [];
     const most = Math.min(fetchAtOnce, taken.left);
-    left = undefined;
-    await handle.scan(part, query.reverse, ({ key: entry }) => {
-      entries.push(entry);
-      if (entries.length < most) return true;
-      left = restAfter(part, entry, query.reverse);
-      return false;
-    });
+    const passes = whole ? undefined : () => taken.passes();
+    const [entries, rest] = await entriesOf(handle, part, reverse, most, passes);
+    left = rest;
     const keys = entries.map((e) => recordOf(e, prefix));
     const payloads = await handle.fetch(keys);
     for (const [i, payload] of payloads.entries()) {
+      const [entry, key] = [entries[i]!, keys[i]!];
       if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
-      if (query.whole && !isFirst(entries[i]!, keys[i]!, payload, query.whole, query.reverse)) continue;
-      if (!taken.take({ key: keys[i]! }, payload)) return restAfter(part, entries[i]!, query.reverse);
+      if (whole && (!isFirst(entry, key, payload, whole, reverse) || taken.passes())) continue;
+      if (!taken.take(entry, key, payload)) return restAfter(part, entry, reverse);
     }
   }
   return undefined;
 }
 
-/** How many records a range of a multi index holds, each counted once. */
-export async function countRecords(handle: Handle, range: Range, whole: Range, records: TableId): Promise<number> {
+/** How many records there are, each counted once; as many as `limit` where there are more. */
+export async function countRecords(handle: Handle, { ranges, records, whole, limit }: CountQuery): Promise<number> {
+  const most = limit ?? Infinity;
+  let n = 0;
+  for (const range of ranges) {
+    if (n >= most) break;
+    n +=
+      whole && records !== undefined
+        ? await countOnce(handle, range, whole, records, most - n)
+        : await countKeys(handle, range, most - n);
+  }
+  return Math.min(n, most);
+}
+
+async function countKeys(handle: Handle, range: Range, most: number): Promise<number> {
+  let n = 0;
+  await handle.scan(range, false, () => ++n < most);
+  return n;
+}
+
+/** Of a multi index: a record may have several entries in the ranges. */
+async function countOnce(
+  handle: Handle,
+  range: Range,
+  whole: readonly Range[],
+  records: TableId,
+  most: number,
+): Promise<number> {
   const prefix = tablePrefix(records);
   let n = 0;
-  for (let left: Range | undefined = range; left;) {
-    const part: Range = left;
-    const entries: ByteKey[] = [];
-    left = undefined;
-    await handle.scan(part, false, ({ key: entry }) => {
-      entries.push(entry);
-      if (entries.length < fetchAtOnce) return true;
-      left = restAfter(part, entry, false);
-      return false;
-    });
+  for (let left: Range | undefined = range; left && n < most;) {
+    const [entries, rest] = await entriesOf(handle, left, false, fetchAtOnce, undefined);
+    left = rest;
     const keys = entries.map((e) => recordOf(e, prefix));
     const payloads = await handle.fetch(keys);
     payloads.forEach((payload, i) => (n += payload && isFirst(entries[i]!, keys[i]!, payload, whole, false) ? 1 : 0));
@@ -125,12 +203,39 @@ export async function countRecords(handle: Handle, range: Range, whole: Range, r
   return n;
 }
 
+/** The next entries of an index range that are not passed over, and what is left of it. */
+async function entriesOf(
+  handle: Handle,
+  range: Range,
+  reverse: boolean,
+  most: number,
+  passes: (() => boolean) | undefined,
+): Promise<readonly [ByteKey[], Range | undefined]> {
+  const entries: ByteKey[] = [];
+  let left: Range | undefined;
+  await handle.scan(range, reverse, ({ key: entry }) => {
+    if (passes?.()) return true;
+    entries.push(entry);
+    if (entries.length < most) return true;
+    left = restAfter(range, entry, reverse);
+    return false;
+  });
+  return [entries, left];
+}
+
 const recordOf = (entry: ByteKey, prefix: ByteKey): ByteKey =>
   byteKey(prefix + entry.slice(keyEnd(entry, tablePrefixBytes)));
 
 /** Whether, of the entries that the record has within `whole`, a query in this direction meets this one first. */
-function isFirst(entry: ByteKey, key: ByteKey, payload: Uint8Array, whole: Range, reverse: boolean): boolean {
-  return !indexEntriesOf(key, payload).some((e) => contains(whole, e) && (reverse ? e > entry : e < entry));
+function isFirst(
+  entry: ByteKey,
+  key: ByteKey,
+  payload: Uint8Array,
+  whole: readonly Range[],
+  reverse: boolean,
+): boolean {
+  const isBefore = (e: ByteKey): boolean => (reverse ? e > entry : e < entry);
+  return !indexEntriesOf(key, payload).some((e) => isBefore(e) && whole.some((range) => contains(range, e)));
 }
 
 const restAfter = (range: Range, key: ByteKey, reverse: boolean): Range =>

@@ -41,10 +41,7 @@ export async function answer({ database, upkeep, gc }: Answering, request: Reque
         (await h.history(request.key)).map(historyAnswer),
       );
     case "count":
-      return database.reading(request.handle, request.epoch, (h) => {
-        const { whole, records } = request;
-        return whole && records !== undefined ? countRecords(h, request, whole, records) : database.count(h, request);
-      });
+      return database.reading(request.handle, request.epoch, (h) => countRecords(h, request));
     case "write": {
       const { writes, epoch, durability, tag } = request;
       return commitAnswer(await database.write(writes, epoch, durability, tag));

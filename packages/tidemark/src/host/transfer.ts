@@ -8,8 +8,8 @@ const minTransferBytes = 16 * 1024;
 export function transferable(responses: readonly Response[]): ArrayBuffer[] {
   return responses.flatMap((r) => {
     if (!r.ok || typeof r.value !== "object" || r.value === null) return [];
-    const values = "values" in r.value ? (r.value.values as Values) : (r.value as Values);
-    return values.form === "json" || values.form === "mixed"
+    const values = "values" in r.value ? (r.value.values as Values | undefined) : (r.value as Values);
+    return values?.form === "json" || values?.form === "mixed"
       ? buffersOf(values).filter((b) => b.byteLength >= minTransferBytes)
       : [];
   });

@@ -59,19 +59,32 @@ interface Spoken {
   readonly epoch: number;
 }
 
-export interface ScanRequest extends Spoken {
-  readonly op: "scan";
-  /** Full keys: from ≤ key < to, in the records' table or an index table. */
-  readonly from: ByteKey;
-  readonly to: ByteKey | undefined;
-  readonly reverse: boolean;
-  /** Where the range is an index: the table of its records. */
+/** What a scan or a count looks at. */
+interface Ranged extends Spoken {
+  /** Full keys in the records' table or an index table; disjoint, in the order in which they are walked. */
+  readonly ranges: readonly KeyRange[];
+  /** Where the ranges are of an index: the table of its records. */
   readonly records: TableId | undefined;
+  /** Of a multi index, the query's whole ranges: a record counts once in them, at the first of its entries. */
+  readonly whole: readonly KeyRange[] | undefined;
   readonly limit: number | undefined;
-  /** Of a multi index, the query's whole range: a record counts once in it, at the first of its entries. */
-  readonly whole: KeyRange | undefined;
-  /** About how many bytes of values one answer may carry. */
+}
+
+export interface ScanRequest extends Ranged {
+  readonly op: "scan";
+  readonly reverse: boolean;
+  /** So many of the first records are passed over. */
+  readonly skip: number;
+  readonly wants: ScanWants;
+  /** About how many bytes of values and keys one answer may carry. */
   readonly maxBytes: number;
+}
+/** Keys are full ones: of records, or where the ranges are of an index, of its entries. */
+export type ScanWants = "values" | "keys" | "both";
+
+/** How many records there are: `limit` where there are more. */
+export interface CountRequest extends Ranged {
+  readonly op: "count";
 }
 
 export type Request =
@@ -91,14 +104,7 @@ export type Request =
   | (Spoken & { readonly op: "get"; readonly keys: readonly ByteKey[] })
   | (Spoken & { readonly op: "has"; readonly keys: readonly ByteKey[] })
   | ScanRequest
-  | (Spoken & {
-      readonly op: "count";
-      readonly from: ByteKey;
-      readonly to: ByteKey | undefined;
-      /** As in a scan, and then the table of the records. */
-      readonly whole: KeyRange | undefined;
-      readonly records: TableId | undefined;
-    })
+  | CountRequest
   | {
       readonly op: "write";
       readonly writes: Uint8Array;
@@ -136,11 +142,20 @@ export type Request =
   | { readonly op: "metrics" };
 
 export interface ScanAnswer {
-  readonly values: Values;
+  /** As far as they were wanted; positions match. */
+  readonly values: Values | undefined;
+  readonly keys: readonly ByteKey[] | undefined;
   /** Go on with this one: the request's, or, for a scan of the head in several parts, a view opened for it. */
   readonly handle: HandleId;
   /** Where to go on; absent at the end. */
-  readonly rest: { readonly from: ByteKey; readonly to: ByteKey | undefined } | undefined;
+  readonly rest: ScanRest | undefined;
+}
+/** The ranges before position `range` are dealt with, and of that one this is left. */
+export interface ScanRest {
+  readonly range: number;
+  readonly left: KeyRange;
+  /** What is still to be passed over. */
+  readonly skip: number;
 }
 
 export interface CommitAnswer {
