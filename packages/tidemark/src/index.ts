@@ -14,23 +14,32 @@ export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
 export type { GcJob } from "./client/gc-job.ts";
 export type { Live, Observer, Subscription } from "./client/live.ts";
+export type { Found } from "./client/find.ts";
 export type { Query } from "./client/query.ts";
+export type { Change, WritableQuery } from "./client/writable-query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
 export type { Snapshots } from "./client/snapshots.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
   CollectionDeclaration,
+  Condition,
   Declarations,
+  Filter,
+  FindOptions,
+  FindPlan,
   IndexKey,
   IndexSpec,
   IndexSpecs,
   Key,
+  Page,
   Patch,
   Path,
   PrimaryPath,
+  QueryPlan,
   ReadOptions,
   RecordOf,
   RecordVersion,
+  Sort,
 } from "./client/types.ts";
 export type { View } from "./client/view.ts";
 export type { GenerationOptions } from "./codec/generations.ts";

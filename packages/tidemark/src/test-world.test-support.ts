@@ -310,7 +310,7 @@ export async function write(
   }
 }
 
-const everything = { skip: 0, limit: undefined, whole: undefined, wants: "values", maxBytes: Infinity } as const;
+const everything = { skip: 0, limit: undefined, once: undefined, wants: "values", maxBytes: Infinity } as const;
 
 /** All items a view sees, in key order. */
 export async function itemsIn(view: Handle, reverse = false): Promise<Item[]> {

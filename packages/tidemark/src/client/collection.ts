@@ -7,12 +7,19 @@ import type { Catalog } from "../codec/schema.ts";
 import { decodeValue } from "../codec/value.ts";
 import { unpackValues } from "../codec/values.ts";
 import type { Connection } from "./connection.ts";
-import { Query, unknownIndex } from "./query.ts";
+import { indexedBy } from "./declare.ts";
+import { type FindTarget, Found, questionOf } from "./find.ts";
+import type { Indexed } from "./planner.ts";
+import { Query } from "./query.ts";
+import { type QueryTarget, unknownIndex } from "./reading.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 import { abortable, type Source, type WritableSource } from "./source.ts";
+import { type Change, type Observe, type QueryWriter, WritableQuery } from "./writable-query.ts";
 import type {
   AnyDeclaration,
+  Filter,
+  FindOptions,
   IndexKeyFor,
   IndexName,
   KeyOf,
@@ -26,12 +33,12 @@ import type {
 export class ReadableCollection<D extends AnyDeclaration> {
   readonly name: string;
   readonly #source: Source;
-  readonly #indexes: ReadonlySet<string>;
+  readonly #indexed: Indexed;
 
   constructor(name: string, declaration: AnyDeclaration, source: Source) {
     this.name = name;
     this.#source = source;
-    this.#indexes = new Set(Object.keys(declaration.indexes));
+    this.#indexed = indexedBy(declaration);
   }
 
   async get(key: KeyOf<D>, options: ReadOptions = {}): Promise<RecordOf<D> | undefined> {
@@ -90,11 +97,29 @@ export class ReadableCollection<D extends AnyDeclaration> {
   }
 
   /** A query in the order of an index, or of the primary key. @throws UNKNOWN_NAME */
-  where(): Query<RecordOf<D>, KeyOf<D>>;
-  where<N extends IndexName<D>>(index: N): Query<RecordOf<D>, IndexKeyFor<D, N>>;
-  where(index?: string): Query<RecordOf<D>, unknown> {
-    if (index !== undefined && !this.#indexes.has(index)) throw unknownIndex(this.name, index);
-    return new Query({ source: this.#source, collection: this.name, index });
+  where(): Query<RecordOf<D>, KeyOf<D>, KeyOf<D>>;
+  where<N extends IndexName<D>>(index: N): Query<RecordOf<D>, IndexKeyFor<D, N>, KeyOf<D>>;
+  where(index?: string): Query<RecordOf<D>, unknown, KeyOf<D>> {
+    return new Query(this.targetOf(index));
+  }
+
+  /**
+   * Records by conditions on their fields, as `{ age: { $gte: 18 }, name: "Ada" }`: of the indexes that there are it uses
+   * the one that leaves the fewest to look at, and none has to be named. Await it, or ask it to `explain()`.
+   * @throws OPTIONS_INVALID, KEY_INVALID
+   */
+  find(filter: Filter<RecordOf<D>>, options?: FindOptions<RecordOf<D>>): Found<RecordOf<D>> {
+    return new Found(this.findTarget(), questionOf(filter, options));
+  }
+
+  protected findTarget(observe?: Observe): FindTarget {
+    return { source: this.#source, collection: this.name, indexed: this.#indexed, observe };
+  }
+
+  /** @throws UNKNOWN_NAME */
+  protected targetOf(index: string | undefined): QueryTarget {
+    if (index !== undefined && !Object.hasOwn(this.#indexed.indexes, index)) throw unknownIndex(this.name, index);
+    return { source: this.#source, collection: this.name, index };
   }
 
   protected encodeKeys(keys: readonly unknown[]): ByteKey[] {
@@ -136,12 +161,25 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   readonly #declaration: AnyDeclaration;
   readonly #source: WritableSource;
   readonly #sink: Sink;
+  readonly #observe: Observe | undefined;
 
-  constructor(name: string, declaration: AnyDeclaration, source: WritableSource, sink: Sink) {
+  constructor(name: string, declaration: AnyDeclaration, source: WritableSource, sink: Sink, observe?: Observe) {
     super(name, declaration, source);
     this.#declaration = declaration;
     this.#source = source;
     this.#sink = sink;
+    this.#observe = observe;
+  }
+
+  /** A query in the order of an index, or of the primary key. @throws UNKNOWN_NAME */
+  override where(): WritableQuery<RecordOf<D>, KeyOf<D>, KeyOf<D>>;
+  override where<N extends IndexName<D>>(index: N): WritableQuery<RecordOf<D>, IndexKeyFor<D, N>, KeyOf<D>>;
+  override where(index?: string): WritableQuery<RecordOf<D>, unknown, KeyOf<D>> {
+    return new WritableQuery({ ...this.targetOf(index), writer: this.#writer, observe: this.#observe });
+  }
+
+  protected override findTarget(): FindTarget {
+    return super.findTarget(this.#observe);
   }
 
   /** Inserts; an existing key is CONSTRAINT. Resolves to the key. */
@@ -163,11 +201,8 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
    * Changes one record by a patch of top-level fields, or by a synchronous function that may run again and either
    * returns the new record or changes the one it is given. Resolves to the new record; `undefined` where there is none.
    */
-  async update(
-    key: KeyOf<D>,
-    change: Patch<RecordOf<D>> | ((current: RecordOf<D>) => RecordOf<D> | void),
-  ): Promise<RecordOf<D> | undefined> {
-    const make = typeof change === "function" ? editing(change) : patching(snapshotOf(change, this.name));
+  async update(key: KeyOf<D>, change: Change<RecordOf<D>>): Promise<RecordOf<D> | undefined> {
+    const make = this.#makerOf(change);
     return this.#change(key, (current) => (current === undefined ? undefined : { record: make(current) }));
   }
 
@@ -185,9 +220,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   async deleteMany(keys: readonly KeyOf<D>[]): Promise<number> {
     if (keys.length === 0) return 0;
     const encoded = this.encodeKeys(keys);
-    const existed = await this.#source.enter((connection) =>
-      this.#sink.write(connection, (schema) => encodeDeletes(encoded, collectionIn(schema, this.name))),
-    );
+    const existed = await this.#source.enter((connection) => this.#delete(connection, this.#sink, encoded));
     return existed.filter(Boolean).length;
   }
 
@@ -211,6 +244,31 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
     if (batch.hasBlobs) await batch.readBlobs();
     await sink.write(connection, (schema) => batch.writes(collectionIn(schema, this.name)));
+  }
+
+  readonly #writer: QueryWriter<RecordOf<D>> = {
+    atomically: (body) => this.#source.hold((now) => this.#sink.atomically(now, body)),
+    deleteKeys: async (connection, sink, keys) => (await this.#delete(connection, sink, keys)).filter(Boolean).length,
+    makerOf: (change) => this.#makerOf(change),
+    changeKeys: async (connection, source, sink, keys, make) => {
+      const present = await this.fetch(connection, source, keys);
+      const made = present.flatMap((current, i) => {
+        if (current === undefined) return [];
+        const record = make(current);
+        this.#refuseChange(keys[i]!, record);
+        return [record];
+      });
+      if (made.length > 0) await this.#send(connection, sink, new RecordBatch(this.name, "put", made));
+      return made.length;
+    },
+  };
+
+  #makerOf(change: Change<RecordOf<D>>): (current: RecordOf<D>) => unknown {
+    return typeof change === "function" ? editing(change) : patching(snapshotOf(change, this.name));
+  }
+
+  #delete(connection: Connection, sink: Sink, keys: readonly ByteKey[]): Promise<readonly boolean[]> {
+    return sink.write(connection, (schema) => encodeDeletes(keys, collectionIn(schema, this.name)));
   }
 
   /** Writes what `make` makes of the present record, if anything. */

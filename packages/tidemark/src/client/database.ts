@@ -107,7 +107,9 @@ export class Database<C extends Declarations> {
 
   /** @throws UNKNOWN_NAME */
   collection<N extends keyof C & string>(name: N): Collection<C[N]> {
-    return new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink);
+    return new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read) =>
+      this.live((view) => read(view.source)),
+    );
   }
 
   /**

@@ -2,7 +2,7 @@ import { TidemarkError } from "../base/errors.ts";
 import { checkPath, type KeyPath } from "../codec/path.ts";
 import { RetentionPolicy } from "../codec/retention.ts";
 import type { CollectionDefinition, Definition, IndexDefinition } from "../codec/schema.ts";
-import type { CollectionDeclaration, Declarations, IndexSpecs, PrimaryPath } from "./types.ts";
+import type { AnyDeclaration, CollectionDeclaration, Declarations, IndexSpecs, PrimaryPath } from "./types.ts";
 
 // oxlint-disable-next-line typescript/no-generated-empty-object-type -- empty is what is meant: no index name compiles
 type NoIndexes = Record<never, never>;
@@ -78,6 +78,16 @@ function checkCollection(name: string, declared: unknown): CollectionDefinition 
   }
   return { key, indexes: checked, retention: retention.retention };
 }
+
+/** A declaration's key and indexes in one form. It was checked as the database was made. */
+export function indexedBy(declaration: AnyDeclaration): Pick<CollectionDefinition, "key" | "indexes"> {
+  const known = normalized.get(declaration);
+  if (known) return known;
+  const made = checkCollection("declared", declaration);
+  normalized.set(declaration, made);
+  return made;
+}
+const normalized = new WeakMap<AnyDeclaration, CollectionDefinition>();
 
 /** An object cannot hold `__proto__` as it holds other names. */
 function checkOwnName(name: string, where: string): void {

@@ -11,8 +11,6 @@ import type { Connection } from "./connection.ts";
 import type { Source } from "./source.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
 
-/** One answer carries about so many bytes: bounds memory on both sides, whatever the range holds. */
-export const answerBytes: number = 256 * 1024;
 /** So often one read in several parts is begun again. */
 const maxEvictions = 10;
 
