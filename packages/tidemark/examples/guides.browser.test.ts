@@ -7,7 +7,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   log.mockRestore();
-  await Promise.all(["wiki", "sensor", "tasks"].map((name) => deleteDatabase(name)));
+  await Promise.all(["wiki", "sensor", "tasks", "library"].map((name) => deleteDatabase(name)));
 });
 
 test("[GM4] history: every version that is retained, and what a snapshot keeps", async () => {
@@ -27,4 +27,15 @@ test("[VG13] not shrinking: who holds what back, and a run", async () => {
 test("[VG12] what would go is told with its proof, and goes", async () => {
   await import("./gc-proofs.ts");
   expect(log.mock.calls.at(-1)).toEqual([expect.any(Number), "versions went"]);
+});
+
+test("queries: by indexes, in pages, one at a time, by conditions", async () => {
+  await import("./queries.ts");
+  const titles = (of: unknown) => (of as { title: string }).title;
+  const [last, keys, pages, one, two, found] = log.mock.calls;
+  expect([titles(last![0]), last![1]]).toEqual(["Fiasco", 2]);
+  expect(keys![0]).toEqual(["b2", "b3", "b4", "b1"]);
+  expect(pages).toEqual([3, 1, undefined]);
+  expect([one, two]).toEqual([["Kindred"], ["Solaris"]]);
+  expect(found).toEqual([["Dawn", "Solaris"], "tags"]);
 });

@@ -147,12 +147,15 @@ export class Found<T> implements PromiseLike<T[]> {
       const parts = streamed(partsOn(connection, target, { shape: asked, wants: "values" }));
       return { parts, first: await parts.next(), refinement: new Refinement(asked) };
     });
-    if (!begun) return void (yield* await this.toArray());
+    if (!begun) {
+      yield* await this.toArray();
+      return;
+    }
     const { parts, first, refinement } = begun;
     try {
       for (let part = first; !part.done; part = await parts.next()) {
         yield* refinement.of(part.value).values as T[];
-        if (refinement.isEnough) return;
+        if (refinement.isEnough) break;
       }
     } finally {
       await parts.return();
