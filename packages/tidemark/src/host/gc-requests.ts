@@ -11,17 +11,10 @@ import { keptAdvances } from "../gc/rule-under.ts";
 import { type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
 import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { floorKey } from "../mvcc/schema.ts";
-import type {
-  GcAdvance,
-  GcExecution,
-  GcExplanation,
-  GcHeldBack,
-  GcProof,
-  GcProofs,
-  GcReport,
-  GcRunOptions,
-} from "../protocol/gc.ts";
+import type { GcAdvance, GcExecution, GcExplanation, GcHeldBack, GcProof, GcProofs, GcReport } from "../protocol/gc.ts";
+import { gcRunChecks } from "../protocol/gc-settings.ts";
 import type { Request } from "../protocol/messages.ts";
+import { checkOptions } from "../protocol/options.ts";
 import { invalidOption } from "./failure.ts";
 import type { GcJobs } from "./gc-jobs.ts";
 
@@ -160,24 +153,14 @@ export class GcDesk {
   }
 
   async #run({ job, isBackground, options }: Extract<GcRequest, { op: "gc-run" }>): Promise<GcReport> {
-    const request = { kind: "run", options: checkedRun(options), isBackground } as const;
-    const done = request.options.dryRun === true ? await gcDryRun(this.#seams) : await this.#jobs.run(job, request);
+    checkOptions("A run of garbage collection", options, gcRunChecks);
+    const request = { kind: "run", options, isBackground } as const;
+    const done = options.dryRun === true ? await gcDryRun(this.#seams) : await this.#jobs.run(job, request);
     return { ...done!, heldBack: await heldBack(this.#seams) };
   }
 }
 /** Numbers that no page chooses. */
 let evictions = -1;
-
-/** What comes from another realm is looked at before it is believed. @throws OPTIONS_INVALID */
-function checkedRun(options: GcRunOptions): GcRunOptions {
-  const { deleteBatchSize, budgetMs } = options;
-  if (deleteBatchSize !== undefined && !(Number.isSafeInteger(deleteBatchSize) && deleteBatchSize >= 1)) {
-    throw invalidOption("deleteBatchSize", "a whole number from 1 up");
-  }
-  if (budgetMs !== undefined && !(budgetMs >= 1 && budgetMs <= 50))
-    throw invalidOption("budgetMs", "a number from 1 to 50");
-  return options;
-}
 
 const unknownRequest = (request: never): never => {
   throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);
