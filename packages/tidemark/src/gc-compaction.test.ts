@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { GcWorld } from "./gc-cycles.test-support.ts";
 import { del, put } from "./test-world.test-support.ts";
-import { Compaction } from "./gc/compaction.ts";
+import { compaction } from "./gc/compaction.ts";
 import type { RunKind } from "./gc/journal.ts";
 import { nothingDone } from "./gc/strategy.ts";
 import { defaultWork } from "./gc/work.ts";
@@ -33,10 +33,10 @@ async function fragmented(): Promise<GcWorld> {
 async function compacted(world: GcWorld, kind: RunKind): Promise<number> {
   const begun = await world.advance();
   const { store } = world.upkeepTab.database;
-  const compaction = new Compaction(store);
+  const strategy = compaction(store);
   const terms = { kind, basis: begun!.basis, config: {}, before: nothingDone, isAsked: true };
-  await compaction.plan(begun!.tenure, terms);
-  for (let steps = 0; ; steps++) if ((await compaction.step(begun!.tenure, options)) === "over") return steps;
+  await strategy.plan(begun!.tenure, terms);
+  for (let steps = 0; ; steps++) if ((await strategy.step(begun!.tenure, options)) === "over") return steps;
 }
 
 test("[GM6] a full run joins small blocks that lie side by side, of records and indexes, and a second has nothing to do", async () => {

@@ -9,7 +9,7 @@ import type { Run } from "../segments/sweep.ts";
 import type { Store } from "../mvcc/store.ts";
 import { compact } from "./compact.ts";
 import type { Basis } from "./journal.ts";
-import { type GcStrategy, nothingDone, plus, type RunTerms, type StepOutcome, type Tally } from "./strategy.ts";
+import { Memoryless, type NextStep, type Tally } from "./strategy.ts";
 import { swept } from "./swept.ts";
 import type { Tenure } from "./tenure.ts";
 import { published, type WorkOptions } from "./work.ts";
@@ -19,56 +19,25 @@ const filledShare = 3 / 4;
 /** From so many blocks on a step takes no more. */
 const maxStepBlocks = 64;
 
-export class Compaction implements GcStrategy {
-  readonly name = "compaction";
-  readonly #store: Store;
-  #basis: Basis | undefined;
-  #done: Tally = nothingDone;
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  plan(_tenure: Tenure, { basis, kind }: RunTerms): Promise<boolean> {
-    this.#basis = kind === "FULL_GC" ? basis : undefined;
-    this.#done = nothingDone;
-    return Promise.resolve(true);
-  }
-
-  /** Its steps need no memory: what is stored says what there is to do, and each leaves blocks lower down, or fewer. */
-  async step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
-    const basis = this.#basis;
-    if (!basis) return "over";
-    const compacted = await compact(this.#store, tenure, basis, options);
-    if (compacted) {
-      this.#done = plus(this.#done, { scanned: 0, ...compacted.dropped });
-      return "went on";
-    }
-    const fewer = await join(this.#store, tenure, basis, options);
-    if (!fewer) return "over";
-    this.#done = plus(this.#done, fewer);
-    return fewer.blocks < 0 ? "went on" : "over";
-  }
-
-  report(): Tally {
-    return this.#done;
-  }
-}
-
-interface Joined extends Tally {
-  /** How many blocks there are more. */
-  readonly blocks: number;
+/** Each step leaves blocks lower down, or fewer. */
+export function compaction(store: Store): Memoryless {
+  const next: NextStep = async (tenure, basis, options) => {
+    const compacted = await compact(store, tenure, basis, options);
+    return compacted ? { scanned: 0, ...compacted.dropped } : join(store, tenure, basis, options);
+  };
+  return new Memoryless("compaction", next, (kind) => kind === "FULL_GC");
 }
 
 /** Joins the next small neighbours. `undefined`: there are none, or the tenure is over. */
-function join(store: Store, tenure: Tenure, basis: Basis, options: WorkOptions): Promise<Joined | undefined> {
+function join(store: Store, tenure: Tenure, basis: Basis, options: WorkOptions): Promise<Tally | undefined> {
   const terms = { kind: "join", basis, fence: store.fence, reserve: "all" } as const;
   return published(store, tenure, terms, options, async (tools) => {
     const found = fragmentsIn(tools.manifest, options);
     if (!found) return undefined;
     const { scanned, blocks, change } = await swept(tools, { ...found, isRewriting: true });
+    if (blocks >= 0) return undefined; // they do not fit after all: joined so, they would be joined for ever
     const { versions, bytes } = tools.removal;
-    return { ...change, done: { scanned, versions, bytes, blocks } };
+    return { ...change, done: { scanned, versions, bytes } };
   });
 }
 

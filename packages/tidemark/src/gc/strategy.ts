@@ -42,3 +42,38 @@ export interface GcStrategy {
   /** What its steps did since they were planned. */
   report(): Tally;
 }
+
+/** Takes the next step, and answers what went with it. `undefined`: nothing is left, or the tenure is over. */
+export type NextStep = (tenure: Tenure, basis: Basis, options: WorkOptions) => Promise<Tally | undefined>;
+
+/** A strategy whose steps need no memory: what is stored says what there is to do. */
+export class Memoryless implements GcStrategy {
+  readonly name: string;
+  readonly #next: NextStep;
+  readonly #isFor: (kind: RunKind) => boolean;
+  #basis: Basis | undefined;
+  #done: Tally = nothingDone;
+
+  constructor(name: string, next: NextStep, isFor: (kind: RunKind) => boolean = () => true) {
+    this.name = name;
+    this.#next = next;
+    this.#isFor = isFor;
+  }
+
+  plan(_tenure: Tenure, { kind, basis }: Pick<RunTerms, "kind" | "basis">): Promise<boolean> {
+    this.#basis = this.#isFor(kind) ? basis : undefined;
+    this.#done = nothingDone;
+    return Promise.resolve(true);
+  }
+
+  async step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
+    const gone = this.#basis && (await this.#next(tenure, this.#basis, options));
+    if (!gone) return "over";
+    this.#done = plus(this.#done, gone);
+    return "went on";
+  }
+
+  report(): Tally {
+    return this.#done;
+  }
+}
