@@ -1,6 +1,7 @@
 /** How garbage is collected: options of an opening and of a run. The page looks at them, and so does the worker. */
 import { TidemarkError } from "../base/errors.ts";
 import { type GenerationOptions, generationOptions } from "../codec/generations.ts";
+import { maxRetentionDays } from "../codec/retention.ts";
 import type { GcRunOptions } from "./gc.ts";
 import { idleMomentMs } from "./messages.ts";
 import { invalid, isFlag, isOneOf, isWholeWithin, isWithin, type OptionChecks } from "./options.ts";
@@ -24,6 +25,12 @@ export interface GcSettings {
   readonly generations?: Partial<GenerationOptions>;
   /** `"manual"`: runs begin when they are asked for only. Default `"auto"`. What folding commits brings along goes anyway. */
   readonly mode?: "auto" | "manual";
+  /**
+   * All collections also keep what was superseded less than so many days ago, besides what their own `retention` keeps:
+   * from 0 to 100 000. It is stored with the data, at first as 0, and only holds back. Left out, the stored one stays in
+   * force; of tabs that are open at the same time the longest counts.
+   */
+  readonly mvccVersionRetentionDays?: number;
 }
 
 type Checks = OptionChecks<Omit<GcSettings, "generations">>;
@@ -39,6 +46,7 @@ const checks: Checks = {
   debtMaxBytes: [(v) => isWholeFrom(minDebtBytes, v), `a whole number of bytes from ${minDebtBytes} up, or Infinity`],
   debtMaxCommits: [(v) => isWholeFrom(1, v), "a whole number from 1 up, or Infinity"],
   mode: [isOneOf("auto", "manual"), `"auto" or "manual"`],
+  mvccVersionRetentionDays: [isWithin(0, maxRetentionDays), `a number of days from 0 to ${maxRetentionDays}`],
 };
 
 export const gcRunChecks: OptionChecks<GcRunOptions> = {
