@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
-import { openPage, range } from "./host-page.test-support.ts";
-import { simulate } from "./host-world.test-support.ts";
+import { item, openPage, type Page, range } from "./host-page.test-support.ts";
+import { type Process, simulate, type World } from "./host-world.test-support.ts";
 import type { GcRunOptions } from "./protocol/gc.ts";
 import { storeNames } from "./storage/contract.ts";
 
@@ -35,4 +35,77 @@ describe("what a page asks of garbage collection", () => {
       expect(await stored()).toEqual(before);
     }),
   );
+});
+
+describe("an eviction", () => {
+  const evict = (page: Page, holder: string) => page.call<"gc-evict">({ op: "gc-evict", holder });
+  const refused = { code: "NOT_FOUND" };
+  const pinOf = async (page: Page): Promise<string> =>
+    (await page.call<"gc-explain">({ op: "gc-explain" })).holders.find(({ isSelf }) => isSelf)!.id;
+  const evictions = async (page: Page): Promise<readonly (readonly string[])[]> =>
+    (await page.call<"gc-advances">({ op: "gc-advances" })).flatMap(({ evicted }) =>
+      evicted.length > 0 ? [evicted] : [],
+    );
+
+  /** `a` does upkeep, `b` sleeps on a view, `c` asks. */
+  async function opened(world: World): Promise<readonly [a: Page, b: Page, c: Page, pin: string]> {
+    const [a, b] = [await openPage(world, "a"), await openPage(world, "b")];
+    const c = await openPage(world, "c");
+    await a.put(...range(0, 5));
+    await b.begin(b.newHandle(), "view", 0, true);
+    const pin = await pinOf(b);
+    b.process.freeze();
+    await a.put(item(0, 100));
+    return [a, b, c, pin];
+  }
+
+  /** The upkeep host dies, and with it the answer that it was about to give. */
+  function dyingWithItsAnswer(world: World, { process }: Page, then: () => void = () => undefined): void {
+    const missed = new Set<Process>();
+    world.hub.fate = (message, to) => {
+      if (!/^job-(done|failed)$/.test((message as { type: string }).type) || missed.has(to)) return [0.3];
+      if (missed.size === 0) {
+        process.kill();
+        then();
+      }
+      missed.add(to);
+      return [];
+    };
+  }
+
+  test("[TB5][TB2] whose answer died with the upkeep host was done, and is known to be", () =>
+    simulate(async (world) => {
+      const [a, b, c, pin] = await opened(world);
+      dyingWithItsAnswer(world, a);
+      await evict(c, pin);
+      expect(a.process.locks).toEqual([]);
+      expect(await evictions(c)).toEqual([[pin]]);
+      await expect(evict(c, pin)).rejects.toMatchObject(refused); // asked again, it finds nobody
+      b.process.thaw();
+      expect(await b.get(item(0).id)).toEqual(item(0, 100));
+    }));
+
+  test("[TB5] whose answer was lost is not done twice, to a tab that is back meanwhile", () =>
+    simulate(async (world) => {
+      const [a, b, c, pin] = await opened(world);
+      dyingWithItsAnswer(world, a, () => b.process.thaw());
+      const evicted = evict(c, pin);
+      await world.eventually(() => a.process.locks.length === 0, 1000, "it was done");
+      expect(await b.get(item(0).id)).toEqual(item(0, 100));
+      const view = b.newHandle();
+      await b.begin(view, "view", 0, true);
+      await evicted;
+      expect(await evictions(c)).toEqual([[pin]]);
+      expect(await b.get(item(0).id, view)).toEqual(item(0, 100));
+    }));
+
+  test("[TB5] that another tab had done, or that was of before, is none of this one's", () =>
+    simulate(async (world) => {
+      const [a, , c, pin] = await opened(world);
+      await evict(a, pin);
+      await expect(evict(c, pin)).rejects.toMatchObject(refused);
+      await expect(evict(a, pin)).rejects.toMatchObject(refused);
+      dyingWithItsAnswer(world, a);
+      await expect(evict(c, "pin/nobody")).rejects.toMatchObject(refused);
+    }));
 });

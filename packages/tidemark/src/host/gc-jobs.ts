@@ -13,12 +13,15 @@ import { failureOf } from "./failure.ts";
 import { Gate } from "./gate.ts";
 import type { Tabs } from "./tabs.ts";
 import type { Upkeep } from "./upkeep.ts";
-import type { TabId } from "../base/brand.ts";
+import type { Seq, TabId } from "../base/brand.ts";
 
 /** What a run did; of an eviction nothing is to be told. */
 export type JobReport = Omit<GcReport, "heldBack">;
 
-export type JobRequest = ({ readonly kind: "run" } & RunRequest) | { readonly kind: "evict"; readonly holder: string };
+export type JobRequest =
+  | ({ readonly kind: "run" } & RunRequest)
+  /** `since`: the head as it was asked. */
+  | { readonly kind: "evict"; readonly holder: string; readonly since: Seq };
 
 /** Between tabs. `tab` is who asked. */
 export type JobMessage = { readonly tab: TabId; readonly job: number } & (
@@ -53,7 +56,7 @@ export const jobsOf = (upkeep: Upkeep, tabs: Tabs, { clock }: Environment, tell:
     isHere: () => upkeep.isHere,
     perform: async (tab, request, gate, progress) => {
       if (request.kind === "evict") {
-        await upkeep.evict(request.holder, tab);
+        await upkeep.evict(request.holder, tab, request.since);
         return undefined;
       }
       const { scanned, versions, bytes, ...figures } = await upkeep.collect(request, gate, progress);

@@ -5,12 +5,10 @@ import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
 import { dryRun, type Proof as VersionProof } from "../gc/dry-run.ts";
 import { explainHolders } from "../gc/explain.ts";
-import { basisOf, foreseen, type Proof } from "../gc/floor.ts";
+import { advancesIn, basisOf, foreseen, type Proof } from "../gc/floor.ts";
 import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
-import { keptAdvances } from "../gc/rule-under.ts";
 import { type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
-import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
-import { floorKey } from "../mvcc/schema.ts";
+import { floorIn, readFloor } from "../mvcc/read-floor.ts";
 import type { GcAdvance, GcExecution, GcExplanation, GcHeldBack, GcProof, GcProofs, GcReport } from "../protocol/gc.ts";
 import { gcRunChecks } from "../protocol/gc-settings.ts";
 import type { Request } from "../protocol/messages.ts";
@@ -81,11 +79,9 @@ async function gcExecutions({ database }: GcSeams): Promise<readonly GcExecution
 
 /** The last advances that are still there: upkeep keeps a hundred. */
 async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> {
-  const versions = await database.systemVersions(floorKey);
-  return versions.slice(0, keptAdvances).flatMap(({ seq, payload }) => {
-    if (payload === undefined) return [];
-    const { floor, at, by, released, evicted } = decodeFloorRecord(payload);
-    return [{ seq, floor, at: msOf(stamp(at)), by, released, evicted }];
+  const advances = await advancesIn(database.store);
+  return advances.map(({ seq, floor, at, by, released, evicted }) => {
+    return { seq, floor, at: msOf(stamp(at)), by, released, evicted };
   });
 }
 
@@ -134,7 +130,7 @@ export class GcDesk {
         this.#jobs.steer(request.job, request.what);
         return Promise.resolve();
       case "gc-evict":
-        return this.#jobs.run(evictions--, { kind: "evict", holder: request.holder });
+        return this.#evict(request.holder);
       case "gc-proofs":
         return gcProofs(this.#seams, request.after, request.limit);
       case "gc-explain":
@@ -150,6 +146,12 @@ export class GcDesk {
 
   async execution(id: number): Promise<GcExecution | undefined> {
     return (await gcExecutions(this.#seams)).find((execution) => execution.id === id);
+  }
+
+  async #evict(holder: string): Promise<void> {
+    const { store } = this.#seams.database;
+    await store.follow(); // what was done before it was asked is none of it
+    await this.#jobs.run(evictions--, { kind: "evict", holder, since: store.head.seq });
   }
 
   async #run({ job, isBackground, options }: Extract<GcRequest, { op: "gc-run" }>): Promise<GcReport> {

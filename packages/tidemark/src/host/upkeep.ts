@@ -4,8 +4,10 @@
  * upkeep write then aborts by itself.
  */
 import type { Database } from "../collections/database.ts";
+import type { Seq } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
+import { advancesIn } from "../gc/floor.ts";
 import { GcManager, type GcManagerOptions } from "../gc/manager.ts";
 import type { CycleState } from "../gc/cycle.ts";
 import { sweepStaging } from "../gc/sweep.ts";
@@ -208,10 +210,18 @@ export class Upkeep {
     }
   }
 
-  /** Takes a holder's hold away (TB5). @throws NOT_FOUND, OPTIONS_INVALID for one that cannot be; nothing changed then */
-  async evict(holder: string, by: string): Promise<void> {
+  /**
+   * Takes a holder's hold away (TB5). Where the log says that this was done for him `since`, it is not done again: the
+   * upkeep tab that did it died before it could say so.
+   * @throws NOT_FOUND, OPTIONS_INVALID for one that cannot be; nothing changed then
+   */
+  async evict(holder: string, by: string, since: Seq): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) throw new Deposed();
+    const { store } = this.#database;
+    await store.follow();
+    const done = (await advancesIn(store)).filter((advance) => advance.seq > since && advance.by === by);
+    if (done.some(({ evicted }) => evicted.includes(holder))) return;
     const basis = await this.#turns.inTurn(() => this.#manager.advance(tenure, { evict: new Set([holder]), by }));
     if (!basis) throw new Deposed();
     this.#tending.advanced(tenure, basis);
