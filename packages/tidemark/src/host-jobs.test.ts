@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import { TidemarkError } from "./base/errors.ts";
 import { item, openPage, type Page, range } from "./host-page.test-support.ts";
 import { type Process, simulate, type World } from "./host-world.test-support.ts";
 import type { GcRunOptions } from "./protocol/gc.ts";
@@ -35,6 +36,69 @@ describe("what a page asks of garbage collection", () => {
       expect(await stored()).toEqual(before);
     }),
   );
+});
+
+const executionsOf = (page: Page) => page.call<"gc-executions">({ op: "gc-executions" });
+const steer = (page: Page, job: number, what: "pause" | "resume" | "cancel") =>
+  page.call<"gc-steer">({ op: "gc-steer", job, what });
+
+describe("a run that ends before its cycle began", () => {
+  const kind = "YOUNG_AND_MIDDLE";
+  const run = (page: Page) =>
+    page.call<"gc-run">({ op: "gc-run", job: 1, isBackground: true, options: { kind, deleteBatchSize: 7 } });
+  const execution = { id: 1, type: kind, scanned: 0, swept: 0, config: { kind, deleteBatchSize: 7 } };
+  /** Of the run, told to its page. */
+  const told = ({ events }: Page) =>
+    events.flatMap((e) => (e.type === "gc" && e.event.type === "ended" ? [e.event] : []));
+
+  test.each(["itself", "another"] as const)("[GM3] cancelled, asked by %s, is an execution all the same", (asker) =>
+    simulate(async (world) => {
+      const [a, b] = [await openPage(world, "a"), await openPage(world, "b")];
+      await a.put(...range(0, 5));
+      const page = asker === "itself" ? a : b;
+      const done = run(page);
+      await steer(page, 1, "pause");
+      await world.sleep(100);
+      await steer(page, 1, "cancel");
+      expect(await done).toMatchObject({ cycleId: 1, deleted: 0, dryRun: false });
+      const [only, ...others] = await executionsOf(b);
+      expect(only).toMatchObject({ ...execution, status: "CANCELLED", error: expect.stringContaining("cancelled") });
+      expect(only!.completed! - only!.started).toBeGreaterThan(90);
+      expect(others).toEqual([]);
+      await world.sleep(10);
+      expect(told(page)).toEqual([{ type: "ended", execution: only }]);
+      expect(await run(page)).toMatchObject({ cycleId: 2 });
+    }),
+  );
+
+  test("[GM3] with a failure is an execution all the same, and says why", () =>
+    simulate(async (world) => {
+      const page = await openPage(world, "a");
+      await page.put(...range(0, 5));
+      let failures = 0;
+      page.process.onCall = ({ batch }) => {
+        if (batch && failures++ === 0) throw new TidemarkError("INTERNAL", "a broken disk");
+      };
+      await expect(run(page)).rejects.toThrow("a broken disk");
+      const status = "FAILED";
+      expect(await executionsOf(page)).toMatchObject([
+        { ...execution, status, error: expect.stringContaining("a broken disk") },
+      ]);
+      expect(await run(page)).toMatchObject({ cycleId: 2 });
+    }));
+
+  test("[GM3] says why it failed even where that cannot be written down", () =>
+    simulate(async (world) => {
+      const page = await openPage(world, "a");
+      await page.put(...range(0, 5));
+      let failures = 0;
+      page.process.onCall = ({ batch }) => {
+        if (batch) throw new TidemarkError("INTERNAL", `a disk broken for the time ${++failures}`);
+      };
+      await expect(run(page)).rejects.toThrow("a disk broken for the time 1");
+      page.process.onCall = undefined;
+      expect(await executionsOf(page)).toEqual([]);
+    }));
 });
 
 describe("an eviction", () => {

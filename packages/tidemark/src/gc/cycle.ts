@@ -48,6 +48,11 @@ export interface CycleState extends Tally, Outlook {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
+/** What its execution tells of it. */
+type Executed = Pick<CycleState, "id" | "kind" | "started" | "config" | keyof Tally>;
+/** What is told of one as it goes on. */
+export type CycleProgress = Pick<CycleState, "id" | "steps" | keyof Tally>;
+
 const cycleKey = "gc/cycle";
 export const readCycle: Read = get("meta", cycleKey);
 /** One step swaps so many blocks at most, all of them read. */
@@ -162,7 +167,17 @@ export function endCycle(
   return tenure.write("relaxed", [readKeepers], all, ["meta"]);
 }
 
-const executionOf = (state: CycleState, status: ExecutionStatus): Execution => ({
+/** What ended before its cycle began is written down without one. False: the tenure is over. */
+export const noteUnbegun = (
+  tenure: Tenure,
+  run: Executed,
+  status: "CANCELLED" | "FAILED",
+  completed: number,
+  error: string,
+): Promise<boolean> =>
+  tenure.write("relaxed", [], () => putExecution({ ...executionOf(run, status), completed, error }), ["meta"]);
+
+const executionOf = (state: Executed, status: ExecutionStatus): Execution => ({
   id: state.id,
   type: state.kind,
   started: state.started,

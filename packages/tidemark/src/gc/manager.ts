@@ -6,7 +6,7 @@ import type { Seq, TabId } from "../base/brand.ts";
 import type { GenerationOptions } from "../codec/generations.ts";
 import type { Store } from "../mvcc/store.ts";
 import { compaction } from "./compaction.ts";
-import { type CycleState, isAnyKeeperReleased } from "./cycle.ts";
+import { type CycleProgress, type CycleState, isAnyKeeperReleased } from "./cycle.ts";
 import {
   advanceFloor,
   basisOf,
@@ -51,7 +51,7 @@ export interface GcManagerSeams {
   readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
   readonly bytesHeldBy: (holder: Holder) => number;
   /** A cycle began, went on, or ended. */
-  readonly progress: (cycle: CycleState, phase: "sweep" | "done") => void;
+  readonly progress: (cycle: CycleProgress, phase: "sweep" | "done") => void;
 }
 
 /** Whom an advance of the floor evicts besides, and who has it done. */

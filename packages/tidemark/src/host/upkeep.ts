@@ -9,7 +9,7 @@ import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { advancesIn } from "../gc/floor.ts";
 import { GcManager, type GcManagerOptions } from "../gc/manager.ts";
-import type { CycleState } from "../gc/cycle.ts";
+import type { CycleProgress } from "../gc/cycle.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
@@ -203,7 +203,8 @@ export class Upkeep {
       const [database, manager, turns] = [this.#database, this.#manager, this.#turns];
       const news = (): void => this.#tabs.post({ type: "checkpoint" });
       const ticks = (): number => this.#environment.ticks();
-      return await runCollection({ database, manager, turns, tenure, gate, ticks, news }, request);
+      const now = (): number => this.#environment.clock.now();
+      return await runCollection({ database, manager, turns, tenure, gate, now, ticks, news }, request);
     } finally {
       this.#isRunning = false;
       this.#onProgress = undefined;
@@ -358,7 +359,7 @@ export class Upkeep {
   }
 }
 
-const progressOf = ({ id, steps, scanned, versions, bytes }: CycleState, phase: "sweep" | "done"): GcProgress => ({
+const progressOf = ({ id, steps, scanned, versions, bytes }: CycleProgress, phase: "sweep" | "done"): GcProgress => ({
   cycleId: id,
   phase,
   steps,
