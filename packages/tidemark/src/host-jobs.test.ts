@@ -1,11 +1,14 @@
 import { describe, expect, test, vi } from "vitest";
 import { TidemarkError } from "./base/errors.ts";
-import { item, openPage, type Page, range } from "./host-page.test-support.ts";
+import { cycleIn, type CycleState, readCycle } from "./gc/cycle.ts";
+import { databaseName, item, openPage, type Page, range } from "./host-page.test-support.ts";
 import { type Process, simulate, type World } from "./host-world.test-support.ts";
 import type { GcRunOptions } from "./protocol/gc.ts";
 import { storeNames } from "./storage/contract.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
+
+const upkeepLock = `tidemark/${databaseName}/upkeep`;
 
 describe("what a page asks of garbage collection", () => {
   const bad: readonly (readonly [string, unknown, string])[] = [
@@ -98,6 +101,190 @@ describe("a run that ends before its cycle began", () => {
       await expect(run(page)).rejects.toThrow("a disk broken for the time 1");
       page.process.onCall = undefined;
       expect(await executionsOf(page)).toEqual([]);
+    }));
+});
+
+describe("a run that is steered", () => {
+  const gcs = [{ mode: "manual" }, {}] as const;
+  const items = range(0, 400);
+  const swept = 6 * 400;
+  const begin = (page: Page) =>
+    page.call<"gc-run">({ op: "gc-run", job: 1, isBackground: true, options: { deleteBatchSize: 1 } });
+  const last = async (page: Page) => (await executionsOf(page))[0]!;
+
+  /** `a` does upkeep, and there is garbage; `c` held it. */
+  async function opened(world: World, gc: object): Promise<readonly [a: Page, b: Page, c: Page]> {
+    const [a, b] = [await openPage(world, "a", { gc }), await openPage(world, "b", { gc })];
+    const c = await openPage(world, "c", { gc });
+    await a.put(...items);
+    const view = c.newHandle();
+    await c.begin(view, "view", 0, true);
+    for (let n = 1; n <= 6; n++) await a.put(...items.map((one) => ({ ...one, n })));
+    await a.checkpoint();
+    await c.end(view);
+    return [a, b, c];
+  }
+
+  async function goesOn(world: World, page: Page): Promise<void> {
+    const from = page.events.length;
+    const isTold = () => page.events.slice(from).some((e) => e.type === "gc" && e.job === 1);
+    await world.eventually(isTold, 5000, "it goes on");
+  }
+
+  /** As stored. */
+  async function cycle(world: World): Promise<CycleState | undefined> {
+    const storage = await world.medium.open(databaseName);
+    const [row] = await storage.read([readCycle]);
+    storage.close();
+    return cycleIn(row);
+  }
+
+  /** After the step that is under way. */
+  async function paused(world: World, page: Page): Promise<CycleState> {
+    await steer(page, 1, "pause");
+    await world.sleep(50);
+    return (await cycle(world))!;
+  }
+
+  /** Nothing is done for so long, whatever is committed and folded. */
+  async function expectStill(world: World, page: Page, { id, steps }: CycleState): Promise<void> {
+    for (const until = world.now + 20_000; world.now < until; await world.sleep(500)) {
+      expect(await cycle(world)).toMatchObject({ id, steps });
+      await page.put(item(900));
+      await page.checkpoint();
+    }
+  }
+
+  async function expectDone(world: World, page: Page, run: Promise<{ cycleId: number }>, id: number): Promise<void> {
+    const { cycleId } = await run;
+    const all = await executionsOf(page);
+    expect(all.map(({ status }) => status)).toEqual(all.map(() => "COMPLETED"));
+    expect(all.find((one) => one.id === id)).toMatchObject({ swept });
+    expect(all.map((one) => one.id)).toContain(cycleId);
+  }
+
+  test.each(gcs)("[VG10] paused in the middle of its cycle, it waits, whatever else upkeep does (%j)", (gc) =>
+    simulate(async (world) => {
+      const [a, b] = await opened(world, gc);
+      const run = begin(a);
+      await goesOn(world, a);
+      const before = await paused(world, a);
+      await expectStill(world, a, before);
+      await steer(a, 1, "resume");
+      await expectDone(world, b, run, before.id);
+      expect([a.errors, b.errors]).toEqual([[], []]);
+    }),
+  );
+
+  test.each(gcs)(
+    "[TB2][VG10] paused, its host dies: it is still paused in the next one, until it is resumed (%j)",
+    (gc) =>
+      simulate(async (world) => {
+        const [a, b, c] = await opened(world, gc);
+        const run = begin(c);
+        await goesOn(world, c);
+        for (const what of ["pause", "resume"] as const) await steer(c, 1, what);
+        const before = await paused(world, c);
+        a.process.kill();
+        await expectStill(world, b, before);
+        await steer(c, 1, "resume");
+        await expectDone(world, b, run, before.id);
+        expect([b.errors, c.errors]).toEqual([[], []]);
+      }),
+  );
+
+  test("[TB2][VG10] paused before its cycle began, its host dies: none begins until it is resumed", () =>
+    simulate(async (world) => {
+      const [a, b, c] = await opened(world, { mode: "manual" });
+      const run = begin(c);
+      await steer(c, 1, "pause");
+      await world.sleep(50);
+      a.process.kill();
+      await world.sleep(10_000);
+      expect(await executionsOf(b)).toEqual([]);
+      await steer(c, 1, "resume");
+      await expectDone(world, b, run, 1);
+    }));
+
+  test("[TB2][VG10] paused by a tab that loses upkeep, and lives: it is still paused where upkeep is now", () =>
+    simulate(async (world) => {
+      const [a, b] = await opened(world, { mode: "manual" });
+      const run = begin(a);
+      await goesOn(world, a);
+      const before = await paused(world, a);
+      const thief = await world.process("thief").environment.locks.request(upkeepLock, { steal: true });
+      thief!.release();
+      await world.eventually(async () => (await b.metrics()).upkeep, 100, "b does upkeep");
+      await expectStill(world, b, before);
+      await steer(a, 1, "resume");
+      await expectDone(world, b, run, before.id);
+      expect([a.errors, b.errors]).toEqual([[], []]);
+    }));
+
+  test.each(gcs)("[TB2][GM3] cancelled as its host dies, it is still cancelled by the next one (%j)", (gc) =>
+    simulate(async (world) => {
+      const [a, b, c] = await opened(world, gc);
+      const run = begin(c);
+      await goesOn(world, c);
+      a.process.kill();
+      const { id, versions: gone } = (await cycle(world))!;
+      await steer(c, 1, "cancel");
+      expect(await run).toMatchObject({ cycleId: id, deleted: gone });
+      expect((await executionsOf(b)).find((one) => one.id === id)).toMatchObject({ status: "CANCELLED", swept: gone });
+      expect(gone).toBeLessThan(swept);
+    }),
+  );
+
+  test("[TB2] cancelled where no message comes through, it is cancelled all the same", () =>
+    simulate(async (world) => {
+      const [a, b, c] = await opened(world, { mode: "manual" });
+      const run = begin(c);
+      await goesOn(world, c);
+      const { id } = await paused(world, c);
+      world.hub.fate = (message) => (/^(job-steer|upkeep)$/.test((message as { type: string }).type) ? [] : [0.3]);
+      a.process.kill();
+      await steer(c, 1, "cancel");
+      expect(await run).toMatchObject({ cycleId: id });
+      expect(await last(b)).toMatchObject({ id, status: "CANCELLED" });
+    }));
+
+  test("[VG10] paused by a tab that dies, it ends as if that had been closed, and holds nobody up", () =>
+    simulate(async (world) => {
+      const [a, b, c] = await opened(world, { mode: "manual" });
+      void begin(c);
+      await goesOn(world, c);
+      const { id } = await paused(world, c);
+      c.process.kill();
+      await world.sleep(1000);
+      expect(await last(b)).toMatchObject({ id, status: "CANCELLED" });
+      const run = begin(b);
+      await goesOn(world, b);
+      await run;
+      expect([a.errors, b.errors]).toEqual([[], []]);
+    }));
+
+  test("[TB2][TB1] its host dies and its asker sleeps: upkeep goes on with its cycle after a while", () =>
+    simulate(async (world) => {
+      const [a, b, c] = await opened(world, { mode: "manual" });
+      void begin(c);
+      await goesOn(world, c);
+      const { id } = await last(b);
+      c.process.freeze();
+      a.process.kill();
+      await world.sleep(8000);
+      expect(await last(b)).toMatchObject({ id, status: "COMPLETED", swept });
+    }));
+
+  test("[VG10] its host is closed while it is paused: it is still paused in the next one", () =>
+    simulate(async (world) => {
+      const [a, b, c] = await opened(world, { mode: "manual" });
+      const run = begin(c);
+      await goesOn(world, c);
+      const before = await paused(world, c);
+      await a.close();
+      await expectStill(world, b, before);
+      await steer(c, 1, "resume");
+      await expectDone(world, b, run, before.id);
     }));
 });
 

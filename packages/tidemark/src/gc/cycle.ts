@@ -20,7 +20,7 @@ import {
   sealJson,
 } from "./journal.ts";
 import { type Cursor, nextStep, type PlanTerms, startOf } from "./plan.ts";
-import type { RunTerms, Tally } from "./strategy.ts";
+import type { Asker, RunTerms, Tally } from "./strategy.ts";
 import { swept } from "./swept.ts";
 import type { Tenure } from "./tenure.ts";
 import { retentionsAt } from "./rule-under.ts";
@@ -46,6 +46,7 @@ export interface CycleState extends Tally, Outlook {
   readonly steps: number;
   readonly started: number;
   readonly config: Readonly<Record<string, unknown>>;
+  readonly asker?: Asker;
 }
 
 /** What its execution tells of it. */
@@ -83,7 +84,7 @@ export async function outlook(store: Store, basis: Basis, checkpoint: Seq): Prom
 export async function beginCycle(
   store: Store,
   tenure: Tenure,
-  { kind, basis, config, before, isAsked }: RunTerms,
+  { kind, basis, config, before, isAsked, asker }: RunTerms,
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
@@ -98,6 +99,7 @@ export async function beginCycle(
     steps: 0,
     ...before,
     started: basis.nowMs,
+    ...(asker && { asker }),
   };
   const isDue = nextStep(manifest, fresh.cursor, planTerms(fresh, options)) !== undefined;
   if (!isDue && !isAsked) return undefined;

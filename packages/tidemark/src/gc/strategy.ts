@@ -2,6 +2,7 @@
  * How one kind of garbage is collected: planned, then taken a step at a time, then told of. Whatever collects keeps to this
  * contract, so that runs, pauses, cancellations and reports are the same for all of them.
  */
+import type { TabId } from "../base/brand.ts";
 import type { Basis, RunKind } from "./journal.ts";
 import type { Tenure } from "./tenure.ts";
 import type { WorkOptions } from "./work.ts";
@@ -20,6 +21,12 @@ export const plus = (a: Tally, b: Tally): Tally => ({
   bytes: a.bytes + b.bytes,
 });
 
+/** Who asked for a run: a tab, which knows it by this number. */
+export interface Asker {
+  readonly tab: TabId;
+  readonly job: number;
+}
+
 export interface RunTerms {
   readonly kind: RunKind;
   readonly basis: Basis;
@@ -28,6 +35,8 @@ export interface RunTerms {
   readonly before: Tally;
   /** Somebody asked for it: it is written down even where nothing is due. */
   readonly isAsked: boolean;
+  /** Absent where nobody did. */
+  readonly asker?: Asker;
 }
 
 /** "again": what it was planned on is no more, or the tenure is over; look anew. */

@@ -7,7 +7,7 @@ import type { Database } from "../collections/database.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import type { GcManager } from "../gc/manager.ts";
 import type { RunKind } from "../gc/journal.ts";
-import { type GcStrategy, nothingDone, plus, type Tally } from "../gc/strategy.ts";
+import { type Asker, type GcStrategy, nothingDone, plus, type Tally } from "../gc/strategy.ts";
 import type { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
 import type { GcRunOptions } from "../protocol/gc.ts";
@@ -24,6 +24,7 @@ export interface RunSeams {
   readonly manager: GcManager;
   readonly turns: WorkTurns;
   readonly tenure: Tenure;
+  readonly asker: Asker;
   readonly gate: Gate;
   readonly now: () => number;
   readonly ticks: () => number;
@@ -68,10 +69,12 @@ class Run {
   }
 
   async all(): Promise<RunDone> {
-    const { manager, tenure, gate, now, ticks } = this.#seams;
+    const { manager, tenure, asker, gate, now, ticks } = this.#seams;
     const [from, started] = [ticks(), now()];
     try {
-      await this.#steps(manager.versions); // a cycle that began by itself
+      const { cycle } = manager.versions;
+      if (cycle?.asker?.tab === asker.tab && cycle.asker.job === asker.job) this.#cycleId = cycle.id; // it began elsewhere
+      await this.#steps(manager.versions); // this one, or one that began by itself
       for (let round = 0; round < maxRounds; round++) {
         const before = this.#done.versions;
         await this.#once();
@@ -95,6 +98,8 @@ class Run {
   async #end(started: number, status: "CANCELLED" | "FAILED", why: string): Promise<void> {
     const { manager, tenure } = this.#seams;
     const { versions } = manager;
+    const { cycle } = versions;
+    if (cycle?.id === this.#cycleId) this.#done = plus(nothingDone, cycle);
     await versions.cancel(tenure, status, why);
     if (this.#cycleId > 0) return;
     const run = { ...this.#done, kind: this.#kind, config: this.#config, started };
@@ -103,7 +108,7 @@ class Run {
 
   /** One floor, one checkpoint, and every strategy under these. */
   async #once(): Promise<void> {
-    const { manager, turns, tenure, database, news } = this.#seams;
+    const { manager, turns, tenure, asker, database, news } = this.#seams;
     const { store } = database;
     await store.follow();
     const basis = await turns.inTurn(() => manager.advance(tenure));
@@ -113,7 +118,7 @@ class Run {
     news();
     if (folded) this.#done = plus(this.#done, { scanned: 0, ...folded.dropped });
     for (const strategy of manager.strategies) {
-      const terms = { kind: this.#kind, config: this.#config, isAsked: true, basis, before: this.#done };
+      const terms = { kind: this.#kind, config: this.#config, isAsked: true, asker, basis, before: this.#done };
       if (!(await this.#inSlices((options) => strategy.plan(tenure, terms, options)))) throw new Deposed();
       if (strategy === manager.versions) this.#cycleId = manager.versions.last!.id;
       try {

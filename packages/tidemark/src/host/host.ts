@@ -293,6 +293,9 @@ export class Host implements HostSurface {
       case "ping":
         tabs.post({ type: "pong" });
         return;
+      case "upkeep":
+        jobs.moved();
+        return;
       case "gc":
         this.#tellProgress(message.progress);
         return;

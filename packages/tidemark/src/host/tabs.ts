@@ -29,6 +29,8 @@ export type TabMessage =
   /** Without shared locks: is anybody there? */
   | { readonly type: "ping" }
   | { readonly type: "pong" }
+  /** Upkeep has come to me: whoever waits for a job of mine asks me for it. */
+  | { readonly type: "upkeep" }
   /** How a cycle of garbage collection goes on. */
   | { readonly type: "gc"; readonly progress: GcProgress }
   | JobMessage;
@@ -175,6 +177,7 @@ const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
   "present",
   "ping",
   "pong",
+  "upkeep",
   "gc",
   "job",
   "job-steer",
