@@ -76,8 +76,11 @@ export class Memoryless implements GcStrategy {
   }
 
   async step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
-    const gone = this.#basis && (await this.#next(tenure, this.#basis, options));
+    const basis = this.#basis;
+    this.#basis = undefined; // also where it fails
+    const gone = basis && (await this.#next(tenure, basis, options));
     if (!gone) return "over";
+    this.#basis = basis;
     this.#done = plus(this.#done, gone);
     return "went on";
   }

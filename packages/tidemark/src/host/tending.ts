@@ -1,13 +1,15 @@
 /**
- * What upkeep does besides folding, whenever there is time: drops cleared tables, brings levels within their bounds, and
- * collects garbage. Step by step, so that a fold that is due comes in between.
+ * What upkeep does besides folding, whenever there is time: drops cleared tables, brings levels within their bounds,
+ * collects garbage, and joins small blocks after that. Step by step, so that a fold that is due comes in between.
  */
 import { isTidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
 import type { GcManager } from "../gc/manager.ts";
 import { compact } from "../gc/compact.ts";
+import { joining } from "../gc/compaction.ts";
 import type { Basis } from "../gc/journal.ts";
 import { reclaim } from "../gc/reclaim.ts";
+import type { Memoryless, StepOutcome } from "../gc/strategy.ts";
 import type { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
 import { seq } from "../base/brand.ts";
@@ -52,6 +54,8 @@ export class Tending {
   #basis: Basis = nothingGoes;
   #isBusy = false;
   #isAsked = false;
+  /** Planned as a full cycle ends. Should this tab die before it is done, the next such cycle sees to the rest. */
+  #joining: Memoryless;
   /** The tenure that leaves the cycle that it found to who asked for that: he asks anew, and says whether it is paused. */
   #leaving: Tenure | undefined;
   /** So much may compaction write before the next fold: as much as the last one did. */
@@ -59,6 +63,7 @@ export class Tending {
 
   constructor(seams: TendingSeams) {
     this.#seams = seams;
+    this.#joining = joining(seams.database.store);
   }
 
   /** Whether cleared tables are being dropped, levels brought within their bounds, or garbage is collected. */
@@ -69,6 +74,7 @@ export class Tending {
   /** A tenure begins. What an earlier one knew may be of a log that was struck since. */
   begin(tenure: Tenure, isAskerAlive: boolean): void {
     this.#basis = nothingGoes;
+    this.#joining = joining(this.#seams.database.store);
     if (isAskerAlive) void this.#leave(tenure);
     void this.#tend(tenure); // goes on where the tenure before left off
     void this.#look(tenure);
@@ -142,9 +148,23 @@ export class Tending {
     if ((await reclaim(store, tenure, basis, options)) !== undefined) return 0;
     const compacted = await compact(store, tenure, basis, options);
     if (compacted !== undefined) return compacted.written.bytes;
-    if (this.#isLeft(tenure) || !(await manager.consider(tenure, basis, options))) return undefined;
-    const outcome = await manager.versions.step(tenure, options);
-    return outcome === "again" && tenure.isDeposed ? undefined : Infinity; // a fold that waits goes first
+    if (this.#isLeft(tenure)) return undefined;
+    const outcome = (await manager.consider(tenure, basis, options))
+      ? await this.#stepCycle(tenure, options)
+      : await this.#joining.step(tenure, options);
+    const isOver = outcome === "over" || (outcome === "again" && tenure.isDeposed);
+    return isOver ? undefined : Infinity; // a fold that waits goes first
+  }
+
+  /** There is something to do after a cycle's end, too. */
+  async #stepCycle(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
+    const { versions } = this.#seams.manager;
+    const outcome = await versions.step(tenure, options);
+    if (outcome !== "over") return outcome;
+    // Under what it went by: a rule that knew less would make what it judged due again.
+    const { last } = versions;
+    if (last?.kind === "FULL_GC") await this.#joining.plan(tenure, last);
+    return "went on";
   }
 
   /** Whether cycles are somebody else's. */
