@@ -10,7 +10,7 @@ import { TidemarkError } from "../base/errors.ts";
 import { encodeIndexKey, prefixEnd, stringPrefix } from "../codec/key.ts";
 import { readPath } from "../codec/path.ts";
 import type { KeyRange } from "../protocol/messages.ts";
-import { invalid } from "./declare.ts";
+import { invalid } from "../protocol/options.ts";
 import { intersection, union } from "./shape.ts";
 
 /** On one field. */

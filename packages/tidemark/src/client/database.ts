@@ -1,10 +1,11 @@
 import { TidemarkError } from "../base/errors.ts";
 import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
 import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
+import { invalid } from "../protocol/options.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
-import { definitionOf, invalid } from "./declare.ts";
+import { definitionOf } from "./declare.ts";
 import { Gc } from "./gc.ts";
 import { Live } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";

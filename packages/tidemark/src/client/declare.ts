@@ -1,7 +1,7 @@
-import { TidemarkError } from "../base/errors.ts";
 import { checkPath, type KeyPath } from "../codec/path.ts";
 import { RetentionPolicy } from "../codec/retention.ts";
 import type { CollectionDefinition, Definition, IndexDefinition } from "../codec/schema.ts";
+import { invalid } from "../protocol/options.ts";
 import type { AnyDeclaration, CollectionDeclaration, Declarations, IndexSpecs, PrimaryPath } from "./types.ts";
 
 // oxlint-disable-next-line typescript/no-generated-empty-object-type -- empty is what is meant: no index name compiles
@@ -109,31 +109,4 @@ function checkIndex(where: string, spec: unknown): IndexDefinition {
 function pathAt(path: unknown, where: string, multi = false): KeyPath {
   checkPath(path, where, multi);
   return path;
-}
-
-/** Of each option: whether a value is one, and what it must be. */
-export type OptionChecks<T> = { readonly [O in keyof T]-?: readonly [(value: unknown) => boolean, string] };
-
-/** `what` has these options. @throws OPTIONS_INVALID naming the option */
-export function checkOptions<T extends object>(what: string, options: T, checks: OptionChecks<T>): void {
-  if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
-  for (const [option, value] of Object.entries(options) as [keyof T & string, unknown][]) {
-    if (!Object.hasOwn(checks, option)) {
-      throw new TidemarkError("OPTIONS_INVALID", `${what} has no option '${option}'`, { option });
-    }
-    const [isValid, expected] = checks[option];
-    if (value !== undefined && !isValid(value)) throw invalid(option, value, expected);
-  }
-}
-
-export function invalid(option: string, value: unknown, expected: string): TidemarkError {
-  return new TidemarkError("OPTIONS_INVALID", `Option ${option} must be ${expected}; it is ${shown(value)}`, {
-    option,
-  });
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
 }

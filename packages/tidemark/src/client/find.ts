@@ -8,7 +8,7 @@
 import { TidemarkError } from "../base/errors.ts";
 import { type Conditions, conditionsOf, type Test, testOf } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
-import { invalid } from "./declare.ts";
+import { invalid } from "../protocol/options.ts";
 import type { Observer, Subscription } from "./live.ts";
 import { type Indexed, isInOrder, type Way, waysOf, wholeWay } from "./planner.ts";
 import { beginStream, countOn, gatherOn, type QueryTarget, type Reading, recordsOf } from "./reading.ts";

@@ -5,7 +5,7 @@ import { tablePrefixBytes } from "../codec/record.ts";
 import type { KeyRange, ScanWants } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import { cursorOf, readCursor } from "./cursor.ts";
-import { invalid } from "./declare.ts";
+import { invalid } from "../protocol/options.ts";
 import { type Part, streamed } from "./parts.ts";
 import { beginStream, countOn, gatherOn, partsOn, type QueryTarget, recordsOf } from "./reading.ts";
 import { Refinement } from "./refinement.ts";
@@ -14,7 +14,7 @@ import { abortable, type Source } from "./source.ts";
 import type { Page, QueryPlan, ReadOptions } from "./types.ts";
 
 /** A record, with the key in the queried order that it was found under. */
-export interface Found<T> {
+interface Keyed<T> {
   readonly key: ByteKey;
   readonly record: T;
 }
@@ -145,7 +145,7 @@ export class Query<T, K, P = unknown> {
     const most = Math.min(size, limit ?? Infinity);
     const isRest = from ? { ranges: beyond(ranges, from.key, reverse), offset: 0 } : {};
     const shape = { ...this.shape, ...isRest, limit: most === limit ? most : most + 1 };
-    const found = await this.#gather(shape, "both", signal, (all: Found<T>[], { values, keys }) => {
+    const found = await this.#gather(shape, "both", signal, (all: Keyed<T>[], { values, keys }) => {
       for (const [i, record] of values.entries()) all.push({ key: keys[i]!, record: record as T });
     });
     const items = found.slice(0, most).map(({ record }) => record);

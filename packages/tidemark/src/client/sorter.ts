@@ -1,7 +1,7 @@
 import type { ByteKey } from "../base/brand.ts";
 import { extractKey, type KeyPath, readPath } from "../codec/path.ts";
 import { keyIn } from "./conditions.ts";
-import { invalid } from "./declare.ts";
+import { invalid } from "../protocol/options.ts";
 import type { SortField } from "./planner.ts";
 
 export type { SortField } from "./planner.ts";

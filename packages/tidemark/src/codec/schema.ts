@@ -18,6 +18,8 @@ export interface CollectionDefinition {
 
 /** What a page declares. */
 export interface Definition {
+  /** For so long all collections keep what is superseded, whatever their own retention is; absent: as stored. */
+  readonly keepForMs?: number;
   readonly version: number;
   readonly collections: Readonly<Record<string, CollectionDefinition>>;
   /** Names of collections to remove with all they hold, where they are there. */
@@ -42,5 +44,7 @@ export interface Catalog {
   readonly version: number;
   /** The next table number to give out; numbers are never used twice. */
   readonly nextTable: number;
+  /** As declared; absent where that is 0. */
+  readonly keepForMs?: number;
   readonly collections: Readonly<Record<string, StoredCollection>>;
 }

@@ -1,7 +1,7 @@
 /**
  * How the catalog changes: by what pages declare, and by clearing. Changing it never needs IndexedDB's `versionchange`.
  * Declarations merge additively: what a page does not declare stays, unless it says that it is to be dropped; of what both
- * have, only the retention is replaced.
+ * have, only retention is replaced.
  */
 import { type TableId, tableId } from "../base/brand.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
@@ -49,7 +49,8 @@ export function mergeDeclaration(
   const collections: Record<string, StoredCollection> = { ...stored.collections };
   const dropped = declared.dropCollections.filter((name) => Object.hasOwn(collections, name));
   for (const name of dropped) delete collections[name];
-  let isSame = declared.version === stored.version && dropped.length === 0;
+  const { keepForMs = stored.keepForMs ?? 0 } = declared;
+  let isSame = declared.version === stored.version && dropped.length === 0 && keepForMs === (stored.keepForMs ?? 0);
   for (const [name, wanted] of Object.entries(declared.collections)) {
     const present = Object.hasOwn(stored.collections, name) ? stored.collections[name] : undefined;
     const merged = mergeCollection(name, present, wanted, give, build);
@@ -58,7 +59,8 @@ export function mergeDeclaration(
     isSame = false;
   }
   if (isSame && stored.epoch > 0) return undefined;
-  return { catalog: { epoch, version: declared.version, nextTable, collections }, build };
+  const catalog = { epoch, version: declared.version, nextTable, collections };
+  return { catalog: keepForMs > 0 ? { ...catalog, keepForMs } : catalog, build };
 }
 
 /** The catalog after a clearing of collection `name`: it and its indexes begin anew, in tables nobody ever wrote to. */

@@ -26,7 +26,6 @@ import {
 } from "../mvcc/schema.ts";
 import { type Snapshot, Snapshots } from "../mvcc/snapshots.ts";
 import { Store } from "../mvcc/store.ts";
-import type { Version } from "../segments/version.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { LogEntry } from "../wal/entry.ts";
 import { cleared, stageCatalog } from "./catalog.ts";
@@ -340,11 +339,6 @@ export class Database {
       stageCatalog(handle, catalog);
       return catalog;
     });
-  }
-
-  /** All versions of a record of the system's table that are still there, newest first. */
-  systemVersions(key: ByteKey): Promise<readonly Version[]> {
-    return new Reader(this.store).chain(key, this.store.head.seq);
   }
 
   /** Another tab asks to let its retry pass first. */

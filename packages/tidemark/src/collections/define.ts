@@ -23,9 +23,15 @@ const defineHandle = Number.MIN_SAFE_INTEGER;
 
 /**
  * Merges a declaration into the stored catalog and fills new indexes, in one transaction: of several tabs that declare
- * the same thing at once one does it, and the others find it done.
+ * the same thing at once one does it, and the others find it done. `keepForMs`: what the tabs that are open declare of
+ * that, for the longest counts. It is asked after the catalog was read, and once more after a change: who joined
+ * between these found the catalog of before, and may have had nothing to change in it.
  */
-export async function define(database: Database, definition: Definition): Promise<void> {
+export async function define(
+  database: Database,
+  definition: Definition,
+  keepForMs: () => Promise<number> = () => Promise.resolve(0),
+): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const handle = await database.begin(defineHandle, {
       tracked: true,
@@ -34,8 +40,9 @@ export async function define(database: Database, definition: Definition): Promis
       attempt: 0,
     });
     try {
-      if (await stageChanges(handle, definition)) await database.commit(handle, "strict", "schema");
-      return;
+      if (!(await stageChanges(handle, definition, keepForMs))) return;
+      await database.commit(handle, "strict", "schema");
+      if (definition.keepForMs === undefined) return;
     } catch (e) {
       if (!isTidemarkError(e, "CONFLICT") || attempt >= maxAttempts) throw e;
     } finally {
@@ -44,10 +51,16 @@ export async function define(database: Database, definition: Definition): Promis
   }
 }
 
-async function stageChanges(handle: Handle, definition: Definition): Promise<boolean> {
+async function stageChanges(
+  handle: Handle,
+  definition: Definition,
+  keepForMs: () => Promise<number>,
+): Promise<boolean> {
   // Should the schema change meanwhile, the commit is refused, as everybody's is.
   const { catalog: stored } = handle.schema;
-  const merged = mergeDeclaration(stored, definition, nextEpoch(stored, handle.incarnation));
+  const { keepForMs: own } = definition;
+  const declared = own === undefined ? definition : { ...definition, keepForMs: Math.max(own, await keepForMs()) };
+  const merged = mergeDeclaration(stored, declared, nextEpoch(stored, handle.incarnation));
   if (!merged) return false;
   stageCatalog(handle, merged.catalog);
   for (const name of new Set(merged.build.map((b) => b.collection))) {

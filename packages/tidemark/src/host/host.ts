@@ -31,7 +31,7 @@ import type { Environment } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
 import { Foreground } from "./foreground.ts";
-import { collectionOf } from "./gc-options.ts";
+import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { jobsOf } from "./gc-jobs.ts";
 import type { GcJobs } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
@@ -97,7 +97,8 @@ export class Host implements HostSurface {
     if (isLone) await refuseSecondTab(request.name, environment);
     const early: TabMessage[] = [];
     let receive = (message: TabMessage): void => void early.push(message);
-    const tabs = await Tabs.join(request.name, environment, (message) => receive(message));
+    const keepForMs = keepForMsOf(request.gc ?? {});
+    const tabs = await Tabs.join(request.name, environment, (message) => receive(message), keepForMs);
     let opened: Storage | undefined;
     try {
       const { locks, clock } = environment;
@@ -138,7 +139,8 @@ export class Host implements HostSurface {
       // Asked for behind the joining, and answered while that completes.
       const [database, noted] = await Promise.all([opening, notedVersion(storage)]);
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
-      await define(database, request.definition);
+      const definition = keepForMs === undefined ? request.definition : { ...request.definition, keepForMs };
+      await define(database, definition, () => tabs.keepForMs());
       if (database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
       const collection = collectionOf(request.gc ?? {});
       const foreground = new Foreground(() => environment.ticks());
@@ -290,6 +292,9 @@ export class Host implements HostSurface {
         return;
       case "ping":
         tabs.post({ type: "pong" });
+        return;
+      case "upkeep":
+        jobs.moved();
         return;
       case "gc":
         this.#tellProgress(message.progress);
