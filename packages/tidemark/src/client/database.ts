@@ -6,7 +6,7 @@ import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { definitionOf, invalid } from "./declare.ts";
 import { Gc } from "./gc.ts";
-import { Live } from "./live.ts";
+import { type Live, liveQuery } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -161,8 +161,8 @@ export class Database<C extends Declarations> {
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
-  live<T>(query: (q: View<C>) => Promise<T>): Live<T, C> {
-    return new Live(this.#session, this.#collections, query);
+  live<T>(query: (q: View<C>) => Promise<T>): Live<T> {
+    return liveQuery(this.#session, this.#collections, query);
   }
 
   /** Resolves when everything committed so far is folded into blocks and the log trimmed. */
