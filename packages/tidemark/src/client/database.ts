@@ -64,6 +64,7 @@ export class Database<C extends Declarations> {
   readonly #session: Session;
   readonly #head: HeadSource;
   readonly #sink: Sink;
+  readonly #handles = new Map<string, unknown>();
   /** `metrics()`: what is stored, in all and by collection and index. It reads a few blocks at most. */
   readonly storage: { metrics(): Promise<Metrics> };
   readonly snapshots: Snapshots<C>;
@@ -105,11 +106,15 @@ export class Database<C extends Declarations> {
     return this.#session.close();
   }
 
-  /** @throws UNKNOWN_NAME */
+  /** The same object for the same name. @throws UNKNOWN_NAME */
   collection<N extends keyof C & string>(name: N): Collection<C[N]> {
-    return new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read) =>
+    const kept = this.#handles.get(name) as Collection<C[N]> | undefined;
+    if (kept) return kept;
+    const made = new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read) =>
       this.live((view) => read(view.source)),
     );
+    this.#handles.set(name, made);
+    return made;
   }
 
   /**
