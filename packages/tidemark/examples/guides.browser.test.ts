@@ -7,7 +7,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   log.mockRestore();
-  await Promise.all(["wiki", "sensor", "tasks", "todos"].map((name) => deleteDatabase(name)));
+  await Promise.all(["wiki", "sensor", "tasks", "todos", "library"].map((name) => deleteDatabase(name)));
 });
 
 test("[GM4] history: every version that is retained, and what a snapshot keeps", async () => {
@@ -41,4 +41,15 @@ test("[TB3] live queries tell what they read, and nothing else", async () => {
   ]);
   expect(error).not.toHaveBeenCalled();
   error.mockRestore();
+});
+
+test("queries: by indexes, in pages, one at a time, by conditions", async () => {
+  await import("./queries.ts");
+  const titles = (of: unknown) => (of as { title: string }).title;
+  const [last, keys, pages, one, two, found] = log.mock.calls;
+  expect([titles(last![0]), last![1]]).toEqual(["Fiasco", 2]);
+  expect(keys![0]).toEqual(["b2", "b3", "b4", "b1"]);
+  expect(pages).toEqual([3, 1, undefined]);
+  expect([one, two]).toEqual([["Kindred"], ["Solaris"]]);
+  expect(found).toEqual([["Dawn", "Solaris"], "tags"]);
 });

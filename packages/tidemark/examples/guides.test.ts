@@ -5,6 +5,7 @@ const examples = {
   "snapshots-history-retention": "history",
   "why-is-my-database-not-shrinking": "not-shrinking",
   "what-gc-promises": "gc-proofs",
+  queries: "queries",
   "live-queries": "live-queries",
   react: "../../react/examples/notebook",
 };

@@ -43,6 +43,17 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly gc?: GcSettings;
 }
 
+/** What is stored, and how safely. */
+export interface DatabaseStorage {
+  /** In all, and by collection and index. It reads a few blocks at most. */
+  metrics(): Promise<Metrics>;
+  /**
+   * Asks the browser not to clear this origin's data when the disk fills up, or after a time without a visit. It may ask
+   * the user. False where it refuses, or knows no such thing.
+   */
+  persist(): Promise<boolean>;
+}
+
 const megabyte = 1024 * 1024;
 const known: ReadonlySet<string> = new Set([
   "name",
@@ -65,8 +76,7 @@ export class Database<C extends Declarations> {
   readonly #head: HeadSource;
   readonly #sink: Sink;
   readonly #handles = new Map<string, unknown>();
-  /** `metrics()`: what is stored, in all and by collection and index. It reads a few blocks at most. */
-  readonly storage: { metrics(): Promise<Metrics> };
+  readonly storage: DatabaseStorage;
   readonly snapshots: Snapshots<C>;
   /** Garbage collection: by hand, and why what is not collected is still there. */
   readonly gc: Gc;
@@ -89,7 +99,10 @@ export class Database<C extends Declarations> {
     this.#sink = committingSink(this.#session);
     this.gc = new Gc(this.#session);
     this.snapshots = new Snapshots(this.#session, (name) => this.#keptView(false, name));
-    this.storage = { metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })) };
+    this.storage = {
+      metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })),
+      persist: async () => (await globalThis.navigator?.storage?.persist?.()) ?? false,
+    };
   }
 
   /** Opens now instead of on first use. */

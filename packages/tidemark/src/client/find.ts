@@ -10,10 +10,8 @@ import { type Conditions, conditionsOf, type Test, testOf } from "./conditions.t
 import type { Connection } from "./connection.ts";
 import { invalid } from "./declare.ts";
 import type { Observer, Subscription } from "./live.ts";
-import { streamed } from "./parts.ts";
 import { type Indexed, isInOrder, type Way, waysOf, wholeWay } from "./planner.ts";
-import { countOn, gatherOn, partsOn, type QueryTarget, type Reading } from "./reading.ts";
-import { Refinement } from "./refinement.ts";
+import { beginStream, countOn, gatherOn, type QueryTarget, type Reading, recordsOf } from "./reading.ts";
 import { everything, type Shape } from "./shape.ts";
 import { Sorter, type SortField, sortOf } from "./sorter.ts";
 import { abortable, type Source, type Step, type WritableSource } from "./source.ts";
@@ -143,20 +141,9 @@ export class Found<T> implements PromiseLike<T[]> {
       const { way, isSorted, isPartial } = await this.#choose(connection);
       if (isPartial || !isSorted || limit === 0) return undefined;
       const { target, shape } = this.#along(way);
-      const asked = { ...shape, limit, reverse: isDescending(sort) };
-      const parts = streamed(partsOn(connection, target, { shape: asked, wants: "values" }));
-      return { parts, first: await parts.next(), refinement: new Refinement(asked) };
+      return beginStream(connection, target, { ...shape, limit, reverse: isDescending(sort) });
     });
-    if (!begun) return void (yield* await this.toArray());
-    const { parts, first, refinement } = begun;
-    try {
-      for (let part = first; !part.done; part = await parts.next()) {
-        yield* refinement.of(part.value).values as T[];
-        if (refinement.isEnough) return;
-      }
-    } finally {
-      await parts.return();
-    }
+    yield* begun ? recordsOf<T>(begun) : await this.toArray();
   }
 
   #limited(limit: number | undefined, { signal }: ReadOptions): Promise<T[]> {

@@ -28,12 +28,7 @@ export interface PartsOptions {
 }
 
 /** The parts of one scan. Whoever stops early lets go of it. The first is asked for at once. */
-export async function* partsOf({
-  source,
-  connection,
-  request: made,
-  signal,
-}: PartsOptions): AsyncGenerator<Part, void> {
+async function* partsOf({ source, connection, request: made, signal }: PartsOptions): AsyncGenerator<Part, void> {
   signal?.throwIfAborted();
   const { request, first } = await source.underSchema(connection, async (schema) => {
     const asked = made(schema);

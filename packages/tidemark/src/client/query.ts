@@ -7,7 +7,7 @@ import type { Connection } from "./connection.ts";
 import { cursorOf, readCursor } from "./cursor.ts";
 import { invalid } from "./declare.ts";
 import { type Part, streamed } from "./parts.ts";
-import { countOn, gatherOn, partsOn, type QueryTarget } from "./reading.ts";
+import { beginStream, countOn, gatherOn, partsOn, type QueryTarget, recordsOf } from "./reading.ts";
 import { Refinement } from "./refinement.ts";
 import { beyond, everything, intersection, type Shape, union } from "./shape.ts";
 import { abortable, type Source } from "./source.ts";
@@ -157,19 +157,7 @@ export class Query<T, K, P = unknown> {
   /** Every record in turn, all as of one state; memory stays flat, however many there are. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void> {
     const { source } = this.target;
-    const begun = await source.enter(async (connection) => {
-      const parts = streamed(partsOn(connection, this.target, { shape: this.shape, wants: "values" }));
-      return { parts, first: await parts.next() };
-    });
-    const refinement = new Refinement(this.shape);
-    try {
-      for (let part = begun.first; !part.done; part = await begun.parts.next()) {
-        for (const value of refinement.of(part.value).values) yield value as T;
-        if (refinement.isEnough) return;
-      }
-    } finally {
-      await begun.parts.return();
-    }
+    yield* recordsOf<T>(await source.enter((connection) => beginStream(connection, this.target, this.shape)));
   }
 
   /** How it would be carried out. `entries` is counted in the index, up to a million. */

@@ -6,7 +6,7 @@ import { tablePrefix } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { KeyRange, ScanRequest, ScanWants } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
-import { gathered, type Part, type PartsOptions } from "./parts.ts";
+import { gathered, type Part, type PartsOptions, streamed } from "./parts.ts";
 import { Refinement } from "./refinement.ts";
 import { collectionIn } from "./schema.ts";
 import type { Shape } from "./shape.ts";
@@ -67,6 +67,31 @@ export function gatherOn<R>(
       },
     };
   });
+}
+
+/** A reading whose first part has come: the rest follows as it is used. */
+export interface Stream {
+  readonly parts: AsyncGenerator<Part, void>;
+  readonly first: IteratorResult<Part, void>;
+  readonly shape: Shape;
+}
+
+export async function beginStream(connection: Connection, target: QueryTarget, shape: Shape): Promise<Stream> {
+  const parts = streamed(partsOn(connection, target, { shape, wants: "values" }));
+  return { parts, first: await parts.next(), shape };
+}
+
+/** Every record in turn. Whoever stops early lets go of it. */
+export async function* recordsOf<T>({ parts, first, shape }: Stream): AsyncGenerator<T, void> {
+  const refinement = new Refinement(shape);
+  try {
+    for (let part = first; !part.done; part = await parts.next()) {
+      for (const value of refinement.of(part.value).values) yield value as T;
+      if (refinement.isEnough) break;
+    }
+  } finally {
+    await parts.return();
+  }
 }
 
 export function partsOn(

@@ -13,7 +13,6 @@ import { type CommitDone, conflict, type Inside, type Isolation } from "../mvcc/
 import { type Handle, type HandleOptions, Handles } from "../mvcc/handles.ts";
 import { raisePin } from "../mvcc/holders.ts";
 import { guardOf } from "../mvcc/read-guard.ts";
-import type { Range } from "../mvcc/read-set.ts";
 import { Reader, type ReadState } from "../mvcc/reader.ts";
 import { type RetryPeers, RetryTurns } from "../mvcc/retry-turns.ts";
 import {

@@ -193,12 +193,12 @@ async function countKeys(handle: Handle, range: Range, most: number): Promise<nu
 async function countOnce(handle: Handle, range: Range, once: Once, records: TableId, most: number): Promise<number> {
   const prefix = tablePrefix(records);
   let n = 0;
-  for (let left: Range | undefined = range; left && n < most;) {
+  for (let left: Range | undefined = range; left;) {
     const [entries, rest] = await entriesOf(handle, left, false, fetchAtOnce, undefined);
-    left = rest;
     const keys = entries.map((e) => recordOf(e, prefix));
     const payloads = await handle.fetch(keys);
     payloads.forEach((payload, i) => (n += payload && counts(entries[i]!, keys[i]!, payload, once) ? 1 : 0));
+    left = n < most ? rest : undefined;
   }
   return n;
 }
