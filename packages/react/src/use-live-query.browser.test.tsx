@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { useLiveQuery } from "./index.ts";
 import { Boundary, counted, endAll, type Note, type Notes, open, show } from "./world.test-support.tsx";
 
-vi.setConfig({ expect: { poll: { interval: 2, timeout: 5000 } } });
+vi.setConfig({ testTimeout: 15_000, expect: { poll: { interval: 2, timeout: 5000 } } });
 afterEach(endAll);
 
 const note = (id: string, list = 1, text = id): Note => ({ id, list, text });

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { useRecord } from "./index.ts";
 import { endAll, type Notes, open, show } from "./world.test-support.tsx";
 
-vi.setConfig({ expect: { poll: { interval: 2, timeout: 5000 } } });
+vi.setConfig({ testTimeout: 15_000, expect: { poll: { interval: 2, timeout: 5000 } } });
 afterEach(endAll);
 
 let renders = 0;

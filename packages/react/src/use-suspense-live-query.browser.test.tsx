@@ -1,4 +1,4 @@
-import { type ReactNode, startTransition, Suspense, useLayoutEffect, useState } from "react";
+import { Activity, type ReactNode, startTransition, Suspense, useLayoutEffect, useState } from "react";
 import { flushSync } from "react-dom";
 import { hydrateRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
@@ -87,6 +87,23 @@ describe("useSuspenseLiveQuery", () => {
     await db.collection("notes").put(note("b"));
     shown.show(waiting(<Texts db={db} />));
     await expect.poll(shown.text).toBe("1: a,b"); // not what was left behind
+    expect(subscribed()).toBe(1);
+  });
+
+  test("what was hidden for longer than it is kept is read anew when it is shown", async () => {
+    const { db, subscribed } = counted(open());
+    const hidden = (mode: "hidden" | "visible"): ReactNode => (
+      <Activity mode={mode}>{waiting(<Texts db={db} />)}</Activity>
+    );
+    const shown = show(hidden("visible"));
+    await expect.poll(shown.text).toBe("1: ");
+    shown.show(hidden("hidden"));
+    await expect.poll(subscribed).toBe(0);
+    await db.collection("notes").put(note("a"));
+    shown.show(hidden("visible"));
+    await expect.poll(shown.text).toBe("1: a");
+    await db.collection("notes").put(note("b"));
+    await expect.poll(shown.text).toBe("1: a,b");
     expect(subscribed()).toBe(1);
   });
 

@@ -49,28 +49,34 @@ function keptQuery<C extends Declarations, T>(
   const name = JSON.stringify(key.map((part) => [typeof part, String(part)]));
   const found = all.get(name) as Kept<T> | undefined;
   if (found) return found;
-  const made: Kept<T> = new Kept(db.live(query), () => {
-    if (all.get(name) === made) all.delete(name);
+  const made: Kept<T> = new Kept(db.live(query), {
+    remember: () => void (all.has(name) || all.set(name, made as Kept<unknown>)),
+    forget: () => void (all.get(name) === made && all.delete(name)),
   });
-  all.set(name, made);
+  made.start();
   return made;
 }
 
 /** A query that runs from when it is first rendered until nobody shows it any more. */
 class Kept<T> {
   readonly #store: Store<T>;
-  readonly #forget: () => void;
-  readonly #leave: () => void;
+  readonly #shelf: { remember(): void; forget(): void };
   readonly #shownBy = new Set<() => void>();
+  /** Set while it runs. */
+  #leave: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Resolves with the first result, or when there will be none. */
-  readonly settled: Promise<void>;
+  settled: Promise<void> = Promise.resolve();
 
-  constructor(source: Source<T>, forget: () => void) {
+  constructor(source: Source<T>, shelf: { remember(): void; forget(): void }) {
     this.#store = new Store(source);
-    this.#forget = forget;
+    this.#shelf = shelf;
+  }
+
+  start(): void {
     let settle: () => void = () => undefined;
     this.settled = new Promise((resolve) => (settle = resolve));
+    this.#shelf.remember();
     this.#leave = this.#store.subscribe(() => {
       if (this.#shownBy.size === 0) this.#endIn(unshownMs);
       settle();
@@ -85,6 +91,8 @@ class Kept<T> {
     // The same function may be there twice.
     const tell = (): void => changed();
     this.#shownBy.add(tell);
+    // What React kept hidden comes back with what it had, however long ago.
+    if (!this.#leave) this.start();
     return () => {
       if (this.#shownBy.delete(tell) && this.#shownBy.size === 0) this.#endIn(leftMs);
     };
@@ -98,8 +106,9 @@ class Kept<T> {
   #endIn(ms: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#forget();
-      this.#leave();
+      this.#shelf.forget();
+      this.#leave?.();
+      this.#leave = undefined;
     }, ms);
   }
 }
