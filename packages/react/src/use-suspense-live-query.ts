@@ -50,7 +50,7 @@ function keptQuery<C extends Declarations, T>(
   const found = all.get(name) as Kept<T> | undefined;
   if (found) return found;
   const made: Kept<T> = new Kept(db.live(query), {
-    remember: () => void (all.has(name) || all.set(name, made as Kept<unknown>)),
+    remember: () => void (all.has(name) || all.set(name, made)),
     forget: () => void (all.get(name) === made && all.delete(name)),
   });
   made.start();
