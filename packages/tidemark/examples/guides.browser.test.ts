@@ -7,7 +7,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   log.mockRestore();
-  await Promise.all(["wiki", "sensor", "tasks", "library"].map((name) => deleteDatabase(name)));
+  await Promise.all(["wiki", "sensor", "tasks", "todos", "library"].map((name) => deleteDatabase(name)));
 });
 
 test("[GM4] history: every version that is retained, and what a snapshot keeps", async () => {
@@ -27,6 +27,20 @@ test("[VG13] not shrinking: who holds what back, and a run", async () => {
 test("[VG12] what would go is told with its proof, and goes", async () => {
   await import("./gc-proofs.ts");
   expect(log.mock.calls.at(-1)).toEqual([expect.any(Number), "versions went"]);
+});
+
+test("[TB3] live queries tell what they read, and nothing else", async () => {
+  const error = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  await import("./live-queries.ts");
+  await expect.poll(() => log.mock.calls.at(-1)).toEqual([{ left: ["Water the plants"], total: 1 }]);
+  expect(log.mock.calls.map((call: unknown[]) => call[0])).toEqual([
+    ...(log.mock.calls.length === 4 ? ["0 of 0 left"] : []), // where the first run was before the first commit
+    "1 of 1 left",
+    ["Reply to Ann"],
+    { left: ["Water the plants"], total: 1 },
+  ]);
+  expect(error).not.toHaveBeenCalled();
+  error.mockRestore();
 });
 
 test("queries: by indexes, in pages, one at a time, by conditions", async () => {

@@ -21,6 +21,7 @@ export type { DatabaseEvents } from "./client/session.ts";
 export type { Snapshots } from "./client/snapshots.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
+  AnyDeclaration,
   CollectionDeclaration,
   Condition,
   Declarations,
@@ -31,6 +32,7 @@ export type {
   IndexSpec,
   IndexSpecs,
   Key,
+  KeyOf,
   Page,
   Patch,
   Path,

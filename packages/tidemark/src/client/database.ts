@@ -7,7 +7,7 @@ import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { definitionOf } from "./declare.ts";
 import { Gc } from "./gc.ts";
-import { Live } from "./live.ts";
+import { type Live, liveQuery } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -76,6 +76,7 @@ export class Database<C extends Declarations> {
   readonly #session: Session;
   readonly #head: HeadSource;
   readonly #sink: Sink;
+  readonly #handles = new Map<string, unknown>();
   readonly storage: DatabaseStorage;
   readonly snapshots: Snapshots<C>;
   /** Garbage collection: by hand, and why what is not collected is still there. */
@@ -119,11 +120,15 @@ export class Database<C extends Declarations> {
     return this.#session.close();
   }
 
-  /** @throws UNKNOWN_NAME */
+  /** The same object for the same name. @throws UNKNOWN_NAME */
   collection<N extends keyof C & string>(name: N): Collection<C[N]> {
-    return new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read) =>
+    const kept = this.#handles.get(name) as Collection<C[N]> | undefined;
+    if (kept) return kept;
+    const made = new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read) =>
       this.live((view) => read(view.source)),
     );
+    this.#handles.set(name, made);
+    return made;
   }
 
   /**
@@ -175,8 +180,8 @@ export class Database<C extends Declarations> {
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
-  live<T>(query: (q: View<C>) => Promise<T>): Live<T, C> {
-    return new Live(this.#session, this.#collections, query);
+  live<T>(query: (q: View<C>) => Promise<T>): Live<T> {
+    return liveQuery(this.#session, this.#collections, query);
   }
 
   /** Resolves when everything committed so far is folded into blocks and the log trimmed. */

@@ -12,7 +12,7 @@ import type {
 import { gcRunChecks } from "../protocol/gc-settings.ts";
 import { checkOptions, invalid, isWholeWithin, type OptionChecks } from "../protocol/options.ts";
 import { GcJob } from "./gc-job.ts";
-import type { Observer, Subscription } from "./live.ts";
+import { type Observer, type Subscription, subscriptionOf } from "./live.ts";
 import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
 import { abortable } from "./source.ts";
@@ -112,7 +112,7 @@ export class Gc {
       session.gcListeners.add(next);
       session.endings.add(fail);
     }
-    return { unsubscribe };
+    return subscriptionOf(unsubscribe);
   }
 
   #begin(options: GcOptions, isBackground: boolean): GcJob {
