@@ -7,6 +7,7 @@ import type { Declarations } from "./client/types.ts";
 export { isTidemarkError, TidemarkError } from "./base/errors.ts";
 export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
+export type { CollectionOptions } from "./client/declare.ts";
 export { RetentionPolicy } from "./codec/retention.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { Database, DatabaseOptions } from "./client/database.ts";
@@ -17,13 +18,16 @@ export type { Live, Observer, Subscription } from "./client/live.ts";
 export type { Query } from "./client/query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
 export type { Snapshots } from "./client/snapshots.ts";
+export type { StandardIssue, StandardSchema } from "./client/standard.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
+  AutoId,
   CollectionDeclaration,
   Declarations,
   IndexKey,
   IndexSpec,
   IndexSpecs,
+  InputOf,
   Key,
   Patch,
   Path,

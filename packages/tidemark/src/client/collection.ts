@@ -7,6 +7,7 @@ import type { Catalog } from "../codec/schema.ts";
 import { decodeValue } from "../codec/value.ts";
 import { unpackValues } from "../codec/values.ts";
 import type { Connection } from "./connection.ts";
+import { Incoming } from "./incoming.ts";
 import { Query, unknownIndex } from "./query.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
@@ -15,6 +16,7 @@ import type {
   AnyDeclaration,
   IndexKeyFor,
   IndexName,
+  InputOf,
   KeyOf,
   Patch,
   ReadOptions,
@@ -93,7 +95,7 @@ export class ReadableCollection<D extends AnyDeclaration> {
   where(): Query<RecordOf<D>, KeyOf<D>>;
   where<N extends IndexName<D>>(index: N): Query<RecordOf<D>, IndexKeyFor<D, N>>;
   where(index?: string): Query<RecordOf<D>, unknown> {
-    if (index !== undefined && !this.#indexes.has(index)) throw unknownIndex(this.name, index);
+    if (index !== undefined && !this.#indexes.has(index)) throw unknownIndex(this.name, index, this.#indexes);
     return new Query({ source: this.#source, collection: this.name, index });
   }
 
@@ -136,43 +138,46 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   readonly #declaration: AnyDeclaration;
   readonly #source: WritableSource;
   readonly #sink: Sink;
+  readonly #incoming: Incoming;
 
   constructor(name: string, declaration: AnyDeclaration, source: WritableSource, sink: Sink) {
     super(name, declaration, source);
     this.#declaration = declaration;
     this.#source = source;
     this.#sink = sink;
+    this.#incoming = new Incoming(name, declaration);
   }
 
-  /** Inserts; an existing key is CONSTRAINT. Resolves to the key. */
-  async add(value: RecordOf<D>): Promise<KeyOf<D>> {
+  /** Inserts; an existing key is CONSTRAINT. Resolves to the key. @throws VALIDATION where its schema refuses it */
+  async add(value: InputOf<D>): Promise<KeyOf<D>> {
     return (await this.addMany([value]))[0]!;
   }
-  async put(value: RecordOf<D>): Promise<KeyOf<D>> {
+  async put(value: InputOf<D>): Promise<KeyOf<D>> {
     return (await this.putMany([value]))[0]!;
   }
-  /** All or nothing. `details.failures` of a CONSTRAINT lists each refused position. */
-  addMany(values: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
+  /** All or nothing. `details.failures` of a CONSTRAINT or VALIDATION lists each refused position. */
+  addMany(values: readonly InputOf<D>[]): Promise<KeyOf<D>[]> {
     return this.#writeAll("add", values);
   }
-  putMany(values: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
+  putMany(values: readonly InputOf<D>[]): Promise<KeyOf<D>[]> {
     return this.#writeAll("put", values);
   }
 
   /**
    * Changes one record by a patch of top-level fields, or by a synchronous function that may run again and either
-   * returns the new record or changes the one it is given. Resolves to the new record; `undefined` where there is none.
+   * returns the new record or changes the one it is given. Resolves to the new record, as its schema made it;
+   * `undefined` where there is none.
    */
   async update(
     key: KeyOf<D>,
-    change: Patch<RecordOf<D>> | ((current: RecordOf<D>) => RecordOf<D> | void),
+    change: Patch<RecordOf<D>> | ((current: RecordOf<D>) => RecordOf<D> | InputOf<D> | void),
   ): Promise<RecordOf<D> | undefined> {
     const make = typeof change === "function" ? editing(change) : patching(snapshotOf(change, this.name));
     return this.#change(key, (current) => (current === undefined ? undefined : { record: make(current) }));
   }
 
   /** Writes what the function makes of the present record, or of nothing. It is synchronous and may run again. */
-  async upsert(key: KeyOf<D>, make: (current?: RecordOf<D>) => RecordOf<D>): Promise<RecordOf<D>> {
+  async upsert(key: KeyOf<D>, make: (current?: RecordOf<D>) => RecordOf<D> | InputOf<D>): Promise<RecordOf<D>> {
     return (await this.#change(key, (current) => ({ record: make(current) })))!;
   }
 
@@ -196,16 +201,32 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     return this.#source.hold((connection) => this.#sink.clear(this.name, connection));
   }
 
-  async #writeAll(kind: Exclude<WriteKind, "delete">, values: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
+  async #writeAll(kind: Exclude<WriteKind, "delete">, values: readonly InputOf<D>[]): Promise<KeyOf<D>[]> {
     if (values.length === 0) return [];
-    const batch = new RecordBatch(this.name, kind, values);
-    const keys = values.map((v) => keyOf(v, this.#declaration.key));
+    const taken = this.#incoming.take(values);
+    if (taken instanceof Promise) {
+      taken.catch(() => undefined); // awaited when it is this call's turn
+      return this.#source.hold(async (connection) => {
+        const { batch, keys } = this.#batch(kind, await taken);
+        await this.#send(connection, this.#sink, batch);
+        return keys;
+      });
+    }
+    const { batch, keys } = this.#batch(kind, taken);
     const sent = batch.hasBlobs
       ? this.#source.hold((connection) => this.#send(connection, this.#sink, batch))
       : this.#source.enter((connection) => this.#send(connection, this.#sink, batch));
     batch.release();
     await sent;
-    return keys as KeyOf<D>[];
+    return keys;
+  }
+
+  #batch(
+    kind: Exclude<WriteKind, "delete">,
+    records: readonly unknown[],
+  ): { readonly batch: RecordBatch; readonly keys: KeyOf<D>[] } {
+    const batch = new RecordBatch(this.name, kind, records);
+    return { batch, keys: records.map((r) => keyOf(r, this.#declaration.key)) as KeyOf<D>[] };
   }
 
   async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
@@ -224,9 +245,12 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
         const [current] = await this.fetch(connection, source, encoded);
         const made = make(current);
         if (!made) return undefined;
-        this.#refuseChange(encoded[0]!, made.record);
-        await this.#send(connection, sink, new RecordBatch(this.name, "put", [made.record]));
-        return made.record as RecordOf<D>;
+        const record = this.#incoming.withOwnKey(made.record, key);
+        this.#refuseChange(encoded[0]!, record);
+        const [valid] = await this.#incoming.take([record]);
+        if (valid !== record) this.#refuseChange(encoded[0]!, valid);
+        await this.#send(connection, sink, new RecordBatch(this.name, "put", [valid]));
+        return valid as RecordOf<D>;
       }),
     );
   }

@@ -1,10 +1,9 @@
-import { TidemarkError } from "../base/errors.ts";
 import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
 import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
-import { definitionOf, invalid } from "./declare.ts";
+import { definitionOf, invalid, unknownOption } from "./declare.ts";
 import { Gc } from "./gc.ts";
 import { Live } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
@@ -207,9 +206,7 @@ function committingSink(session: Session): Sink {
 function checkOptions(options: DatabaseOptions<Declarations>): void {
   if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
   const unknown = Object.keys(options).find((o) => !known.has(o));
-  if (unknown !== undefined) {
-    throw new TidemarkError("OPTIONS_INVALID", `There is no option '${unknown}'`, { option: unknown });
-  }
+  if (unknown !== undefined) throw unknownOption("A database", unknown, known);
   const { name, storage, durability, worker } = options;
   checkName(name);
   if (storage !== undefined && storage !== "indexeddb" && storage !== "memory") {

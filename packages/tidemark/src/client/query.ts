@@ -12,6 +12,7 @@ import { Refinement } from "./refinement.ts";
 import { collectionIn } from "./schema.ts";
 import { beyond, everything, intersection, type Shape, union } from "./shape.ts";
 import { abortable, type Source } from "./source.ts";
+import { didYouMean } from "./suggest.ts";
 import type { Page, QueryPlan, ReadOptions } from "./types.ts";
 
 /** What a query ranges over, resolved when it runs, since table numbers are known only then. */
@@ -310,7 +311,7 @@ export class Query<T, K, P = unknown> {
     const stored = collectionIn(schema, collection);
     if (index === undefined)
       return { ranges: this.#walked(stored.table, ranges), records: undefined, whole: undefined };
-    if (!Object.hasOwn(stored.indexes, index)) throw unknownIndex(collection, index);
+    if (!Object.hasOwn(stored.indexes, index)) throw unknownIndex(collection, index, Object.keys(stored.indexes));
     const { table, multi } = stored.indexes[index]!;
     const isOnce = !multi || this.shape.isOneKey;
     const whole = isOnce ? undefined : this.#walked(table, this.shape.ranges);
@@ -344,8 +345,9 @@ function checkedCount(option: string, n: number): number {
   return n;
 }
 
-export function unknownIndex(collection: string, index: string): TidemarkError {
-  return new TidemarkError("UNKNOWN_NAME", `Collection '${collection}' has no index '${index}'`, { collection, index });
+export function unknownIndex(collection: string, index: string, indexes: Iterable<string>): TidemarkError {
+  const message = `Collection '${collection}' has no index '${index}'${didYouMean(index, indexes)}`;
+  return new TidemarkError("UNKNOWN_NAME", message, { collection, index });
 }
 
 /** The least byte string above all that begin with `key`. Encoded keys never end in 0xff alone, so there is one. */

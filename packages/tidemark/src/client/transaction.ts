@@ -8,6 +8,7 @@ import { Line } from "./line.ts";
 import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
+import { didYouMean } from "./suggest.ts";
 import type { Declarations } from "./types.ts";
 import { isHarmlessLoss, isWorkerLoss } from "./worker-death.ts";
 
@@ -48,7 +49,8 @@ export class Transaction<C extends Declarations> {
 
 export function declared<C extends Declarations, N extends keyof C & string>(collections: C, name: N): C[N] {
   if (Object.hasOwn(collections, name)) return collections[name];
-  throw new TidemarkError("UNKNOWN_NAME", `Collection '${name}' is not declared`, { collection: name });
+  const message = `Collection '${name}' is not declared${didYouMean(name, Object.keys(collections))}`;
+  throw new TidemarkError("UNKNOWN_NAME", message, { collection: name });
 }
 
 /** Where a transaction's calls go. They are in line among themselves, not with those on the database handle. */
