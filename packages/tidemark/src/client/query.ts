@@ -4,6 +4,7 @@ import { decodeKey, encodeIndexKey, encodeKey, keyEnd, prefixEnd, stringPrefix, 
 import { tablePrefix, tablePrefixBytes } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { CountRequest, KeyRange, ScanRequest, ScanWants } from "../protocol/messages.ts";
+import { readyIndex } from "./building.ts";
 import type { Connection } from "./connection.ts";
 import { cursorOf, readCursor } from "./cursor.ts";
 import { invalid } from "./declare.ts";
@@ -12,7 +13,6 @@ import { Refinement } from "./refinement.ts";
 import { collectionIn } from "./schema.ts";
 import { beyond, everything, intersection, type Shape, union } from "./shape.ts";
 import { abortable, type Source } from "./source.ts";
-import { didYouMean } from "./suggest.ts";
 import type { Page, QueryPlan, ReadOptions } from "./types.ts";
 
 /** What a query ranges over, resolved when it runs, since table numbers are known only then. */
@@ -311,8 +311,7 @@ export class Query<T, K, P = unknown> {
     const stored = collectionIn(schema, collection);
     if (index === undefined)
       return { ranges: this.#walked(stored.table, ranges), records: undefined, whole: undefined };
-    if (!Object.hasOwn(stored.indexes, index)) throw unknownIndex(collection, index, Object.keys(stored.indexes));
-    const { table, multi } = stored.indexes[index]!;
+    const { table, multi } = readyIndex(collection, index, stored);
     const isOnce = !multi || this.shape.isOneKey;
     const whole = isOnce ? undefined : this.#walked(table, this.shape.ranges);
     return { ranges: this.#walked(table, ranges), records: stored.table, whole };
@@ -343,11 +342,6 @@ const maxExplained = 1_000_000;
 function checkedCount(option: string, n: number): number {
   if (!Number.isSafeInteger(n) || n < 0) throw invalid(option, n, "a whole number from 0 up");
   return n;
-}
-
-export function unknownIndex(collection: string, index: string, indexes: Iterable<string>): TidemarkError {
-  const message = `Collection '${collection}' has no index '${index}'${didYouMean(index, indexes)}`;
-  return new TidemarkError("UNKNOWN_NAME", message, { collection, index });
 }
 
 /** The least byte string above all that begin with `key`. Encoded keys never end in 0xff alone, so there is one. */

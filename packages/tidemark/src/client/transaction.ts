@@ -1,6 +1,7 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
+import { isStillBuilding } from "./building.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import { checkOptions, type OptionChecks } from "./declare.ts";
@@ -139,6 +140,11 @@ export async function runTransaction<R>(
       // Nothing can have been committed: it is tried again, but if the worker died of it, then not a third time.
       if (!hasLostWorker && (isHarmlessLoss(e) || (committing && !source.hasWritten && isWorkerLoss(e)))) {
         hasLostWorker = true;
+        continue;
+      }
+      if (isStillBuilding(e)) {
+        await session.indexReady(connection.present, e);
+        attempt--;
         continue;
       }
       if (!isTidemarkError(e)) throw e;

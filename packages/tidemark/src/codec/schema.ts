@@ -26,12 +26,24 @@ export interface Definition {
 
 export interface StoredIndex extends IndexDefinition {
   readonly table: TableId;
+  /** Writes maintain it, but records of before are still missing from it. */
+  readonly building?: true;
+}
+
+/** An index that was declared, and that the records there are do not allow. */
+export interface FailedIndex extends IndexDefinition {
+  readonly code: "CONSTRAINT" | "KEY_INVALID";
+  readonly message: string;
+  /** The index key that two records share, if that is why. */
+  readonly key?: unknown;
 }
 
 export interface StoredCollection {
   readonly table: TableId;
   readonly key: KeyPath;
   readonly indexes: Readonly<Record<string, StoredIndex>>;
+  /** Declared indexes that could not be built; declaring one again tries it again. */
+  readonly failed?: Readonly<Record<string, FailedIndex>>;
   readonly retention?: Retention;
 }
 

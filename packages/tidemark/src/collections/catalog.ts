@@ -13,13 +13,14 @@ import type {
   Catalog,
   CollectionDefinition,
   Definition,
+  FailedIndex,
   IndexDefinition,
   StoredCollection,
   StoredIndex,
 } from "../codec/schema.ts";
 import type { Handle } from "../mvcc/handles.ts";
 import type { Range } from "../mvcc/read-set.ts";
-import { catalogKey, encodeCatalog } from "../mvcc/schema.ts";
+import { catalogKey, encodeCatalog, nextEpoch, Schema } from "../mvcc/schema.ts";
 
 /** An index that has to be filled from the records there are. */
 export interface IndexToBuild {
@@ -68,7 +69,9 @@ export function cleared(stored: Catalog, name: string, epoch: number): Catalog {
   let { nextTable } = stored;
   const table = tableId(nextTable++);
   const indexes: Record<string, StoredIndex> = {};
-  for (const [index, old] of Object.entries(present.indexes)) indexes[index] = { ...old, table: tableId(nextTable++) };
+  for (const [index, { building: _, ...old }] of Object.entries(present.indexes)) {
+    indexes[index] = { ...old, table: tableId(nextTable++) }; // there is nothing to build any more
+  }
   return {
     ...stored,
     epoch,
@@ -91,18 +94,50 @@ function mergeCollection(
       { option: `collections.${name}.key`, declared: wanted.key, stored: present.key },
     );
   }
-  const base = present ?? { table: give(), key: wanted.key, indexes: {} };
+  const base: StoredCollection = present ?? { table: give(), key: wanted.key, indexes: {} };
   const fresh: Record<string, StoredIndex> = {};
   for (const [index, definition] of Object.entries(wanted.indexes)) {
     const old = Object.hasOwn(base.indexes, index) ? base.indexes[index] : undefined;
     if (old && sameIndex(old, definition)) continue;
-    fresh[index] = { ...definition, table: give() };
+    fresh[index] = { ...definition, table: give(), ...(present ? { building: true } : {}) };
     if (present) build.push({ collection: name, index });
   }
   const { retention } = wanted;
   const isRetained = retention === undefined || (base.retention !== undefined && same(base.retention, retention));
   if (Object.keys(fresh).length === 0 && isRetained) return base;
-  return { ...base, indexes: { ...base.indexes, ...fresh }, ...(isRetained ? {} : { retention }) };
+  const { failed = {}, ...rest } = base;
+  const stillFailed = Object.entries(failed).filter(([index]) => !Object.hasOwn(fresh, index));
+  return {
+    ...rest,
+    indexes: { ...base.indexes, ...fresh },
+    ...(stillFailed.length === 0 ? {} : { failed: Object.fromEntries(stillFailed) }),
+    ...(isRetained ? {} : { retention }),
+  };
+}
+
+/** Every index that is being built. */
+export const buildingIn = ({ collections }: Catalog): readonly IndexToBuild[] =>
+  Object.entries(collections).flatMap(([collection, { indexes }]) =>
+    Object.entries(indexes).flatMap(([index, { building }]) => (building ? [{ collection, index }] : [])),
+  );
+
+/** The collection when the indexes of these tables are built, and one could not be. */
+export function withIndexes(
+  { indexes, failed = {}, ...rest }: StoredCollection,
+  ready: ReadonlySet<TableId>,
+  failure?: { readonly index: string; readonly why: FailedIndex },
+): StoredCollection {
+  const left = Object.entries(indexes).filter(([index]) => index !== failure?.index);
+  const now = left.map(([index, { building, ...stored }]): readonly [string, StoredIndex] => [
+    index,
+    building && !ready.has(stored.table) ? { ...stored, building } : stored,
+  ]);
+  const allFailed = { ...failed, ...(failure ? { [failure.index]: failure.why } : {}) };
+  return {
+    ...rest,
+    indexes: Object.fromEntries(now),
+    ...(Object.keys(allFailed).length === 0 ? {} : { failed: allFailed }),
+  };
 }
 
 /** Of what is plain data, made in one order. */
@@ -113,6 +148,15 @@ const sameIndex = (a: IndexDefinition, b: IndexDefinition): boolean =>
 /** Stages a catalog: it is what this transaction leaves. */
 export function stageCatalog(handle: Handle, catalog: Catalog): void {
   handle.stage({ kind: "put", key: catalogKey, payload: encodeCatalog(catalog) }, { added: [], removed: [] });
+}
+
+/** Clears a collection in a transaction, which goes on by the catalog that is answered. */
+export function stageCleared(handle: Handle, collection: string): Catalog {
+  const { catalog: before } = handle.schema;
+  const catalog = cleared(before, collection, nextEpoch(before, handle.incarnation));
+  handle.useSchema(new Schema(catalog));
+  stageCatalog(handle, catalog);
+  return catalog;
 }
 
 /** All keys of a table. */

@@ -9,28 +9,20 @@ import { indexEntriesOf, readWrites, recordValue, type Write } from "../codec/re
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import { Committer } from "../mvcc/committer.ts";
-import { type CommitDone, conflict, type Inside, type Isolation } from "../mvcc/group.ts";
+import { type CommitDone, type CommitRequest, conflict, type Inside, type Isolation } from "../mvcc/group.ts";
 import { type Handle, type HandleOptions, Handles } from "../mvcc/handles.ts";
 import { raisePin } from "../mvcc/holders.ts";
 import { guardOf } from "../mvcc/read-guard.ts";
 import type { Range } from "../mvcc/read-set.ts";
 import { Reader, type ReadState } from "../mvcc/reader.ts";
 import { type RetryPeers, RetryTurns } from "../mvcc/retry-turns.ts";
-import {
-  catalogAt,
-  catalogKey,
-  decodeCatalog,
-  type Described,
-  emptyCatalog,
-  nextEpoch,
-  Schema,
-} from "../mvcc/schema.ts";
+import { catalogAt, catalogKey, decodeCatalog, type Described, emptyCatalog, Schema } from "../mvcc/schema.ts";
 import { type Snapshot, Snapshots } from "../mvcc/snapshots.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Version } from "../segments/version.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
-import type { LogEntry } from "../wal/entry.ts";
-import { cleared, stageCatalog } from "./catalog.ts";
+import type { Commit, LogEntry } from "../wal/entry.ts";
+import { stageCleared } from "./catalog.ts";
 import { CallOrder } from "./call-order.ts";
 import { Outside } from "./outside.ts";
 import { Rejoining } from "./rejoining.ts";
@@ -59,6 +51,8 @@ export interface DatabaseEvents {
   /** A snapshot was deleted, or a view on one released: what only it kept may go. */
   released(): void;
   catalogChanged(catalog: Catalog): void;
+  /** A commit was applied; it may be a step of building indexes. */
+  built?(commit: Commit): void;
   damaged(error: TidemarkError): void;
 }
 
@@ -215,6 +209,11 @@ export class Database {
     if (!(await raisePin(storage, tab, this.handles.oldest(), fence))) await this.store.rejoin();
   }
 
+  /** Commits a step of building indexes. */
+  commitBuild(request: CommitRequest): Promise<CommitDone> {
+    return this.#committer.commit(request);
+  }
+
   /** Commits what is decided inside the transaction: upkeep's own commits. */
   commitInside(inside: Inside): Promise<CommitDone> {
     return this.#committer.commitInside(inside);
@@ -335,11 +334,7 @@ export class Database {
   clear(handle: Handle, epoch: number, collection: string): Promise<Catalog> {
     return handle.inOrder(async () => {
       refuseOther(handle, epoch);
-      const { catalog: before } = handle.schema;
-      const catalog = cleared(before, collection, nextEpoch(before, handle.incarnation));
-      handle.useSchema(new Schema(catalog));
-      stageCatalog(handle, catalog);
-      return catalog;
+      return stageCleared(handle, collection);
     });
   }
 
@@ -367,6 +362,7 @@ export class Database {
   #applied(entry: LogEntry, touched: readonly ByteKey[]): void {
     if (entry.origin === this.store.tab) this.#committer.found(entry);
     else this.#turns.heardCommit();
+    for (const commit of entry.commits) this.#events.built?.(commit);
     const newest = this.store.memtable.newest(catalogKey);
     if (newest && newest.seq > this.#schemaSeq) this.#useCatalog(decodeCatalog(newest.payload), newest.seq);
     this.#watches.touched(touched);

@@ -27,6 +27,7 @@ import { ReopeningStorage } from "../storage/reopening.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
+import { Building } from "./building.ts";
 import type { Environment } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
@@ -55,6 +56,7 @@ interface Running {
   readonly grants: Grants;
   readonly jobs: GcJobs;
   readonly gc: GcDesk;
+  readonly building: Building;
 }
 
 export class Host implements HostSurface {
@@ -131,7 +133,9 @@ export class Host implements HostSurface {
           catalogChanged: (catalog) => {
             this.#running?.upkeep.released(); // it may retain less
             this.#tell({ type: "catalog", catalog });
+            this.#running?.building.changed();
           },
+          built: (commit) => this.#running?.building.heard(commit),
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
       );
@@ -148,16 +152,17 @@ export class Host implements HostSurface {
         ticks: () => environment.ticks(),
         sleep: (ms) => clock.sleep(ms),
       });
+      const slices = new Slices({
+        ticks: () => environment.ticks(),
+        giveWay: () => environment.giveWay(),
+        foreground,
+        debt: () => this.#running?.upkeep.debt ?? 0,
+        grants,
+        budgetMs: request.gc?.budgetMs,
+      });
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
-        slices: new Slices({
-          ticks: () => environment.ticks(),
-          giveWay: () => environment.giveWay(),
-          foreground,
-          debt: () => this.#running?.upkeep.debt ?? 0,
-          grants,
-          budgetMs: request.gc?.budgetMs,
-        }),
+        slices,
         collection,
         onProgress: (progress) => {
           tabs.post({ type: "gc", progress });
@@ -169,10 +174,14 @@ export class Host implements HostSurface {
       const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
       const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
       const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
-      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc };
+      const [lockName, tell] = [lockNames(request.name).build, (event: HostEvent): void => this.#tell(event)];
+      const onError = (e: unknown): void => this.#failed(e);
+      const building = new Building({ database, locks, lockName, clock, slices, tell, onError });
+      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc, building };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
+      building.changed();
       void this.#look(environment);
       return database;
     } catch (e) {
@@ -231,7 +240,7 @@ export class Host implements HostSurface {
     const { database, upkeep, storage, tabs } = running;
     await database.idle();
     this.#closed = "closed";
-    await upkeep.stop();
+    await Promise.all([upkeep.stop(), running.building.stop()]);
     // Where this fails the next upkeep removes it: our lock is about to be free.
     const leaving = { durability: "relaxed", isRepeatable: true, writes: unpin(tabs.self) } as const;
     await storage.commit(leaving).catch(() => undefined);
@@ -362,7 +371,7 @@ export class Host implements HostSurface {
     if (!running || this.#closed !== undefined) return;
     this.#closed = reason;
     this.#tell({ type: "closed", reason });
-    void running.upkeep.stop().then(() => this.#letGo(running));
+    void Promise.all([running.upkeep.stop(), running.building.stop()]).then(() => this.#letGo(running));
   }
 
   async #letGo({ database, storage, tabs }: Running): Promise<void> {
@@ -380,7 +389,8 @@ export class Host implements HostSurface {
 const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
 
 /** Whoever waits for upkeep wants it to go on. */
-const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "gc-run" || op === "verify";
+const isUpkeep = ({ op }: Request): boolean =>
+  op === "checkpoint" || op === "gc-run" || op === "ready" || op === "verify";
 
 /** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
 async function refuseAnother(storage: Storage, database: number): Promise<void> {

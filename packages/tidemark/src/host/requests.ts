@@ -7,6 +7,7 @@ import { countRecords } from "../collections/scan.ts";
 import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
 import { verify } from "../mvcc/verify.ts";
+import type { Building } from "./building.ts";
 import type { GcDesk } from "./gc-requests.ts";
 import { metrics } from "./metrics.ts";
 import type { Upkeep } from "./upkeep.ts";
@@ -17,10 +18,11 @@ export interface Answering {
   readonly database: Database;
   readonly upkeep: Upkeep;
   readonly gc: GcDesk;
+  readonly building: Building;
 }
 
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
-export async function answer({ database, upkeep, gc }: Answering, request: Request): Promise<Answer> {
+export async function answer({ database, upkeep, gc, building }: Answering, request: Request): Promise<Answer> {
   switch (request.op) {
     case "begin": {
       const { kind, isolation, fresh, attempt, snapshot } = request;
@@ -64,6 +66,8 @@ export async function answer({ database, upkeep, gc }: Answering, request: Reque
       return (await database.snapshots.list()).map(snapshotReport);
     case "snapshot-delete":
       return database.deleteSnapshot(request.name);
+    case "ready":
+      return building.ready(request.collection, request.index);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":

@@ -36,9 +36,12 @@ export type TabMessage =
 /** Entries above this are read from the log instead of being copied to every tab. */
 const maxBroadcastBytes = 64 * 1024;
 
-export const lockNames = (name: string): { open: string; upkeep: string; retry: string; tabPrefix: string } => ({
+export const lockNames = (
+  name: string,
+): { open: string; upkeep: string; build: string; retry: string; tabPrefix: string } => ({
   open: `tidemark/${name}/open`,
   upkeep: `tidemark/${name}/upkeep`,
+  build: `tidemark/${name}/build`,
   retry: `tidemark/${name}/retry`,
   tabPrefix: `tidemark/${name}/tab/`,
 });

@@ -137,6 +137,8 @@ export type Request =
   | { readonly op: "gc-advances" }
   /** All versions of a record that are still there, newest first. */
   | (Spoken & { readonly op: "history"; readonly key: ByteKey })
+  /** Answers when the index is built, or will not be. */
+  | { readonly op: "ready"; readonly collection: string; readonly index: string }
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
@@ -321,6 +323,7 @@ export interface Answers {
   readonly "gc-executions": readonly GcExecution[];
   readonly "gc-advances": readonly GcAdvance[];
   readonly history: readonly HistoryAnswer[];
+  readonly ready: Catalog;
   readonly checkpoint: void;
   readonly verify: VerifyReport;
   readonly metrics: Metrics;
@@ -338,6 +341,14 @@ export type HostEvent =
   /** What was read through these watched handles changed. */
   | { readonly type: "touched"; readonly handles: readonly HandleId[] }
   | { readonly type: "catalog"; readonly catalog: Catalog }
+  /** How far the building of an index is. */
+  | {
+      readonly type: "upgrade";
+      readonly collection: string;
+      readonly index: string;
+      readonly done: number;
+      readonly total: number;
+    }
   | { readonly type: "closed"; readonly reason: string }
   /** `job`: the run of this page that it tells of, if it is one of its own. */
   | { readonly type: "gc"; readonly job: number | undefined; readonly event: GcEvent }
