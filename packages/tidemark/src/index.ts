@@ -37,6 +37,7 @@ export type {
   RecordOf,
   RecordVersion,
 } from "./client/types.ts";
+export type { Migration, MigrationTransaction, Migrations, StoredCollection } from "./client/upgrade.ts";
 export type { View } from "./client/view.ts";
 export type { GenerationOptions } from "./codec/generations.ts";
 export type {

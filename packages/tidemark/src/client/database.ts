@@ -3,7 +3,7 @@ import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
-import { definitionOf, invalid, unknownOption } from "./declare.ts";
+import { definitionOf, invalid, migrationVersions, unknownOption } from "./declare.ts";
 import { Gc } from "./gc.ts";
 import { Live } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
@@ -17,6 +17,7 @@ import {
   type TransactionOptions,
 } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
+import type { Migrations, Upgrade } from "./upgrade.ts";
 import { View } from "./view.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
 
@@ -28,6 +29,15 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly collections: C;
   /** Collections of earlier programs to remove with all they hold. What is not declared stays until it is named here. */
   readonly dropCollections?: readonly string[];
+  /**
+   * By version, how records of the version before become those of this one. What a database needs of them runs as it
+   * opens, in one tab, in the order of versions and in one transaction that changes the schema too: all or nothing.
+   * Records come and go as they are, whatever schema there is. @throws MIGRATION_FAILED naming the version: the database
+   * stays as it was
+   */
+  readonly migrations?: Migrations;
+  /** Fills a database that is made, in place of all migrations, in the commit that makes its collections. */
+  readonly seed?: (tx: Transaction<C>) => Promise<void>;
   /** Default "indexeddb". "memory" ends with the realm. */
   readonly storage?: OpenRequest["storage"];
   /** `false` runs the engine here instead of in a worker; a function makes the worker where the bundler needs help. */
@@ -48,6 +58,8 @@ const known: ReadonlySet<string> = new Set([
   "version",
   "collections",
   "dropCollections",
+  "migrations",
+  "seed",
   "storage",
   "worker",
   "durability",
@@ -73,9 +85,19 @@ export class Database<C extends Declarations> {
     checkOptions(options);
     this.name = options.name;
     this.#collections = options.collections;
+    const { version = 1, collections, migrations, seed } = options;
     this.#session = new Session({
       name: options.name,
-      definition: definitionOf(options.version ?? 1, options.collections, options.dropCollections),
+      definition: {
+        ...definitionOf(version, collections, options.dropCollections),
+        ...(migrations === undefined ? {} : { migrations: migrationVersions(migrations, version) }),
+        ...(seed === undefined ? {} : { seeds: true }),
+      },
+      upgrade: async (session, connection) => {
+        const { runUpgrade } = await import("./upgrade.ts");
+        const fill = seed as Upgrade["seed"];
+        await runUpgrade(session, connection, { version, collections, migrations: migrations ?? {}, seed: fill });
+      },
       storage: options.storage ?? "indexeddb",
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
@@ -203,12 +225,13 @@ function committingSink(session: Session): Sink {
   };
 }
 
-function checkOptions(options: DatabaseOptions<Declarations>): void {
+function checkOptions<C extends Declarations>(options: DatabaseOptions<C>): void {
   if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
   const unknown = Object.keys(options).find((o) => !known.has(o));
   if (unknown !== undefined) throw unknownOption("A database", unknown, known);
-  const { name, storage, durability, worker } = options;
+  const { name, storage, durability, worker, seed } = options;
   checkName(name);
+  if (seed !== undefined && typeof seed !== "function") throw invalid("seed", seed, "a function of a transaction");
   if (storage !== undefined && storage !== "indexeddb" && storage !== "memory") {
     throw invalid("storage", storage, `"indexeddb" or "memory"`);
   }

@@ -81,6 +81,19 @@ export function definitionOf(
   return { version, collections: checked, dropCollections: checkDropped(dropCollections, checked) };
 }
 
+/** The versions that there are migrations to, ascending. @throws OPTIONS_INVALID */
+export function migrationVersions(migrations: unknown, version: number): readonly number[] {
+  if (typeof migrations !== "object" || migrations === null) throw invalid("migrations", migrations, "an object");
+  const versions = Object.entries(migrations).map(([to, migrate]: [string, unknown]) => {
+    const n = Number(to);
+    const expected = `under a version from 2 to ${version}, the one declared`;
+    if (!Number.isSafeInteger(n) || n < 2 || n > version) throw invalid(`migrations.${to}`, n, expected);
+    if (typeof migrate !== "function") throw invalid(`migrations.${to}`, migrate, "a function of a transaction");
+    return n;
+  });
+  return versions.toSorted((a, b) => a - b);
+}
+
 function checkDropped(names: readonly unknown[], declared: Definition["collections"]): readonly string[] {
   const option = "dropCollections";
   if (!Array.isArray(names)) throw invalid(option, names, "a list of names");

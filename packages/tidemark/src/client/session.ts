@@ -22,11 +22,18 @@ export interface SessionOptions {
   readonly memtableMaxBytes: number;
   readonly gc?: GcSettings;
   link(): Promise<HostLink>;
+  /** Does what is pending when the database was opened. */
+  upgrade?(session: Session, connection: Connection): Promise<void>;
 }
 
 export interface DatabaseEvents {
   /** The database ended under this handle: deleted, or its workers died one after another ("crashed"). */
   closed: { readonly reason: string };
+  /**
+   * A newer program, in another tab, changed the schema ("schema": to version `stored`) or the storage format. This one
+   * cannot write any more, and of what was migrated it reads the state of before: reload the page.
+   */
+  outdated: { readonly reason: "schema" | "format"; readonly declared: number; readonly stored?: number };
   /** How far the building of a new index is, whichever tab does it. Queries by that index wait; nothing else does. */
   upgrade: UpgradeProgress;
   /** An index could not be built, something failed in the background, or the worker died and is started again; the database goes on. */
@@ -158,11 +165,21 @@ export class Session {
 
   async #connect(): Promise<void> {
     try {
-      await this.#keeper.open();
+      const pending = await this.#keeper.open();
+      if (pending) await this.#upgrade();
       this.#isOpen = true;
     } catch (e) {
       this.#failure = e;
       this.#opening = undefined;
+      throw e;
+    }
+  }
+
+  async #upgrade(): Promise<void> {
+    try {
+      await this.options.upgrade?.(this, this.#keeper.connection);
+    } catch (e) {
+      await this.#keeper.abandon();
       throw e;
     }
   }
@@ -188,6 +205,12 @@ export class Session {
       case "upgrade": {
         const progress = this.#builds.note(event);
         if (progress) this.#emit("upgrade", progress);
+        return;
+      }
+      case "outdated": {
+        const { reason, version } = event;
+        const declared = this.options.definition.version;
+        this.#emit("outdated", { reason, declared, ...(version === undefined ? {} : { stored: version }) });
         return;
       }
       case "gc":

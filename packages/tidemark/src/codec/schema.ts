@@ -22,6 +22,9 @@ export interface Definition {
   readonly collections: Readonly<Record<string, CollectionDefinition>>;
   /** Names of collections to remove with all they hold, where they are there. */
   readonly dropCollections: readonly string[];
+  /** Versions that the page has a migration to, ascending; and whether it fills a database that is made. */
+  readonly migrations?: readonly number[];
+  readonly seeds?: boolean;
 }
 
 export interface StoredIndex extends IndexDefinition {
@@ -54,5 +57,7 @@ export interface Catalog {
   readonly version: number;
   /** The next table number to give out; numbers are never used twice. */
   readonly nextTable: number;
+  /** The version of the last migration that changed records: programs of before cannot read what is there now. */
+  readonly migrated?: number;
   readonly collections: Readonly<Record<string, StoredCollection>>;
 }

@@ -38,11 +38,7 @@ export function mergeDeclaration(
   epoch: number,
 ): { readonly catalog: Catalog; readonly build: readonly IndexToBuild[] } | undefined {
   if (declared.version < stored.version) {
-    throw new TidemarkError(
-      "SCHEMA_OUTDATED",
-      `This page declares version ${declared.version}, the database has version ${stored.version}: reload the page to get the newer program`,
-      { declared: declared.version, stored: stored.version },
-    );
+    throw outdated(declared.version, stored.version);
   }
   let { nextTable } = stored;
   const give = (): TableId => tableId(nextTable++);
@@ -59,8 +55,15 @@ export function mergeDeclaration(
     isSame = false;
   }
   if (isSame && stored.epoch > 0) return undefined;
-  return { catalog: { epoch, version: declared.version, nextTable, collections }, build };
+  return { catalog: { ...stored, epoch, version: declared.version, nextTable, collections }, build };
 }
+
+export const outdated = (declared: number, stored: number): TidemarkError =>
+  new TidemarkError(
+    "SCHEMA_OUTDATED",
+    `This page declares version ${declared}, the database has version ${stored}: reload the page to get the newer program`,
+    { declared, stored },
+  );
 
 /** The catalog after a clearing of collection `name`: it and its indexes begin anew, in tables nobody ever wrote to. */
 export function cleared(stored: Catalog, name: string, epoch: number): Catalog {

@@ -26,6 +26,7 @@ import { stageCleared } from "./catalog.ts";
 import { CallOrder } from "./call-order.ts";
 import { Outside } from "./outside.ts";
 import { Rejoining } from "./rejoining.ts";
+import { Retirement } from "./retired.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
 import { Submissions } from "./submissions.ts";
 import { Watches } from "./watches.ts";
@@ -75,6 +76,7 @@ export class Database {
   readonly store: Store;
   readonly handles: Handles;
   readonly snapshots: Snapshots;
+  readonly retirement: Retirement;
   readonly #rejoining: Rejoining;
   readonly #committer: Committer;
   readonly #submissions: Submissions;
@@ -95,6 +97,7 @@ export class Database {
     this.store = store;
     this.#events = events;
     this.handles = new Handles(store);
+    this.retirement = new Retirement(this.handles);
     this.snapshots = new Snapshots(store, store.holds, seams.clock);
     this.#rejoining = new Rejoining(store);
     this.#watches = new Watches(store, (ids) => events.touched(ids));
@@ -156,7 +159,8 @@ export class Database {
   }
 
   #open(id: number, options: Omit<HandleOptions, "schema">): Handle {
-    return this.handles.open(id, { ...options, schema: this.schema });
+    const { schema } = this; // what is applied first may retire this tab
+    return this.handles.open(id, { ...options, ...(this.retirement.reads ?? { schema }) });
   }
 
   /** @throws NOT_FOUND where there is no such snapshot */
@@ -240,7 +244,8 @@ export class Database {
 
   /** The catalog that a handle reads by; of the head where `id` is 0. */
   async catalogOf(id: number): Promise<Catalog> {
-    return id === 0 ? this.catalog : (await this.handle(id)).schema.catalog;
+    const { catalog } = this;
+    return id === 0 ? (this.retirement.reads?.schema.catalog ?? catalog) : (await this.handle(id)).schema.catalog;
   }
 
   /**
@@ -350,7 +355,9 @@ export class Database {
 
   /** Watches what a handle has read; the handle itself ends, so that an idle live query holds nothing back. */
   async watch(id: number): Promise<void> {
-    this.#watches.watch(id, await this.handle(id), this.schema.tables);
+    const handle = await this.handle(id);
+    const { tables } = this.schema;
+    if (!this.retirement.reads) this.#watches.watch(id, handle, tables); // else nothing it reads changes any more
     this.handles.close(id);
   }
 
@@ -364,18 +371,21 @@ export class Database {
     else this.#turns.heardCommit();
     for (const commit of entry.commits) this.#events.built?.(commit);
     const newest = this.store.memtable.newest(catalogKey);
-    if (newest && newest.seq > this.#schemaSeq) this.#useCatalog(decodeCatalog(newest.payload), newest.seq);
-    this.#watches.touched(touched);
+    if (newest && newest.seq > this.#schemaSeq) {
+      this.#useCatalog(decodeCatalog(newest.payload), newest.seq, newest.seq - 1);
+    }
+    if (!this.retirement.reads) this.#watches.touched(touched);
     this.handles.trim();
     this.#events.advanced();
   }
 
   /** The catalog takes effect with the state it belongs to: no commit is ever judged by another. */
   async #reloading(state: ReadState, at: Seq, entries: readonly LogEntry[]): Promise<() => void> {
+    const { seq: before } = this.store.head;
     const catalog = await catalogAt(new Reader(state), at);
     return () => {
       for (const entry of entries) if (entry.origin === this.store.tab) this.#committer.found(entry);
-      this.#useCatalog(catalog, at);
+      this.#useCatalog(catalog, at, before);
       this.#watches.all();
       this.#events.advanced();
     };
@@ -384,14 +394,16 @@ export class Database {
   async #loadCatalog(): Promise<void> {
     const { seq: at } = this.store.head;
     const catalog = await catalogAt(new Reader(this.store), at);
-    if (at > this.#schemaSeq) this.#useCatalog(catalog, at);
+    if (at > this.#schemaSeq) this.#useCatalog(catalog, at, at);
   }
 
-  #useCatalog(catalog: Catalog, at: number): void {
+  /** `before`: the last seq at which the former one was in force, as far as this tab knows. */
+  #useCatalog(catalog: Catalog, at: number, before: number): void {
     this.#schemaSeq = at;
     if (catalog.epoch === this.#schema.epoch) return;
+    this.retirement.consider(catalog, this.#schema, before);
     this.#schema = new Schema(catalog);
-    this.#watches.left(this.#schema.tables);
+    if (!this.retirement.reads) this.#watches.left(this.#schema.tables);
     this.#events.catalogChanged(catalog);
   }
 }

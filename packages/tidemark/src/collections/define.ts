@@ -1,18 +1,27 @@
 import { isTidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import { nextEpoch } from "../mvcc/schema.ts";
-import { type IndexToBuild, mergeDeclaration, stageCatalog, tableRange, withIndexes } from "./catalog.ts";
+import { nextEpoch, Schema } from "../mvcc/schema.ts";
+import { type IndexToBuild, mergeDeclaration, outdated, stageCatalog, tableRange, withIndexes } from "./catalog.ts";
 import type { Database } from "./database.ts";
 
 const maxAttempts = 20;
 const defineHandle = Number.MIN_SAFE_INTEGER;
 
+/** What only the page can do: it has to, before the database is what it declares. */
+export interface Pending {
+  readonly kind: "seed" | "migrate";
+  /** The version that is stored; 0: the database was made a moment ago. */
+  readonly from: number;
+}
+
 /**
  * Merges a declaration into the stored catalog, in one transaction: of several tabs that declare the same thing at once
- * one does it, and the others find it done. New indexes of what holds records already are left to be built.
+ * one does it, and the others find it done. New indexes of what holds records already are left to be built. Where
+ * records are to be migrated, or a new database to be filled, that is answered, and nothing is done.
+ * @throws SCHEMA_OUTDATED, OPTIONS_INVALID
  */
-export async function define(database: Database, definition: Definition): Promise<void> {
+export async function define(database: Database, definition: Definition): Promise<Pending | undefined> {
   for (let attempt = 0; ; attempt++) {
     const handle = await database.begin(defineHandle, {
       tracked: true,
@@ -21,8 +30,10 @@ export async function define(database: Database, definition: Definition): Promis
       attempt: 0,
     });
     try {
-      if (await stageChanges(handle, definition)) await database.commit(handle, "strict", "schema");
-      return;
+      const pending = pendingOf(handle.schema.catalog, definition);
+      if (pending) return pending;
+      if (await stageDefinition(handle, definition)) await database.commit(handle, "strict", "schema");
+      return undefined;
     } catch (e) {
       if (!isTidemarkError(e, "CONFLICT") || attempt >= maxAttempts) throw e;
     } finally {
@@ -31,13 +42,40 @@ export async function define(database: Database, definition: Definition): Promis
   }
 }
 
-async function stageChanges(handle: Handle, definition: Definition): Promise<boolean> {
+function pendingOf({ epoch, version: from }: Catalog, definition: Definition): Pending | undefined {
+  const { version, migrations = [], seeds = false } = definition;
+  if (epoch === 0) return seeds ? { kind: "seed", from } : undefined;
+  return migrations.some((to) => to > from && to <= version) ? { kind: "migrate", from } : undefined;
+}
+
+/** As `define`, within a transaction of the page, up to a version; what is to be dropped goes when `drops` says so. */
+export function defineIn(
+  handle: Handle,
+  definition: Definition,
+  version: number,
+  drops: boolean,
+): Promise<{ readonly catalog: Catalog; readonly from: number }> {
+  return handle.inOrder(async () => {
+    const { version: from } = handle.schema.catalog;
+    if (from > version) throw outdated(version, from);
+    const dropCollections = drops ? definition.dropCollections : [];
+    const catalog = await stageDefinition(handle, { ...definition, version, dropCollections });
+    if (catalog) handle.useSchema(new Schema(catalog));
+    return { catalog: handle.schema.catalog, from };
+  });
+}
+
+async function stageDefinition(handle: Handle, definition: Definition): Promise<Catalog | undefined> {
   // Should the schema change meanwhile, the commit is refused, as everybody's is.
   const { catalog: stored } = handle.schema;
   const merged = mergeDeclaration(stored, definition, nextEpoch(stored, handle.incarnation));
-  if (!merged) return false;
-  stageCatalog(handle, await withoutEmpty(handle, merged.catalog, merged.build));
-  return true;
+  if (!merged) return undefined;
+  const { version, migrations = [] } = definition;
+  const isMigrated = stored.epoch > 0 && migrations.some((to) => to > stored.version && to <= version);
+  const catalog = await withoutEmpty(handle, merged.catalog, merged.build);
+  const staged = isMigrated ? { ...catalog, migrated: version } : catalog;
+  stageCatalog(handle, staged);
+  return staged;
 }
 
 /** Where there are no records there is nothing to build. */

@@ -4,8 +4,9 @@
  */
 import type { TabId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { Catalog, Definition } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
-import { define } from "../collections/define.ts";
+import type { Pending } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
 import { create } from "../mvcc/recovery.ts";
 import type { GcProgress } from "../protocol/gc.ts";
@@ -22,13 +23,12 @@ import {
   type Request,
   type Response,
 } from "../protocol/messages.ts";
-import { type Storage, valueOf } from "../storage/contract.ts";
+import type { Storage } from "../storage/contract.ts";
 import { ReopeningStorage } from "../storage/reopening.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
-import { decodeFence, readFence } from "../wal/log.ts";
 import { Building } from "./building.ts";
-import type { Environment } from "./environment.ts";
+import type { Environment, HeldLock } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
 import { Foreground } from "./foreground.ts";
@@ -38,14 +38,14 @@ import type { GcJobs } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
 import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
+import { closed, refuseAnother, refuseSecondTab } from "./admission.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
+import { upgrade } from "./upgrading.ts";
 import { Upkeep } from "./upkeep.ts";
 
 /** Messages between tabs can be lost: whoever watches something looks at the log itself this often. */
 const lookMs = 2000;
-/** How long the only tab allowed without shared locks waits for another to speak up. */
-const pingMs = 150;
 
 interface Running {
   readonly database: Database;
@@ -57,6 +57,7 @@ interface Running {
   readonly jobs: GcJobs;
   readonly gc: GcDesk;
   readonly building: Building;
+  readonly definition: Definition;
 }
 
 export class Host implements HostSurface {
@@ -66,6 +67,10 @@ export class Host implements HostSurface {
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
+  /** The highest data version heard of since it was opened. */
+  #newest = 0;
+  /** Held while the page migrates. */
+  #migrating: HeldLock | undefined;
   /** Resolves when all calls so far are let in; absent where they are. */
   #admitting: Promise<void> | undefined;
 
@@ -85,14 +90,14 @@ export class Host implements HostSurface {
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
-      const { catalog, store } = await opening;
-      return { ok: true, catalog, database: store.fence.database };
+      const { database, pending } = await opening;
+      return { ok: true, catalog: database.catalog, database: database.store.fence.database, pending };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
   }
 
-  async #open(request: OpenRequest): Promise<Database> {
+  async #open(request: OpenRequest): Promise<{ readonly database: Database; readonly pending: Pending | undefined }> {
     const environment = this.#environmentFor(request.storage);
     const factory = environment.storage(request.storage);
     const isLone = !environment.locks.areShared;
@@ -132,8 +137,7 @@ export class Host implements HostSurface {
           },
           catalogChanged: (catalog) => {
             this.#running?.upkeep.released(); // it may retain less
-            this.#tell({ type: "catalog", catalog });
-            this.#running?.building.changed();
+            this.#catalogChanged(catalog);
           },
           built: (commit) => this.#running?.building.heard(commit),
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
@@ -142,8 +146,11 @@ export class Host implements HostSurface {
       // Asked for behind the joining, and answered while that completes.
       const [database, noted] = await Promise.all([opening, notedVersion(storage)]);
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
-      await define(database, request.definition);
-      if (database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
+      const { definition } = request;
+      database.retirement.version = definition.version;
+      const { pending, lock } = await upgrade(database, definition, locks, lockNames(request.name).migrate);
+      this.#migrating = lock;
+      if (!pending && database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
       const collection = collectionOf(request.gc ?? {});
       const foreground = new Foreground(() => environment.ticks());
       const grants = new Grants({
@@ -177,14 +184,15 @@ export class Host implements HostSurface {
       const [lockName, tell] = [lockNames(request.name).build, (event: HostEvent): void => this.#tell(event)];
       const onError = (e: unknown): void => this.#failed(e);
       const building = new Building({ database, locks, lockName, clock, slices, tell, onError });
-      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc, building };
+      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc, building, definition };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
       building.changed();
       void this.#look(environment);
-      return database;
+      return { database, pending };
     } catch (e) {
+      this.#migrating?.release();
       opened?.close();
       tabs.leave();
       throw e;
@@ -361,6 +369,7 @@ export class Host implements HostSurface {
 
   #failed(e: unknown): void {
     if (this.#closed !== undefined) return;
+    if (isTidemarkError(e, "FORMAT_UNSUPPORTED")) this.#tell({ type: "outdated", reason: "format" });
     if (isTidemarkError(e, "CLOSED")) this.#end(reasonOf(e));
     else this.#tell({ type: "error", error: failureOf(e) });
   }
@@ -378,7 +387,23 @@ export class Host implements HostSurface {
     await database.idle(); // an append under way may have to be withdrawn
     database.handles.closeAll();
     storage.close();
+    this.#migrating?.release();
     tabs.leave();
+  }
+
+  #catalogChanged(catalog: Catalog): void {
+    const { database, definition, building, storage } = this.#running ?? {};
+    if (!database || !definition) return;
+    const { version } = catalog;
+    if (version > Math.max(definition.version, this.#newest))
+      this.#tell({ type: "outdated", reason: "schema", version });
+    this.#newest = Math.max(version, this.#newest);
+    if (!database.retirement.reads) this.#tell({ type: "catalog", catalog });
+    building?.changed();
+    if (version < definition.version || !this.#migrating) return;
+    this.#migrating.release(); // the page is done
+    this.#migrating = undefined;
+    void this.#guard(noteVersion(storage!, version));
   }
 
   #tell(event: HostEvent): void {
@@ -392,39 +417,12 @@ const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
 const isUpkeep = ({ op }: Request): boolean =>
   op === "checkpoint" || op === "gc-run" || op === "ready" || op === "verify";
 
-/** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
-async function refuseAnother(storage: Storage, database: number): Promise<void> {
-  const [row] = await storage.read([readFence]);
-  const bytes = valueOf(row);
-  if (!bytes || decodeFence(bytes).database !== database) throw closed("deleted");
-}
-
-/** Without Web Locks tabs cannot tell a dead tab from a frozen one: one tab works, a second is refused (TB6). */
-async function refuseSecondTab(name: string, environment: Environment): Promise<void> {
-  let answered = false;
-  const channel = environment.channel(`tidemark/${name}`, (raw) => {
-    if ((raw as { type?: unknown } | null)?.type === "pong") answered = true;
-  });
-  channel.post({ type: "ping" } satisfies TabMessage);
-  await environment.clock.sleep(pingMs);
-  channel.close();
-  if (!answered) return;
-  throw new TidemarkError(
-    "ENVIRONMENT",
-    "This browser has no Web Locks here (they need HTTPS or localhost), so only one tab can have the database open, and another has",
-    { missing: "navigator.locks" },
-  );
-}
-
 function otherBuild(found: number): TidemarkError {
   return new TidemarkError("ENVIRONMENT", "Page and worker come from different builds of Tidemark; reload the page", {
     page: found,
     worker: protocolVersion,
   });
 }
-
-const closed = (reason: string): TidemarkError =>
-  new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });
 
 const reasonOf = ({ details }: TidemarkError): string =>
   typeof details["reason"] === "string" ? details["reason"] : "closed";

@@ -3,6 +3,9 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
 import type { HistoryAnswer } from "../protocol/gc.ts";
+import type { Definition } from "../codec/schema.ts";
+import { outdated } from "../collections/catalog.ts";
+import { defineIn } from "../collections/define.ts";
 import { countRecords } from "../collections/scan.ts";
 import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
@@ -19,10 +22,13 @@ export interface Answering {
   readonly upkeep: Upkeep;
   readonly gc: GcDesk;
   readonly building: Building;
+  readonly definition: Definition;
 }
 
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
-export async function answer({ database, upkeep, gc, building }: Answering, request: Request): Promise<Answer> {
+export async function answer(answering: Answering, request: Request): Promise<Answer> {
+  const { database, upkeep, gc, building, definition } = answering;
+  if (changes.has(request.op)) refuseOutdated(database, definition);
   switch (request.op) {
     case "begin": {
       const { kind, isolation, fresh, attempt, snapshot } = request;
@@ -56,6 +62,8 @@ export async function answer({ database, upkeep, gc, building }: Answering, requ
     }
     case "clear":
       return database.clear(await database.handle(request.handle), request.epoch, request.collection);
+    case "define":
+      return defineIn(await database.handle(request.handle), definition, request.version, request.drops);
     case "watch":
       return database.watch(request.handle);
     case "catalog":
@@ -77,6 +85,13 @@ export async function answer({ database, upkeep, gc, building }: Answering, requ
     default:
       return gc.answer(request) as Promise<Answer>;
   }
+}
+
+const changes: ReadonlySet<Request["op"]> = new Set<Request["op"]>(["write", "stage", "clear", "define"]);
+
+/** Whoever commits by an older schema than the newest is refused, so what is looked at now is what counts. */
+function refuseOutdated({ catalog }: Database, { version }: Definition): void {
+  if (catalog.version > version) throw outdated(version, catalog.version);
 }
 
 /** A copy: a message would carry all of the block that the value stands in. */
@@ -101,6 +116,10 @@ async function verifyReport(database: Database): Promise<VerifyReport> {
 
 /** Damage in the user's terms: whose value, or which keys a block may have held. Everything else stays readable. */
 export function explained(database: Database, error: unknown): unknown {
+  const { retirement } = database;
+  if (isTidemarkError(error, "READ_VIEW_EVICTED") && retirement.reads) {
+    return outdated(retirement.version, database.catalog.version); // there is nothing else that it could read
+  }
   if (!isTidemarkError(error, "CORRUPT")) return error;
   const { key } = error.details;
   if (error.details["what"] === "value" && typeof key === "string") {

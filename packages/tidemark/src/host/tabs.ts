@@ -38,10 +38,11 @@ const maxBroadcastBytes = 64 * 1024;
 
 export const lockNames = (
   name: string,
-): { open: string; upkeep: string; build: string; retry: string; tabPrefix: string } => ({
+): { open: string; upkeep: string; build: string; migrate: string; retry: string; tabPrefix: string } => ({
   open: `tidemark/${name}/open`,
   upkeep: `tidemark/${name}/upkeep`,
   build: `tidemark/${name}/build`,
+  migrate: `tidemark/${name}/migrate`,
   retry: `tidemark/${name}/retry`,
   tabPrefix: `tidemark/${name}/tab/`,
 });
@@ -56,6 +57,8 @@ export class Tabs {
   #onRaised: (() => void) | undefined;
   /** Whether any other tab was ever heard of: posting costs more than a commit's message to the page. */
   #hasPeers = false;
+  /** Committed something before any other tab was heard of. */
+  #isUntold = false;
 
   private constructor(
     self: TabId,
@@ -71,6 +74,7 @@ export class Tabs {
     this.#channel = environment.channel(`tidemark/${name}`, (raw) => {
       const message = asTabMessage(raw);
       this.#hasPeers = true;
+      this.#tellLate();
       if (message?.type === "joined") this.post({ type: "present" });
       if (message?.type === "raised") this.#countRaised(message.tab);
       else if (message) receive(message);
@@ -97,8 +101,17 @@ export class Tabs {
 
   /** Tells the others, if there are any, what was committed. */
   postCommit(bytes: Uint8Array): void {
-    if (!this.#hasPeers) return;
+    if (!this.#hasPeers) {
+      this.#isUntold = true;
+      return;
+    }
     this.post({ type: "commit", bytes: bytes.length <= maxBroadcastBytes ? bytes : undefined });
+  }
+
+  #tellLate(): void {
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    this.post({ type: "commit", bytes: undefined });
   }
 
   /** The tabs whose locks are held. */

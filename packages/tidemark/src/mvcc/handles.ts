@@ -19,6 +19,8 @@ export interface HandleOptions {
   readonly isolation: Isolation;
   /** In force at its seq. */
   readonly schema: Schema;
+  /** Where it reads, if that is not the head: within this tab's pin. */
+  readonly at?: Seq;
   /** What it reads on; else it reads at the head. */
   readonly hold?: Hold | undefined;
 }
@@ -57,7 +59,7 @@ export class Handle {
   constructor(store: Store, options: HandleOptions) {
     this.#store = store;
     this.hold = options.hold;
-    this.seq = options.hold?.seq ?? store.head.seq;
+    this.seq = options.hold?.seq ?? options.at ?? store.head.seq;
     this.#guard = guardOf(store, this.seq, options.hold);
     this.#reader = new Reader(store, this.#guard);
     this.incarnation = store.fence.incarnation;

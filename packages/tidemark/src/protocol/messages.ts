@@ -121,6 +121,11 @@ export type Request =
     }
   | { readonly op: "watch"; readonly handle: HandleId }
   | (Spoken & { readonly op: "clear"; readonly collection: string })
+  /**
+   * Merges what the page declares, up to a version, in a transaction: it goes on by that schema. What is to be dropped
+   * goes when `drops` says so.
+   */
+  | { readonly op: "define"; readonly handle: HandleId; readonly version: number; readonly drops: boolean }
   | { readonly op: "catalog"; readonly handle: HandleId }
   | { readonly op: "snapshot-create"; readonly name: string }
   | { readonly op: "snapshot-list" }
@@ -310,6 +315,8 @@ export interface Answers {
   readonly watch: void;
   /** The catalog that the transaction goes on by. */
   readonly clear: Catalog;
+  /** `from`: the version that was stored, 0 in a new database. */
+  readonly define: { readonly catalog: Catalog; readonly from: number };
   readonly catalog: Catalog;
   readonly "snapshot-create": SnapshotReport;
   /** In the order of their names. */
@@ -341,6 +348,8 @@ export type HostEvent =
   /** What was read through these watched handles changed. */
   | { readonly type: "touched"; readonly handles: readonly HandleId[] }
   | { readonly type: "catalog"; readonly catalog: Catalog }
+  /** A newer program changed the schema, or the storage format, under this one: it cannot write any more. */
+  | { readonly type: "outdated"; readonly reason: "schema" | "format"; readonly version?: number }
   /** How far the building of an index is. */
   | {
       readonly type: "upgrade";
@@ -403,5 +412,7 @@ export type Opened =
       readonly catalog: Catalog | undefined;
       /** Which database of that name it is: another one once it was deleted and made anew. */
       readonly database?: number;
+      /** What only the page can do, before anything else: fill a new database, or migrate records of this version. */
+      readonly pending?: { readonly kind: "seed" | "migrate"; readonly from: number } | undefined;
     }
   | { readonly ok: false; readonly error: Failure };
