@@ -189,6 +189,113 @@ describe("migrations", () => {
   });
 });
 
+describe("migrations record by record", () => {
+  const each = ({ id, name: full }: Old): object | undefined => {
+    const [first, last] = full.split(" ");
+    return first === "Zoe" ? undefined : { id, first, last };
+  };
+  const migrated = (i: number): object => ({ id: `p${i}`, first: "Ann", last: `B${i}` });
+
+  test("[MV10][MV11] go in slices, into place all at once; meanwhile older tabs read, and cannot write", async () => {
+    const old = await filled(3000);
+    await old.collection("people").put({ id: "zoe", name: "Zoe Z" });
+    const outdated: unknown[] = [];
+    old.on("outdated", (event) => outdated.push(event));
+    let seen = 0;
+    let goOn = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const db = make({
+      version: 3,
+      collections: two,
+      migrations: {
+        2: {
+          collection: "people",
+          each: async (record: Old) => {
+            if (++seen === 2000) await gate;
+            return each(record);
+          },
+        },
+        3: async (tx) => {
+          expect(await tx.collection("people").get("p7")).toEqual(migrated(7));
+          await tx.collection("people").put({ id: "last", first: "", last: "" });
+        },
+      },
+    });
+    const told: number[] = [];
+    db.on("upgrade", ({ version, done }) => void (version === 2 && told.push(done)));
+    const opening = db.open();
+    await expect.poll(() => seen).toBe(2000);
+    expect(outdated).toEqual([{ reason: "schema", declared: 1, stored: 2 }]);
+    expect(await old.collection("people").get("p0")).toEqual({ id: "p0", name: "Ann B0" });
+    expect(await failure(old.collection("people").put({ id: "p0", name: "" }))).toMatchObject({
+      code: "SCHEMA_OUTDATED",
+    });
+    goOn();
+    await opening;
+    expect(seen).toBe(3001);
+    expect(told.length).toBeGreaterThan(3);
+    expect(told.at(-1)).toBe(3001);
+    expect(await db.collection("people").count()).toBe(3001);
+    expect(await db.collection("people").get("p2999")).toEqual(migrated(2999));
+    expect(await db.collection("people").get("zoe")).toBeUndefined();
+    expect(await db.collection("people").where("last").equals("B5").count()).toBe(1);
+    expect(await old.collection("people").get("p5")).toEqual({ id: "p5", name: "Ann B5" });
+    await old.close();
+    await db.gc.run();
+    const { collections, cleared } = await db.storage.metrics();
+    expect([collections["people"]!.records.versions, cleared.versions]).toEqual([3001, 0]);
+    expect((await db.verify()).damage).toEqual([]);
+  });
+
+  test("[MV10] that fail leave everything as it was", async () => {
+    const old = await filled(1500);
+    let isBroken = true;
+    const db = make({
+      version: 2,
+      collections: two,
+      migrations: {
+        2: {
+          collection: "people",
+          each: (record: Old) => {
+            if (isBroken && record.id === "p999") throw new Error("odd");
+            return each(record);
+          },
+        },
+      },
+    });
+    expect(await failure(db.open())).toMatchObject({
+      code: "MIGRATION_FAILED",
+      details: { version: 2, from: 1, cause: "odd" },
+    });
+    await old.collection("people").put({ id: "p1", name: "Eve C" });
+    expect(await old.collection("people").count()).toBe(1500);
+    isBroken = false;
+    expect(await db.collection("people").get("p1")).toEqual({ id: "p1", first: "Eve", last: "C" });
+    expect(await db.collection("people").count()).toBe(1500);
+  });
+
+  test.each([
+    ["two records with one key", ({ id }: Old) => ({ id: id.slice(0, 1), first: "", last: "" })],
+    ["what is no record", () => 7],
+    ["a record without its key", () => ({ first: "" })],
+  ])("[MV10] %s: MIGRATION_FAILED", async (_, wrong) => {
+    await (await filled(600)).close();
+    const db = make({ version: 2, collections: two, migrations: { 2: { collection: "people", each: wrong } } });
+    expect(await failure(db.open())).toMatchObject({ code: "MIGRATION_FAILED", details: { version: 2 } });
+    expect(await make({ collections: one }).collection("people").count()).toBe(600);
+  });
+
+  test("[MV10] by two tabs at once change every record once", async () => {
+    await (await filled(2000)).close();
+    const options = { version: 2, collections: two, migrations: { 2: { collection: "people", each } } };
+    const [a, b] = [make(options), make(options)];
+    await Promise.all([a.open(), b.open()]);
+    expect(await a.collection("people").count()).toBe(2000);
+    expect(await b.collection("people").get("p1234")).toEqual(migrated(1234));
+    expect(await a.collection("people").history("p1234")).toHaveLength(1);
+  });
+});
+
 describe("a tab with an older version", () => {
   const heard = (db: Database<typeof one>): DatabaseEvents["outdated"][] => {
     const events: DatabaseEvents["outdated"][] = [];

@@ -109,10 +109,10 @@ describe("building an index over several tabs", () => {
     | { readonly kind: "kill" | "freeze" | "thaw" | "checkpoint" | "clear"; readonly by: number };
 
   const by = fc.nat({ max: 1 });
-  const at = fc.array(fc.nat({ max: 420 }), { minLength: 1, maxLength: 12 });
+  const ats = fc.array(fc.nat({ max: 420 }), { minLength: 1, maxLength: 12 });
   const n = fc.nat({ max: 50 });
   const step = fc.oneof(
-    { weight: 8, arbitrary: fc.record({ kind: fc.constantFrom("put", "delete"), by, at, n }) },
+    { weight: 8, arbitrary: fc.record({ kind: fc.constantFrom("put", "delete"), by, at: ats, n }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("many"), by, from: fc.nat({ max: 400 }) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("pass"), ms: fc.nat({ max: 60 }) }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("declare"), by, isBoth: fc.boolean() }) },

@@ -3,10 +3,13 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog, StoredCollection, StoredIndex } from "../codec/schema.ts";
 import { didYouMean } from "./suggest.ts";
 
-/** How far the building of an index is. */
+/** How far the building of an index is, or a migration record by record. */
 export interface UpgradeProgress {
   readonly collection: string;
-  readonly index: string;
+  /** The index that is built. */
+  readonly index?: string;
+  /** The version that records are migrated to: told in the tab that does it. */
+  readonly version?: number;
   /** Records looked at, … */
   readonly done: number;
   /** … of about so many. When they are equal, and only then, it is ready. */
@@ -53,7 +56,7 @@ export class BuildNews {
   #building = new Map<string, UpgradeProgress>();
 
   /** A step was done. Answers how far it is, unless that is not of interest any more. */
-  note({ collection, index, done, total }: UpgradeProgress): UpgradeProgress | undefined {
+  note({ collection, index, done, total }: Required<Omit<UpgradeProgress, "version">>): UpgradeProgress | undefined {
     const name = JSON.stringify([collection, index]);
     if (!this.#building.has(name) || done >= total) return undefined; // when it is ready, the catalog says so
     const progress = { collection, index, done, total };

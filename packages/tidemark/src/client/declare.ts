@@ -88,7 +88,10 @@ export function migrationVersions(migrations: unknown, version: number): readonl
     const n = Number(to);
     const expected = `under a version from 2 to ${version}, the one declared`;
     if (!Number.isSafeInteger(n) || n < 2 || n > version) throw invalid(`migrations.${to}`, n, expected);
-    if (typeof migrate !== "function") throw invalid(`migrations.${to}`, migrate, "a function of a transaction");
+    const { collection: of, each } = (migrate ?? {}) as { collection?: unknown; each?: unknown };
+    if (typeof migrate !== "function" && !(typeof of === "string" && typeof each === "function")) {
+      throw invalid(`migrations.${to}`, migrate, "a function of a transaction, or { collection, each }");
+    }
     return n;
   });
   return versions.toSorted((a, b) => a - b);

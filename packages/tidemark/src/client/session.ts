@@ -34,7 +34,10 @@ export interface DatabaseEvents {
    * cannot write any more, and of what was migrated it reads the state of before: reload the page.
    */
   outdated: { readonly reason: "schema" | "format"; readonly declared: number; readonly stored?: number };
-  /** How far the building of a new index is, whichever tab does it. Queries by that index wait; nothing else does. */
+  /**
+   * How far the building of a new index is, whichever tab does it: queries by that index wait, nothing else does. Or how
+   * far a migration record by record is, in the tab that does it, as it opens.
+   */
   upgrade: UpgradeProgress;
   /** An index could not be built, something failed in the background, or the worker died and is started again; the database goes on. */
   error: TidemarkError;
@@ -129,6 +132,10 @@ export class Session {
   /** Why no further call is taken, once that is so. */
   get refusal(): TidemarkError | undefined {
     return this.#refusal;
+  }
+
+  tellUpgrade(progress: UpgradeProgress): void {
+    this.#emit("upgrade", progress);
   }
 
   newHandle(): number {

@@ -50,6 +50,16 @@ export interface StoredCollection {
   readonly retention?: Retention;
 }
 
+/** A collection whose records are migrated one by one: into these tables, until all are there. */
+export interface Moving {
+  readonly version: number;
+  readonly collection: string;
+  readonly into: StoredCollection;
+}
+
+/** The lowest version of a program that may write. */
+export const writableFrom = ({ version, moving }: Catalog): number => Math.max(version, moving?.version ?? 0);
+
 /** What is stored: every collection and index declared so far, with the tables that hold them. */
 export interface Catalog {
   /** Rises with every change; whoever names tables under another epoch is refused. */
@@ -59,5 +69,7 @@ export interface Catalog {
   readonly nextTable: number;
   /** The version of the last migration that changed records: programs of before cannot read what is there now. */
   readonly migrated?: number;
+  /** Programs of a lower version than its may not write any more. */
+  readonly moving?: Moving;
   readonly collections: Readonly<Record<string, StoredCollection>>;
 }

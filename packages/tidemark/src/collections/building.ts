@@ -114,10 +114,14 @@ async function stateIn(work: Work): Promise<BuildState | undefined> {
 
 async function beginning(work: Work): Promise<BuildState> {
   const { database, collection } = work;
-  const { tables, superseded } = await usageOf(database.store);
-  const { versions = 0, tombstones = 0 } = tables.get(collection.table) ?? {};
-  const garbage = superseded.tables.get(collection.table)?.versions ?? 0;
-  return { indexes: tablesToBuild(work), done: 0, total: Math.max(0, versions - tombstones - garbage) };
+  return { indexes: tablesToBuild(work), done: 0, total: await countOf(database, collection.table) };
+}
+
+/** About how many records a table has, by what is known of it. */
+export async function countOf({ store }: Database, table: TableId): Promise<number> {
+  const { tables, superseded } = await usageOf(store);
+  const { versions = 0, tombstones = 0 } = tables.get(table) ?? {};
+  return Math.max(0, versions - tombstones - (superseded.tables.get(table)?.versions ?? 0));
 }
 
 interface Records {
@@ -126,7 +130,8 @@ interface Records {
   readonly last: ByteKey | undefined;
 }
 
-async function nextRecords(
+/** The next records of a table, some 64 KB of them with their values, or `atMost` so many. */
+export async function nextRecords(
   handle: Handle,
   table: TableId,
   behind: ByteKey | undefined,
@@ -216,7 +221,7 @@ async function commit(
   const { seq, isolation, incarnation } = handle;
   const basis = { seq, isolation, incarnation, reads: new ReadSet() };
   const { epoch: schemaEpoch } = catalog;
-  await database.commitBuild({ writes, durability: "relaxed", tag: "index", basis, schemaEpoch, brings });
+  await database.commitOwn({ writes, durability: "relaxed", tag: "index", basis, schemaEpoch, brings });
 }
 
 const catalogWith = (catalog: Catalog, name: string, collection: StoredCollection, epoch: number): Catalog => ({

@@ -46,7 +46,10 @@ export function mergeDeclaration(
   const collections: Record<string, StoredCollection> = { ...stored.collections };
   const dropped = declared.dropCollections.filter((name) => Object.hasOwn(collections, name));
   for (const name of dropped) delete collections[name];
-  let isSame = declared.version === stored.version && dropped.length === 0;
+  // Whoever is past a migration that is under way has another way to its version.
+  const { moving, ...settled } = stored;
+  const isPast = moving !== undefined && declared.version >= moving.version;
+  let isSame = declared.version === stored.version && dropped.length === 0 && !isPast;
   for (const [name, wanted] of Object.entries(declared.collections)) {
     const present = Object.hasOwn(stored.collections, name) ? stored.collections[name] : undefined;
     const merged = mergeCollection(name, present, wanted, give, build);
@@ -55,7 +58,8 @@ export function mergeDeclaration(
     isSame = false;
   }
   if (isSame && stored.epoch > 0) return undefined;
-  return { catalog: { ...stored, epoch, version: declared.version, nextTable, collections }, build };
+  const base = isPast ? settled : stored;
+  return { catalog: { ...base, epoch, version: declared.version, nextTable, collections }, build };
 }
 
 export const outdated = (declared: number, stored: number): TidemarkError =>

@@ -213,9 +213,9 @@ export class Database {
     if (!(await raisePin(storage, tab, this.handles.oldest(), fence))) await this.store.rejoin();
   }
 
-  /** Commits a step of building indexes. */
-  commitBuild(request: CommitRequest): Promise<CommitDone> {
-    return this.#committer.commit(request);
+  /** Commits a step of building indexes, or of a migration. */
+  commitOwn(request: CommitRequest): Promise<CommitDone> {
+    return this.#submissions.commit(request);
   }
 
   /** Commits what is decided inside the transaction: upkeep's own commits. */

@@ -2,7 +2,7 @@ import { isTidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
 import type { Handle } from "../mvcc/handles.ts";
 import { nextEpoch, Schema } from "../mvcc/schema.ts";
-import { type IndexToBuild, mergeDeclaration, outdated, stageCatalog, tableRange, withIndexes } from "./catalog.ts";
+import { type IndexToBuild, mergeDeclaration, stageCatalog, tableRange, withIndexes } from "./catalog.ts";
 import type { Database } from "./database.ts";
 
 const maxAttempts = 20;
@@ -57,7 +57,7 @@ export function defineIn(
 ): Promise<{ readonly catalog: Catalog; readonly from: number }> {
   return handle.inOrder(async () => {
     const { version: from } = handle.schema.catalog;
-    if (from > version) throw outdated(version, from);
+    if (from > version) return { catalog: handle.schema.catalog, from }; // another tab is past it
     const dropCollections = drops ? definition.dropCollections : [];
     const catalog = await stageDefinition(handle, { ...definition, version, dropCollections });
     if (catalog) handle.useSchema(new Schema(catalog));

@@ -129,13 +129,13 @@ export class Building {
   }
 
   async #build(lock: HeldLock): Promise<void> {
-    let isOurs = true;
-    void lock.lost.then(() => (isOurs = false));
+    const lost = new AbortController();
+    void lock.lost.then(() => lost.abort());
     const isHeadlong = (): boolean => this.#waiting.size > 0 || this.#isStopped;
     try {
       await this.#seams.slices.run(
         async (pace) => {
-          while (this.#isNeeded && isOurs) {
+          while (this.#isNeeded && !lost.signal.aborted) {
             await this.#builder.step();
             if (pace.isDue()) await pace.pause();
           }

@@ -4,7 +4,7 @@
  */
 import type { TabId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import type { Catalog, Definition } from "../codec/schema.ts";
+import { type Catalog, type Definition, writableFrom } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
 import type { Pending } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
@@ -394,13 +394,13 @@ export class Host implements HostSurface {
   #catalogChanged(catalog: Catalog): void {
     const { database, definition, building, storage } = this.#running ?? {};
     if (!database || !definition) return;
-    const { version } = catalog;
+    const version = writableFrom(catalog);
     if (version > Math.max(definition.version, this.#newest))
       this.#tell({ type: "outdated", reason: "schema", version });
     this.#newest = Math.max(version, this.#newest);
     if (!database.retirement.reads) this.#tell({ type: "catalog", catalog });
     building?.changed();
-    if (version < definition.version || !this.#migrating) return;
+    if (catalog.version < definition.version || !this.#migrating) return;
     this.#migrating.release(); // the page is done
     this.#migrating = undefined;
     void this.#guard(noteVersion(storage!, version));

@@ -3,9 +3,10 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
 import type { HistoryAnswer } from "../protocol/gc.ts";
-import type { Definition } from "../codec/schema.ts";
+import { type Definition, writableFrom } from "../codec/schema.ts";
 import { outdated } from "../collections/catalog.ts";
 import { defineIn } from "../collections/define.ts";
+import { beginMove, cancelMove, readSlice, writeSlice } from "../collections/moving.ts";
 import { countRecords } from "../collections/scan.ts";
 import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
@@ -64,6 +65,14 @@ export async function answer(answering: Answering, request: Request): Promise<An
       return database.clear(await database.handle(request.handle), request.epoch, request.collection);
     case "define":
       return defineIn(await database.handle(request.handle), definition, request.version, request.drops);
+    case "move-begin":
+      return beginMove(database, definition, request.version, request.collection);
+    case "move-read":
+      return readSlice(database, request.version);
+    case "move-write":
+      return writeSlice(database, request);
+    case "move-cancel":
+      return cancelMove(database, request.version);
     case "watch":
       return database.watch(request.handle);
     case "catalog":
@@ -87,11 +96,12 @@ export async function answer(answering: Answering, request: Request): Promise<An
   }
 }
 
-const changes: ReadonlySet<Request["op"]> = new Set<Request["op"]>(["write", "stage", "clear", "define"]);
+const changes: ReadonlySet<Request["op"]> = new Set<Request["op"]>(["write", "stage", "clear", "define", "move-begin"]);
 
 /** Whoever commits by an older schema than the newest is refused, so what is looked at now is what counts. */
 function refuseOutdated({ catalog }: Database, { version }: Definition): void {
-  if (catalog.version > version) throw outdated(version, catalog.version);
+  const from = writableFrom(catalog);
+  if (from > version) throw outdated(version, from);
 }
 
 /** A copy: a message would carry all of the block that the value stands in. */

@@ -4,7 +4,7 @@
  */
 import type { ByteKey, TableId } from "../base/brand.ts";
 import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
-import type { Catalog, Definition } from "../codec/schema.ts";
+import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
 import type {
   GcAdvance,
@@ -126,6 +126,12 @@ export type Request =
    * goes when `drops` says so.
    */
   | { readonly op: "define"; readonly handle: HandleId; readonly version: number; readonly drops: boolean }
+  /** A migration record by record: begins it, or joins it where it is under way. */
+  | { readonly op: "move-begin"; readonly version: number; readonly collection: string }
+  | { readonly op: "move-read"; readonly version: number }
+  /** What became of the slice that was read. CONFLICT: another tab was faster; read again. */
+  | ({ readonly op: "move-write"; readonly version: number; readonly writes: Uint8Array } & MoveCursor)
+  | { readonly op: "move-cancel"; readonly version: number }
   | { readonly op: "catalog"; readonly handle: HandleId }
   | { readonly op: "snapshot-create"; readonly name: string }
   | { readonly op: "snapshot-list" }
@@ -147,6 +153,21 @@ export type Request =
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
+
+export interface MoveCursor {
+  readonly epoch: number;
+  /** Before and behind the slice; absent: the beginning, and the end. */
+  readonly after: ByteKey | undefined;
+  readonly last: ByteKey | undefined;
+  /** So many records, this slice included, of about so many. */
+  readonly done: number;
+  readonly total: number;
+}
+/** The next records to migrate, and where they go. */
+export interface MoveSlice extends MoveCursor {
+  readonly values: Values;
+  readonly into: StoredCollection;
+}
 
 export interface ScanAnswer {
   /** As far as they were wanted; positions match. */
@@ -317,6 +338,11 @@ export interface Answers {
   readonly clear: Catalog;
   /** `from`: the version that was stored, 0 in a new database. */
   readonly define: { readonly catalog: Catalog; readonly from: number };
+  readonly "move-begin": void;
+  /** `undefined`: it is done, or was given up. */
+  readonly "move-read": MoveSlice | undefined;
+  readonly "move-write": void;
+  readonly "move-cancel": void;
   readonly catalog: Catalog;
   readonly "snapshot-create": SnapshotReport;
   /** In the order of their names. */
