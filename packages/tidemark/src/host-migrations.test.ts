@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ByteWriter } from "./base/bytes.ts";
-import type { Definition, StoredCollection } from "./codec/schema.ts";
+import type { Definition } from "./codec/schema.ts";
 import { unpackValues } from "./codec/values.ts";
 import { RecordBatch } from "./client/records.ts";
 import { type Item, item, openPage, outcome, type Page, range } from "./host-page.test-support.ts";
@@ -30,12 +30,12 @@ const read = (page: Page): Promise<MoveSlice | undefined> => page.call<"move-rea
 
 function writesOf({ values, into }: MoveSlice): Uint8Array<ArrayBuffer> {
   const records = (unpackValues(values) as Item[]).map(doubled);
-  return records.length === 0
-    ? new ByteWriter(0).finish()
-    : new RecordBatch("items", "add", records).writes(into as StoredCollection);
+  return records.length === 0 ? new ByteWriter(0).finish() : new RecordBatch("items", "add", records).writes(into);
 }
-const write = (page: Page, { values: _, into: __, ...cursor }: MoveSlice, writes: Uint8Array): Promise<void> =>
-  page.call<"move-write">({ op: "move-write", version: 2, writes, ...cursor });
+const write = (page: Page, slice: MoveSlice, writes: Uint8Array): Promise<void> => {
+  const { epoch, after, last, done, total } = slice;
+  return page.call<"move-write">({ op: "move-write", version: 2, writes, epoch, after, last, done, total });
+};
 
 /** As the client does. Answers how many slices it moved. */
 async function migrate(page: Page): Promise<number> {

@@ -5,7 +5,7 @@
  * that dies is followed by another at the cursor, and one that fails leaves only tables that nobody names. While it goes
  * on programs of before may read, and not write.
  */
-import { byteKey, type ByteKey, type TableId, tableId } from "../base/brand.ts";
+import { byteKey, type ByteKey, tableId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { readWrites, recordValue, tablePrefix, type Write } from "../codec/record.ts";
 import type { Catalog, Definition, Moving, StoredCollection, StoredIndex } from "../codec/schema.ts";
@@ -140,7 +140,7 @@ export function cancelMove(database: Database, version: number): Promise<void> {
 }
 
 const moveKey = ({ table }: StoredCollection): ByteKey =>
-  byteKey(tablePrefix(systemTable) + encodeKey(["move", table as TableId], "move"));
+  byteKey(tablePrefix(systemTable) + encodeKey(["move", table], "move"));
 
 async function stateIn(handle: Handle, into: StoredCollection): Promise<BuildState | undefined> {
   const [payload] = await handle.fetch([moveKey(into)]);
