@@ -225,7 +225,7 @@ describe("migrations record by record", () => {
     db.on("upgrade", ({ version, done }) => void (version === 2 && told.push(done)));
     const opening = db.open();
     await expect.poll(() => seen).toBe(2000);
-    expect(outdated).toEqual([{ reason: "schema", declared: 1, stored: 2 }]);
+    await expect.poll(() => outdated).toEqual([{ reason: "schema", declared: 1, stored: 2 }]);
     expect(await old.collection("people").get("p0")).toEqual({ id: "p0", name: "Ann B0" });
     expect(await failure(old.collection("people").put({ id: "p0", name: "" }))).toMatchObject({
       code: "SCHEMA_OUTDATED",

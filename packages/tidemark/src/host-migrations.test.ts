@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ByteWriter } from "./base/bytes.ts";
 import type { Definition } from "./codec/schema.ts";
@@ -107,4 +108,31 @@ describe("a migration record by record", () => {
       expect((await second.get(item(3).id))!.n).toBe(66);
       expect((await second.all()).length).toBe(1000);
     }));
+
+  test("[MV10][MV5] whoever dies at whichever storage call, the next one goes on, and every record is changed once", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.array(fc.nat({ max: 60 }), { maxLength: 4 }), (seed, deaths) =>
+        simulate(
+          async (world) => {
+            const old = await filled(world, 700);
+            for (const [i, at] of deaths.entries()) {
+              const page = await newer(world, `dies${i}`);
+              page.process.onCall = ({ n, when }) => {
+                if (n === 1 + (at >> 1) && when === (at % 2 === 0 ? "before" : "after")) page.process.kill();
+              };
+              await Promise.race([migrate(page).catch(() => 0), world.sleep(500)]);
+              page.process.kill();
+            }
+            const last = await newer(world, "last");
+            await migrate(last);
+            expect(await last.all()).toEqual(range(0, 700).map(doubled));
+            expect(await old.all()).toEqual(range(0, 700));
+            expect((await last.verify()).damage).toEqual([]);
+          },
+          { seed },
+        ),
+      ),
+      { numRuns: Number(process.env["MIGRATION_RUNS"] ?? 25) },
+    );
+  });
 });

@@ -20,6 +20,7 @@ import { type BuildState, buildKey, decodeBuildState, encodeBuildState } from ".
 import type { Handle } from "../mvcc/handles.ts";
 import { after, ReadSet } from "../mvcc/read-set.ts";
 import { catalogKey, encodeCatalog, nextEpoch, Schema } from "../mvcc/schema.ts";
+import { aside, headlong, type Pace } from "../segments/pace.ts";
 import { usageOf } from "../mvcc/usage.ts";
 import { buildingIn, tableRange, withIndexes } from "./catalog.ts";
 import type { Database } from "./database.ts";
@@ -34,6 +35,7 @@ interface Work {
   readonly handle: Handle;
   readonly name: string;
   readonly collection: StoredCollection;
+  readonly pace: Pace;
 }
 
 /** Does builds step by step: one database's, of which one step is under way at a time. */
@@ -52,7 +54,7 @@ export class Builder {
   }
 
   /** Does the next step of the first build there is. @throws QUOTA_EXCEEDED and the like; the step may be done again */
-  async step(): Promise<void> {
+  async step(pace: Pace = headlong): Promise<void> {
     const database = this.#database;
     const [first] = buildingIn(database.catalog);
     if (!first) return;
@@ -63,7 +65,7 @@ export class Builder {
     });
     try {
       const collection = handle.schema.catalog.collections[first.collection]!;
-      await this.#stepOf({ database, handle, name: first.collection, collection });
+      await this.#stepOf({ database, handle, name: first.collection, collection, pace });
       this.#records = Math.min(stepRecords, this.#records * 2);
     } catch (e) {
       if (isTidemarkError(e, "READ_VIEW_EVICTED")) await database.store.rejoin();
@@ -201,7 +203,7 @@ function failureOf(
 
 /** Commits one step; with `becomes` it is the last one, and the collection is this from now on. */
 async function commit(
-  { database, handle, name, collection }: Work,
+  { database, handle, name, collection, pace }: Work,
   records: readonly Write[],
   state: BuildState | undefined,
   becomes?: StoredCollection,
@@ -221,7 +223,8 @@ async function commit(
   const { seq, isolation, incarnation } = handle;
   const basis = { seq, isolation, incarnation, reads: new ReadSet() };
   const { epoch: schemaEpoch } = catalog;
-  await database.commitOwn({ writes, durability: "relaxed", tag: "index", basis, schemaEpoch, brings });
+  const request = { writes, durability: "relaxed", tag: "index", basis, schemaEpoch, brings } as const;
+  await aside(pace, database.commitOwn(request));
 }
 
 const catalogWith = (catalog: Catalog, name: string, collection: StoredCollection, epoch: number): Catalog => ({

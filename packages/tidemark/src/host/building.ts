@@ -10,6 +10,7 @@ import { Builder } from "../collections/building.ts";
 import type { Database } from "../collections/database.ts";
 import { buildKey, buildWriteIn, decodeBuildState } from "../mvcc/build-state.ts";
 import type { HostEvent } from "../protocol/messages.ts";
+import { aside } from "../segments/pace.ts";
 import type { Commit } from "../wal/entry.ts";
 import type { HeldLock, Locks } from "./environment.ts";
 import type { Slices } from "./pace.ts";
@@ -25,6 +26,8 @@ export interface BuildingSeams {
   readonly lockName: string;
   readonly clock: Clock;
   readonly slices: Slices;
+  /** Resolves when there is room for another commit. */
+  readonly room: () => Promise<void>;
   readonly tell: (event: HostEvent) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -136,7 +139,8 @@ export class Building {
       await this.#seams.slices.run(
         async (pace) => {
           while (this.#isNeeded && !lost.signal.aborted) {
-            await this.#builder.step();
+            await aside(pace, this.#seams.room());
+            await this.#builder.step(pace);
             if (pace.isDue()) await pace.pause();
           }
         },

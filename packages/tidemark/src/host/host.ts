@@ -183,7 +183,8 @@ export class Host implements HostSurface {
       const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
       const [lockName, tell] = [lockNames(request.name).build, (event: HostEvent): void => this.#tell(event)];
       const onError = (e: unknown): void => this.#failed(e);
-      const building = new Building({ database, locks, lockName, clock, slices, tell, onError });
+      const room = (): Promise<void> => upkeep.room();
+      const building = new Building({ database, locks, lockName, clock, slices, room, tell, onError });
       this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc, building, definition };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
@@ -411,7 +412,7 @@ export class Host implements HostSurface {
   }
 }
 
-const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
+const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit" || op === "move-write";
 
 /** Whoever waits for upkeep wants it to go on. */
 const isUpkeep = ({ op }: Request): boolean =>
