@@ -9,6 +9,7 @@ export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
 export type { CollectionOptions } from "./client/declare.ts";
 export { RetentionPolicy } from "./codec/retention.ts";
+export type { Log, LogEntry } from "./client/advice.ts";
 export type { UpgradeProgress } from "./client/building.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { Database, DatabaseOptions } from "./client/database.ts";

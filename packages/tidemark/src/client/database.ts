@@ -1,5 +1,7 @@
+import type { Definition } from "../codec/schema.ts";
 import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
 import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
+import { Advice, type Log } from "./advice.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
@@ -48,6 +50,8 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly cacheMaxBytes?: number;
   /** Bytes of recent commits kept in memory before they are folded into blocks; default 4 MB. */
   readonly memtableMaxBytes?: number;
+  /** Told what a developer should look into, as read views that were never released. Without it nobody is told. */
+  readonly log?: Log;
   /** How garbage is collected; all of it has defaults. */
   readonly gc?: GcSettings;
 }
@@ -65,6 +69,7 @@ const known: ReadonlySet<string> = new Set([
   "durability",
   "cacheMaxBytes",
   "memtableMaxBytes",
+  "log",
   "gc",
 ]);
 
@@ -75,6 +80,9 @@ export class Database<C extends Declarations> {
   readonly #session: Session;
   readonly #head: HeadSource;
   readonly #sink: Sink;
+  readonly #advice: Advice;
+  /** Called when it closes. */
+  #left: (() => void) | undefined;
   /** `metrics()`: what is stored, in all and by collection and index. It reads a few blocks at most. */
   readonly storage: { metrics(): Promise<Metrics> };
   readonly snapshots: Snapshots<C>;
@@ -85,14 +93,16 @@ export class Database<C extends Declarations> {
     checkOptions(options);
     this.name = options.name;
     this.#collections = options.collections;
-    const { version = 1, collections, migrations, seed } = options;
+    const { name, version = 1, collections, migrations, seed } = options;
+    const definition: Definition = {
+      ...definitionOf(version, collections, options.dropCollections),
+      ...(migrations === undefined ? {} : { migrations: migrationVersions(migrations, version) }),
+      ...(seed === undefined ? {} : { seeds: true }),
+    };
+    this.#advice = new Advice(options.log);
     this.#session = new Session({
-      name: options.name,
-      definition: {
-        ...definitionOf(version, collections, options.dropCollections),
-        ...(migrations === undefined ? {} : { migrations: migrationVersions(migrations, version) }),
-        ...(seed === undefined ? {} : { seeds: true }),
-      },
+      name,
+      definition,
       upgrade: async (session, connection) => {
         const { runUpgrade } = await import("./upgrade.ts");
         const fill = seed as Upgrade["seed"];
@@ -103,7 +113,10 @@ export class Database<C extends Declarations> {
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
       memtableMaxBytes: options.memtableMaxBytes ?? 4 * megabyte,
       gc: checkedGcSettings(options.gc),
-      link: () => link(options),
+      link: () => {
+        this.#left ??= this.#advice.opened(name, definition);
+        return link(options);
+      },
     });
     this.#head = new HeadSource(this.#session);
     this.#sink = committingSink(this.#session);
@@ -123,6 +136,7 @@ export class Database<C extends Declarations> {
    * within one; live queries end at once, with CLOSED.
    */
   close(): Promise<void> {
+    this.#left?.();
     return this.#session.close();
   }
 
@@ -170,10 +184,11 @@ export class Database<C extends Declarations> {
     return this.#session.enter(() =>
       this.#session.opening(async (connection) => {
         try {
-          return await this.#view(connection, fresh, snapshot).opened();
+          return (await this.#view(connection, fresh, snapshot).opened()).handOut(this.#advice);
         } catch (e) {
           if (!isHarmlessLoss(e)) throw e;
-          return this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
+          const view = await this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
+          return view.handOut(this.#advice);
         }
       }),
     );
@@ -229,8 +244,9 @@ function checkOptions<C extends Declarations>(options: DatabaseOptions<C>): void
   if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
   const unknown = Object.keys(options).find((o) => !known.has(o));
   if (unknown !== undefined) throw unknownOption("A database", unknown, known);
-  const { name, storage, durability, worker, seed } = options;
+  const { name, storage, durability, worker, seed, log } = options;
   checkName(name);
+  if (log !== undefined && typeof log !== "function") throw invalid("log", log, "a function of an entry");
   if (seed !== undefined && typeof seed !== "function") throw invalid("seed", seed, "a function of a transaction");
   if (storage !== undefined && storage !== "indexeddb" && storage !== "memory") {
     throw invalid("storage", storage, `"indexeddb" or "memory"`);
