@@ -121,7 +121,7 @@ export class Database<C extends Declarations> {
     this.#head = new HeadSource(this.#session);
     this.#sink = committingSink(this.#session);
     this.gc = new Gc(this.#session);
-    this.snapshots = new Snapshots(this.#session, (name) => this.#keptView(false, name));
+    this.snapshots = new Snapshots(this.#session, (of) => this.#keptView(false, of));
     this.storage = { metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })) };
   }
 
