@@ -6,10 +6,10 @@ const conditions = ["source", "module", "browser", "development|production"];
 const browser = (name: "chromium" | "firefox", launchOptions: object) => ({
   resolve: { conditions },
   // Finds the dependencies of the worker before tests run: to find one on the way reloads the page under the tests.
-  optimizeDeps: { entries: ["packages/*/src/*.ts"] },
+  optimizeDeps: { entries: ["packages/*/src/*.{ts,tsx}"] },
   test: {
     name,
-    include: ["packages/*/{src,examples}/**/*.browser.test.ts"],
+    include: ["packages/*/{src,examples}/**/*.browser.test.{ts,tsx}"],
     browser: {
       enabled: true,
       headless: true,
@@ -29,8 +29,8 @@ export default defineConfig({
         test: {
           name: "node",
           environment: "node",
-          include: ["packages/*/{src,examples}/**/*.test.ts", "tools/*.test.mjs"],
-          exclude: ["**/*.browser.test.ts"],
+          include: ["packages/*/{src,examples}/**/*.test.{ts,tsx}", "tools/*.test.mjs"],
+          exclude: ["**/*.browser.test.{ts,tsx}"],
         },
       },
       browser("chromium", chromiumLaunch),

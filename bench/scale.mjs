@@ -17,6 +17,7 @@ import { collecting, sharing } from "./scale/collection.mjs";
 import { importing } from "./scale/import.mjs";
 import { interference } from "./scale/interference.mjs";
 import { opening } from "./scale/open.mjs";
+import { paging } from "./scale/paging.mjs";
 import { querying } from "./scale/queries.mjs";
 import { grouped, section } from "./scale/report.mjs";
 import { manyTabs } from "./scale/tabs.mjs";
@@ -29,6 +30,7 @@ const scenarios = {
   import: { title: "A large import", run: importing },
   open: { title: "Opening", run: opening },
   queries: { title: "Queries", run: querying },
+  paging: { title: "Reading all of it", run: paging },
   tabs: { title: "Eight tabs", run: manyTabs },
   typing: { title: "A typing session", run: typing },
   interference: { title: "Upkeep and the foreground", run: interference },

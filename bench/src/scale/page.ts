@@ -139,6 +139,33 @@ const calls = {
     return { ms, count: found };
   },
   countCodes: (prefix: string): Promise<number> => opened().collection("rows").where("code").startsWith(prefix).count(),
+  /** All records by an index, page after page; milliseconds of each. */
+  pages: async (records: number, size: number): Promise<readonly number[]> => {
+    const query = opened().collection("rows").where("group");
+    const each: number[] = [];
+    let [seen, group, cursor]: [number, number, string | undefined] = [0, 0, undefined];
+    do {
+      const { ms, found } = await timed(() => query.page(size, cursor));
+      each.push(ms);
+      for (const row of found.items) {
+        if (row.group < group) throw new Error(`Group ${row.group} came after ${group}`);
+        group = row.group;
+        seen++;
+      }
+      ({ cursor } = found);
+    } while (cursor !== undefined);
+    if (seen !== records) throw new Error(`Pages held ${seen} records of ${records}`);
+    return each;
+  },
+  /** All records in key order, one at a time. */
+  iterate: async (records: number): Promise<{ ms: number }> => {
+    let next = 0;
+    const { ms } = await timed(async () => {
+      for await (const row of opened().collection("rows").where()) assertRow(row, next++);
+    });
+    if (next !== records) throw new Error(`${next} records came of ${records}`);
+    return { ms };
+  },
   /** Reads all records in key order, so many at a time, and checks each. */
   scan: async (records: number, atOnce: number): Promise<{ ms: number }> => {
     const stored = opened().collection("rows");

@@ -7,7 +7,8 @@ beforeEach(() => {
 });
 afterEach(async () => {
   log.mockRestore();
-  await Promise.all(["wiki", "sensor", "tasks", "todos", "contacts"].map((name) => deleteDatabase(name)));
+  const names = ["wiki", "sensor", "tasks", "todos", "library", "todo-list", "contacts"];
+  await Promise.all(names.map((name) => deleteDatabase(name)));
 });
 
 test("[GM4] history: every version that is retained, and what a snapshot keeps", async () => {
@@ -38,4 +39,29 @@ test("[MV10] a schema: its output is stored, and what it refuses is told by posi
 test("[MV10] migrations: in a transaction, and record by record", async () => {
   await import("./migrations.ts");
   expect(log.mock.calls).toEqual([[[{ id: "a", first: "Ann", last: "Brown" }]]]);
+});
+
+test("[TB3] live queries tell what they read, and nothing else", async () => {
+  const error = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  await import("./live-queries.ts");
+  await expect.poll(() => log.mock.calls.at(-1)).toEqual([{ left: ["Water the plants"], total: 1 }]);
+  expect(log.mock.calls.map((call: unknown[]) => call[0])).toEqual([
+    ...(log.mock.calls.length === 4 ? ["0 of 0 left"] : []), // where the first run was before the first commit
+    "1 of 1 left",
+    ["Reply to Ann"],
+    { left: ["Water the plants"], total: 1 },
+  ]);
+  expect(error).not.toHaveBeenCalled();
+  error.mockRestore();
+});
+
+test("queries: by indexes, in pages, one at a time, by conditions", async () => {
+  await import("./queries.ts");
+  const titles = (of: unknown) => (of as { title: string }).title;
+  const [last, keys, pages, one, two, found] = log.mock.calls;
+  expect([titles(last![0]), last![1]]).toEqual(["Fiasco", 2]);
+  expect(keys![0]).toEqual(["b2", "b3", "b4", "b1"]);
+  expect(pages).toEqual([3, 1, undefined]);
+  expect([one, two]).toEqual([["Kindred"], ["Solaris"]]);
+  expect(found).toEqual([["Dawn", "Solaris"], "tags"]);
 });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const examples = {
@@ -7,12 +7,19 @@ const examples = {
   "snapshots-history-retention": "history",
   "why-is-my-database-not-shrinking": "not-shrinking",
   "what-gc-promises": "gc-proofs",
+  queries: "queries",
+  "live-queries": "live-queries",
+  react: "../../react/examples/notebook",
 };
 const guides = new URL("../../../docs/guide/", import.meta.url);
 
 test.each(Object.entries(examples))("the guide %s shows the example that is compiled and run", (guide, example) => {
-  const shown = readFileSync(new URL(`${guide}.md`, guides), "utf8").matchAll(/```ts\n([^]*?)```/g);
-  const run = readFileSync(new URL(`./${example}.ts`, import.meta.url), "utf8");
+  const shown = readFileSync(new URL(`${guide}.md`, guides), "utf8").matchAll(/```tsx?\n([^]*?)```/g);
+  const files = [`./${example}.ts`, `./${example}.tsx`].map((file) => new URL(file, import.meta.url));
+  const run = readFileSync(
+    files.find((file) => existsSync(file))!,
+    "utf8",
+  );
   expect(Array.from(shown, ([, code]) => code)).toEqual([run]);
 });
 

@@ -8,7 +8,7 @@ const todo = z.object({
   due: z.date().optional(),
 });
 const db = await openDatabase({
-  name: "todos",
+  name: "todo-list",
   collections: { todos: collection({ schema: todo, key: "id", autoId: true, indexes: { due: "due" } }) },
 });
 db.on("upgrade", ({ index, done, total }) => console.log(`building ${index}: ${done} of about ${total}`));

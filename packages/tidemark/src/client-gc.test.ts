@@ -83,8 +83,10 @@ describe("garbage collection by hand", () => {
     const cancelled = db.gc.start();
     await cancelled.pause();
     await cancelled.cancel();
-    expect(await cancelled.report).toMatchObject({ dryRun: false }); // what was done until then
-    expect((await db.gc.executions())[0]).toMatchObject({ status: "COMPLETED" });
+    const { cycleId, deleted } = await cancelled.report; // what was done until then
+    const [second, first] = await db.gc.executions();
+    expect(second).toMatchObject({ id: cycleId, type: "FULL_GC", status: "CANCELLED", swept: deleted });
+    expect(first).toMatchObject({ status: "COMPLETED" });
     expect(await db.collection("rows").count()).toBe(50); // nothing else ends with it
     expect(events.some((event) => event.type === "progress")).toBe(true);
   });

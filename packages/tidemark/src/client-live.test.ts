@@ -16,7 +16,7 @@ afterEach(async () => {
   await Promise.all(made.splice(0).map((db) => db.close()));
 });
 
-const countOf = (db: Db): Live<number, { rows: typeof rows }> => db.live((q) => q.collection("rows").count());
+const countOf = (db: Db): Live<number> => db.live((q) => q.collection("rows").count());
 const pause = (ms = 10): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe("a live query", () => {

@@ -97,6 +97,20 @@ describe("[MV10] a Standard Schema", () => {
     expect((await c.all()).map((t) => t.title)).toEqual(["y", "z"]);
   });
 
+  test("[MV10] what a query changes is validated, all of it or nothing", async () => {
+    const c = make({ todos }).collection("todos");
+    await c.putMany([
+      { id: "a", title: "x" },
+      { id: "b", title: "y", done: true },
+    ]);
+    expect(await c.where("done").equals(true).update({ title: "  z " })).toBe(1);
+    expect(await c.get("b")).toEqual({ id: "b", title: "z", done: true });
+    expect(await failureOf(c.where().update((now) => ({ ...now, title: now.id === "b" ? "" : "w" })))).toMatchObject({
+      code: "VALIDATION",
+    });
+    expect((await c.all()).map((t) => t.title)).toEqual(["x", "z"]);
+  });
+
   test("within a transaction a refusal leaves the rest to the body", async () => {
     const db = make({ todos, people });
     await db.transaction(async (tx) => {

@@ -68,6 +68,7 @@ interface OpenView {
 export interface GcWorldTerms {
   readonly proof: Proof;
   readonly retention?: Retention | undefined;
+  readonly keepForMs?: number | undefined;
   readonly pace?: Pace;
   readonly targetBytes?: number;
 }
@@ -93,6 +94,7 @@ export class GcWorld {
     this.verifier = new Verifier(() => this.world.clock.now());
     this.world = new World({
       retention: terms.retention,
+      keepForMs: terms.keepForMs,
       heard: (writes) => this.verifier.written(writes),
       rewrite: this.#work,
       cacheMaxBytes: 2000,
@@ -229,7 +231,8 @@ export class GcWorld {
   /** Ends what is under way, collects everything that is due, and compares with the model. */
   async fullRun(isWatched = true): Promise<Basis> {
     await this.cycle("FULL_GC");
-    if (this.#terms.retention?.forMs !== undefined) this.world.pass(3_600_000);
+    const { retention, keepForMs } = this.#terms;
+    if (retention?.forMs !== undefined || keepForMs !== undefined) this.world.pass(3_600_000);
     const begun = await this.advance();
     ok(begun);
     const { store } = this.upkeepTab.database;

@@ -131,6 +131,11 @@ const retention: fc.Arbitrary<Retention | undefined> = fc.oneof(
 export interface Terms {
   readonly proof: Proof;
   readonly retention: Retention | undefined;
+  readonly keepForMs: number | undefined;
 }
-export const terms: fc.Arbitrary<Terms> = fc.record({ proof: fc.constantFrom<Proof>("floor", "interval"), retention });
+export const terms: fc.Arbitrary<Terms> = fc.record({
+  proof: fc.constantFrom<Proof>("floor", "interval"),
+  retention,
+  keepForMs: fc.constantFrom(undefined, undefined, undefined, 100, 400),
+});
 export const history: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 4, maxLength: 24, size: "max" });

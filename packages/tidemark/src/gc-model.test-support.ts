@@ -54,9 +54,10 @@ function expectedOf(chains: Chains, key: ByteKey, { floor, points, nowMs }: Basi
     ),
   );
   if (table !== 0 && table < catalogs[0]!.nextTable && !isNamed) return [];
-  const { items } = chains.catalogAt(Number.MAX_SAFE_INTEGER).collections;
-  const declared = table === 0 ? { latest: 100 } : items?.table === table ? items.retention : undefined;
-  const { latest = 0, ranges = [], forMs = 0 } = declared ?? {};
+  const { collections, keepForMs = 0 } = chains.catalogAt(Number.MAX_SAFE_INTEGER);
+  const ofRecords = Object.values(collections).find((c) => c.table === table);
+  const { latest = 0, ranges = [], forMs: own = 0 } = (table === 0 ? { latest: 100 } : ofRecords?.retention) ?? {};
+  const forMs = Math.max(own, ofRecords ? keepForMs : 0);
   const chain = chains.of(key);
   const stays = chain.filter(({ seq: c }, i) => {
     const next = chain[i + 1];

@@ -104,6 +104,12 @@ const mutants: [string, typeof planted.judge, RegExp, Partial<Terms>?][] = [
     { retention: { latest: 3 } },
   ],
   [
+    "forgets what all collections keep",
+    (chain, rule, drop, judge) => judge(chain, { ...rule, retentionOf: () => undefined }, drop),
+    /^retention keeps it/,
+    { retention: undefined, keepForMs: 400 },
+  ],
+  [
     "drops deletions at the floor",
     (chain, rule, drop, judge) => judge(chain, { ...rule, floor: seq(rule.floor + 1) }, drop),
     /^a deletion at or above the floor|^a reader/,

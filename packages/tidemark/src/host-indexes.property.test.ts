@@ -42,10 +42,16 @@ async function expectExact(page: Page): Promise<void> {
   for (const [name, index] of Object.entries(indexes)) {
     const whole = tableRange(index.table);
     const count = { op: "count", handle: 0, epoch: catalog.epoch, ranges: [whole], limit: undefined } as const;
-    const entries = await page.call<"count">({ ...count, records: undefined, whole: undefined });
+    const entries = await page.call<"count">({ ...count, records: undefined, once: undefined });
     const each = (one: Item): number => (name === "n" ? 1 : new Set(one.tags).size);
     expect(entries).toBe(items.reduce((sum, one) => sum + each(one), 0));
-    const found = await page.scan({ ...whole, ranges: [whole], whole: [whole], records: table, epoch: catalog.epoch });
+    const found = await page.scan({
+      ...whole,
+      ranges: [whole],
+      once: { within: [whole], at: "least" },
+      records: table,
+      epoch: catalog.epoch,
+    });
     const expected = items.filter((one) => each(one) > 0);
     expect(found.map((one) => one.id).toSorted()).toEqual(expected.map((one) => one.id));
     for (const one of found) expect(one).toEqual(expected.find((e) => e.id === one.id));

@@ -196,7 +196,7 @@ export class Page {
       records: undefined,
       skip: 0,
       limit: undefined,
-      whole: undefined,
+      once: undefined,
       wants: "values",
       maxBytes: 1 << 16,
       ...query,
@@ -216,7 +216,8 @@ export class Page {
   byTags(from: string, to: string, query: Partial<ScanRequest> = {}): Promise<Item[]> {
     return this.#spoken(query.handle ?? 0, (catalog) => {
       const whole = tagRange(catalog, from, to);
-      return this.scan({ ...whole, whole: [whole], records: itemsOf(catalog).table, epoch: catalog.epoch, ...query });
+      const once = { within: [whole], at: query.reverse ? "greatest" : "least" } as const;
+      return this.scan({ ...whole, once, records: itemsOf(catalog).table, epoch: catalog.epoch, ...query });
     });
   }
 
@@ -230,7 +231,7 @@ export class Page {
         handle,
         epoch,
         ranges: [whole],
-        whole: [whole],
+        once: { within: [whole], at: "least" },
         records,
         limit: undefined,
       });

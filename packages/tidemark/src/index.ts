@@ -12,31 +12,42 @@ export { RetentionPolicy } from "./codec/retention.ts";
 export type { Log, LogEntry } from "./client/advice.ts";
 export type { UpgradeProgress } from "./client/building.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
-export type { Database, DatabaseOptions } from "./client/database.ts";
+export type { Database, DatabaseOptions, DatabaseStorage } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
 export type { GcJob } from "./client/gc-job.ts";
 export type { Live, Observer, Subscription } from "./client/live.ts";
+export type { Found } from "./client/find.ts";
 export type { Query } from "./client/query.ts";
+export type { Change, WritableQuery } from "./client/writable-query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
 export type { Snapshots } from "./client/snapshots.ts";
 export type { StandardIssue, StandardSchema } from "./client/standard.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
+  AnyDeclaration,
   AutoId,
   CollectionDeclaration,
+  Condition,
   Declarations,
+  Filter,
+  FindOptions,
+  FindPlan,
   IndexKey,
   IndexSpec,
   IndexSpecs,
   InputOf,
   Key,
+  KeyOf,
+  Page,
   Patch,
   Path,
   PrimaryPath,
+  QueryPlan,
   ReadOptions,
   RecordOf,
   RecordVersion,
+  Sort,
 } from "./client/types.ts";
 export type { Migration, MigrationTransaction, Migrations, StoredCollection } from "./client/upgrade.ts";
 export type { View } from "./client/view.ts";

@@ -87,7 +87,7 @@ describe("a large value", () => {
     );
     const { collections, epoch } = tab.database.catalog;
     const range = tableRange(collections["items"]!.table);
-    const query = { ranges: [range], records: undefined, reverse: false, limit: undefined, whole: undefined };
+    const query = { ranges: [range], records: undefined, reverse: false, limit: undefined, once: undefined };
     const first = await tab.database.scan(0, epoch, { ...query, ...values, maxBytes: 250_000 });
     expect(unpackValues(first.values!)).toHaveLength(3);
     const rest = await tab.database.scan(first.handle, epoch, {
@@ -155,7 +155,7 @@ describe("a large value", () => {
     const { collections, epoch } = tab.database.catalog;
     const { indexes, table } = collections["items"]!;
     const query = { ranges: [tableRange(indexes["n"]!.table)], records: table, reverse: false, limit: undefined };
-    const found = await tab.database.scan(0, epoch, { ...query, ...values, whole: undefined, maxBytes: Infinity });
+    const found = await tab.database.scan(0, epoch, { ...query, ...values, once: undefined, maxBytes: Infinity });
     expect(unpackValues(found.values!)).toEqual([
       { ...large("a", 5), at: 5 },
       { id: "b", n: 6 },

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { collection, createDatabase, type Database, RetentionPolicy } from "./index.ts";
+import { collection, createDatabase, type Database, type GcSettings, RetentionPolicy } from "./index.ts";
 
 interface Note {
   id: string;
@@ -9,8 +9,12 @@ const kept = collection<Note>()({ key: "id", retention: RetentionPolicy.keepLate
 const plain = collection<Note>()({ key: "id" });
 let count = 0;
 const open: { close(): Promise<void> }[] = [];
-const make = (name = `retention${count++}`, notes = kept): Database<{ notes: typeof kept; plain: typeof plain }> => {
-  const db = createDatabase({ name, collections: { notes, plain }, storage: "memory", worker: false });
+const make = (
+  name = `retention${count++}`,
+  notes = kept,
+  gc: GcSettings = {},
+): Database<{ notes: typeof kept; plain: typeof plain }> => {
+  const db = createDatabase({ name, collections: { notes, plain }, storage: "memory", worker: false, gc });
   open.push(db);
   return db;
 };
@@ -64,6 +68,54 @@ describe("retention", () => {
         code: "OPTIONS_INVALID",
         details: { option: "collections.notes.retention" },
         message: expect.stringContaining("RetentionPolicy.keepLatestN(5)"),
+      }),
+    );
+  });
+});
+
+describe("gc.mvccVersionRetentionDays", () => {
+  const days = (mvccVersionRetentionDays: number): GcSettings => ({ mvccVersionRetentionDays });
+
+  test("[CN][GM4] keeps of every collection what was superseded since, besides what its own retention keeps", async () => {
+    const db = make(undefined, kept, days(7));
+    await writeAndFold(db, 1, 2, 3, 4, 5);
+    await db.gc.run();
+    for (const name of ["notes", "plain"] as const) expect(await numbers(db, name)).toEqual([5, 4, 3, 2, 1]);
+  });
+
+  test("[CN][VG6] what was superseded longer ago goes, but for what a collection's own retention keeps", async () => {
+    const db = make(undefined, kept, days(50 / 86_400_000));
+    await writeAndFold(db, 1, 2, 3, 4);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await writeAndFold(db, 5);
+    expect(await numbers(db, "notes")).toEqual([5, 4, 3]);
+    // What was superseded a moment ago may stay.
+    expect((await numbers(db, "plain")).filter((n) => n! < 4)).toEqual([]);
+  });
+
+  test("[CN] is stored: left out it stays, declared shorter that counts, and 0 ends it", async () => {
+    const name = `retention${count++}`;
+    const first = make(name, kept, days(7));
+    await writeAndFold(first, 1, 2, 3, 4);
+    await first.close();
+    const silent = make(name);
+    await writeAndFold(silent, 5);
+    await silent.gc.run();
+    expect(await numbers(silent, "plain")).toEqual([5, 4, 3, 2, 1]);
+    await silent.close();
+    const db = make(name, kept, days(0));
+    await writeAndFold(db, 6);
+    await db.gc.run();
+    expect(await numbers(db, "plain")).toEqual([6]);
+    expect(await numbers(db, "notes")).toEqual([6, 5, 4]);
+  });
+
+  test.each([-1, 100_001, Number.NaN, "7"])("[CN] %j is refused by name and range", (value) => {
+    expect(() => make("unused", kept, days(value as number))).toThrow(
+      expect.objectContaining({
+        code: "OPTIONS_INVALID",
+        details: { option: "gc.mvccVersionRetentionDays" },
+        message: expect.stringContaining("a number of days from 0 to 100000"),
       }),
     );
   });

@@ -44,8 +44,9 @@ export interface Item {
 }
 
 export const databaseName = "world";
-const definitionWith = (retention: Retention | undefined): Definition => ({
+const definitionWith = ({ retention, keepForMs }: Pick<WorldOptions, "retention" | "keepForMs">): Definition => ({
   version: 1,
+  ...(keepForMs === undefined ? {} : { keepForMs }),
   dropCollections: [],
   collections: {
     items: {
@@ -79,6 +80,8 @@ interface WorldOptions extends MemoryOptions {
   readonly rewrite?: WorkOptions;
   /** Which superseded items are kept. */
   readonly retention?: Retention | undefined;
+  /** For how long those of all collections are. */
+  readonly keepForMs?: number | undefined;
   /** Hears of every batch as it takes effect. */
   readonly heard?: (writes: readonly Write[]) => void;
   /** What lies between a tab and its medium. */
@@ -135,7 +138,7 @@ export class World {
       damaged: (error) => damage.push(error),
     });
     if (lasting) lasting.admit = (fresh) => database.store.admit(fresh);
-    await define(database, definitionWith(this.#options.retention));
+    await define(database, definitionWith(this.#options));
     return { id, storage, database, sent, damage, tenure: undefined };
   }
 
@@ -310,7 +313,7 @@ export async function write(
   }
 }
 
-const everything = { skip: 0, limit: undefined, whole: undefined, wants: "values", maxBytes: Infinity } as const;
+const everything = { skip: 0, limit: undefined, once: undefined, wants: "values", maxBytes: Infinity } as const;
 
 /** All items a view sees, in key order. */
 export async function itemsIn(view: Handle, reverse = false): Promise<Item[]> {

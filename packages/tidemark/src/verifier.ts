@@ -192,15 +192,16 @@ export class Verifier {
   }
 
   #retainer(chain: readonly Committed[], i: number, checkpoint: number, table: number): string | undefined {
-    const { collections } = this.chains.catalogAt(checkpoint);
-    const declared = Object.values(collections).find((stored) => stored.table === table)?.retention;
-    const retention = table === 0 ? { latest: 100 } : declared; // so many advances of the floor are kept
+    const { collections, keepForMs = 0 } = this.chains.catalogAt(checkpoint);
+    const declared = Object.values(collections).find((stored) => stored.table === table);
+    // So many advances of the floor are kept.
+    const retention = table === 0 ? { latest: 100 } : declared && (declared.retention ?? {});
     if (!retention) return undefined;
     const [{ seq: c }, next] = [chain[i]!, chain[i + 1]!];
     const newer = chain.slice(i + 1).filter(({ seq: n }) => n <= this.#fence).length;
     if (newer < (retention.latest ?? 0)) return `it is among the latest ${retention.latest}`;
     for (const [from, to] of retention.ranges ?? []) if (c <= to && from < next.seq) return `${from} to ${to}`;
-    const { forMs = 0 } = retention;
+    const forMs = Math.max(retention.forMs ?? 0, declared ? keepForMs : 0);
     return forMs > 0 && next.madeMs + forMs > this.#nowMs() ? `it went less than ${forMs} ms ago` : undefined;
   }
 

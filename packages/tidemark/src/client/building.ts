@@ -1,7 +1,7 @@
 /** Indexes that are being built, as a page sees them. */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog, StoredCollection, StoredIndex } from "../codec/schema.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
 
 /** How far the building of an index is, or a migration record by record. */
 export interface UpgradeProgress {

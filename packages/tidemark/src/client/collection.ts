@@ -8,13 +8,20 @@ import { decodeValue } from "../codec/value.ts";
 import { unpackValues } from "../codec/values.ts";
 import { unknownIndex } from "./building.ts";
 import type { Connection } from "./connection.ts";
+import { indexedBy } from "./declare.ts";
+import { type FindTarget, Found, questionOf } from "./find.ts";
 import { Incoming } from "./incoming.ts";
+import type { Indexed } from "./planner.ts";
 import { Query } from "./query.ts";
+import type { QueryTarget } from "./reading.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 import { abortable, type Source, type WritableSource } from "./source.ts";
+import { type Change, type Observe, type QueryWriter, WritableQuery } from "./writable-query.ts";
 import type {
   AnyDeclaration,
+  Filter,
+  FindOptions,
   IndexKeyFor,
   IndexName,
   InputOf,
@@ -29,12 +36,12 @@ import type {
 export class ReadableCollection<D extends AnyDeclaration> {
   readonly name: string;
   readonly #source: Source;
-  readonly #indexes: ReadonlySet<string>;
+  readonly #indexed: Indexed;
 
   constructor(name: string, declaration: AnyDeclaration, source: Source) {
     this.name = name;
     this.#source = source;
-    this.#indexes = new Set(Object.keys(declaration.indexes));
+    this.#indexed = indexedBy(declaration);
   }
 
   async get(key: KeyOf<D>, options: ReadOptions = {}): Promise<RecordOf<D> | undefined> {
@@ -93,11 +100,30 @@ export class ReadableCollection<D extends AnyDeclaration> {
   }
 
   /** A query in the order of an index, or of the primary key. @throws UNKNOWN_NAME */
-  where(): Query<RecordOf<D>, KeyOf<D>>;
-  where<N extends IndexName<D>>(index: N): Query<RecordOf<D>, IndexKeyFor<D, N>>;
-  where(index?: string): Query<RecordOf<D>, unknown> {
-    if (index !== undefined && !this.#indexes.has(index)) throw unknownIndex(this.name, index, this.#indexes);
-    return new Query({ source: this.#source, collection: this.name, index });
+  where(): Query<RecordOf<D>, KeyOf<D>, KeyOf<D>>;
+  where<N extends IndexName<D>>(index: N): Query<RecordOf<D>, IndexKeyFor<D, N>, KeyOf<D>>;
+  where(index?: string): Query<RecordOf<D>, unknown, KeyOf<D>> {
+    return new Query(this.targetOf(index));
+  }
+
+  /**
+   * Records by conditions on their fields, as `{ age: { $gte: 18 }, name: "Ada" }`: of the indexes that there are it uses
+   * the one that leaves the fewest to look at, and none has to be named. Await it, or ask it to `explain()`.
+   * @throws OPTIONS_INVALID, KEY_INVALID
+   */
+  find(filter: Filter<RecordOf<D>>, options?: FindOptions<RecordOf<D>>): Found<RecordOf<D>> {
+    return new Found(this.findTarget(), questionOf(filter, options));
+  }
+
+  protected findTarget(observe?: Observe): FindTarget {
+    return { source: this.#source, collection: this.name, indexed: this.#indexed, observe };
+  }
+
+  /** @throws UNKNOWN_NAME */
+  protected targetOf(index: string | undefined): QueryTarget {
+    if (index !== undefined && !Object.hasOwn(this.#indexed.indexes, index))
+      throw unknownIndex(this.name, index, Object.keys(this.#indexed.indexes));
+    return { source: this.#source, collection: this.name, index };
   }
 
   protected encodeKeys(keys: readonly unknown[]): ByteKey[] {
@@ -140,13 +166,26 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   readonly #source: WritableSource;
   readonly #sink: Sink;
   readonly #incoming: Incoming;
+  readonly #observe: Observe | undefined;
 
-  constructor(name: string, declaration: AnyDeclaration, source: WritableSource, sink: Sink) {
+  constructor(name: string, declaration: AnyDeclaration, source: WritableSource, sink: Sink, observe?: Observe) {
     super(name, declaration, source);
     this.#declaration = declaration;
     this.#source = source;
     this.#sink = sink;
     this.#incoming = new Incoming(name, declaration);
+    this.#observe = observe;
+  }
+
+  /** A query in the order of an index, or of the primary key. @throws UNKNOWN_NAME */
+  override where(): WritableQuery<RecordOf<D>, KeyOf<D>, KeyOf<D>>;
+  override where<N extends IndexName<D>>(index: N): WritableQuery<RecordOf<D>, IndexKeyFor<D, N>, KeyOf<D>>;
+  override where(index?: string): WritableQuery<RecordOf<D>, unknown, KeyOf<D>> {
+    return new WritableQuery({ ...this.targetOf(index), writer: this.#writer, observe: this.#observe });
+  }
+
+  protected override findTarget(): FindTarget {
+    return super.findTarget(this.#observe);
   }
 
   /** Inserts; an existing key is CONSTRAINT. Resolves to the key. @throws VALIDATION where its schema refuses it */
@@ -169,11 +208,8 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
    * returns the new record or changes the one it is given. Resolves to the new record, as its schema made it;
    * `undefined` where there is none.
    */
-  async update(
-    key: KeyOf<D>,
-    change: Patch<RecordOf<D>> | ((current: RecordOf<D>) => RecordOf<D> | InputOf<D> | void),
-  ): Promise<RecordOf<D> | undefined> {
-    const make = typeof change === "function" ? editing(change) : patching(snapshotOf(change, this.name));
+  async update(key: KeyOf<D>, change: Change<RecordOf<D>, InputOf<D>>): Promise<RecordOf<D> | undefined> {
+    const make = this.#makerOf(change);
     return this.#change(key, (current) => (current === undefined ? undefined : { record: make(current) }));
   }
 
@@ -191,9 +227,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   async deleteMany(keys: readonly KeyOf<D>[]): Promise<number> {
     if (keys.length === 0) return 0;
     const encoded = this.encodeKeys(keys);
-    const existed = await this.#source.enter((connection) =>
-      this.#sink.write(connection, (schema) => encodeDeletes(encoded, collectionIn(schema, this.name))),
-    );
+    const existed = await this.#source.enter((connection) => this.#delete(connection, this.#sink, encoded));
     return existed.filter(Boolean).length;
   }
 
@@ -233,6 +267,35 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
     if (batch.hasBlobs) await batch.readBlobs();
     await sink.write(connection, (schema) => batch.writes(collectionIn(schema, this.name)));
+  }
+
+  readonly #writer: QueryWriter<RecordOf<D>> = {
+    atomically: (body) => this.#source.hold((now) => this.#sink.atomically(now, body)),
+    deleteKeys: async (connection, sink, keys) => (await this.#delete(connection, sink, keys)).filter(Boolean).length,
+    makerOf: (change) => this.#makerOf(change),
+    changeKeys: async (connection, source, sink, keys, make) => {
+      const present = await this.fetch(connection, source, keys);
+      const kept: ByteKey[] = [];
+      const made = present.flatMap((current, i) => {
+        if (current === undefined) return [];
+        const record = make(current);
+        this.#refuseChange(keys[i]!, record);
+        kept.push(keys[i]!);
+        return [record];
+      });
+      const valid = await this.#incoming.take(made);
+      if (valid !== made) for (const [i, record] of valid.entries()) this.#refuseChange(kept[i]!, record);
+      if (valid.length > 0) await this.#send(connection, sink, new RecordBatch(this.name, "put", valid));
+      return valid.length;
+    },
+  };
+
+  #makerOf(change: Change<RecordOf<D>>): (current: RecordOf<D>) => unknown {
+    return typeof change === "function" ? editing(change) : patching(snapshotOf(change, this.name));
+  }
+
+  #delete(connection: Connection, sink: Sink, keys: readonly ByteKey[]): Promise<readonly boolean[]> {
+    return sink.write(connection, (schema) => encodeDeletes(keys, collectionIn(schema, this.name)));
   }
 
   /** Writes what `make` makes of the present record, if anything. */

@@ -27,8 +27,8 @@ describe("a link to a worker", () => {
     const worker = fakeWorker((port) =>
       expose({ hello: async () => protocolVersion, listDatabases: async () => ({ ok: true, databases: [] }) }, port),
     );
-    const link = linkToWorker(worker, url, 50);
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    const link = linkToWorker(worker, url, 500);
+    await new Promise((resolve) => setTimeout(resolve, 600));
     expect(await link.surface.listDatabases("memory")).toEqual({ ok: true, databases: [] });
     link.dispose();
   });

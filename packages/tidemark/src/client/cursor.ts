@@ -1,6 +1,6 @@
 /** Where a query in pages goes on: text that an application may keep, or put into an address. */
 import { type ByteKey, byteKey } from "../base/brand.ts";
-import { invalid } from "./declare.ts";
+import { invalid } from "../protocol/options.ts";
 
 export interface Cursor {
   /** Of the last entry of the page before, without its table. */

@@ -1,13 +1,14 @@
 import type { Definition } from "../codec/schema.ts";
 import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
 import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
+import { invalid, unknownOption } from "../protocol/options.ts";
 import { Advice, type Log } from "./advice.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
-import { definitionOf, invalid, migrationVersions, unknownOption } from "./declare.ts";
+import { definitionOf, migrationVersions } from "./declare.ts";
 import { Gc } from "./gc.ts";
-import { Live } from "./live.ts";
+import { type Live, liveQuery } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -56,6 +57,17 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly gc?: GcSettings;
 }
 
+/** What is stored, and how safely. */
+export interface DatabaseStorage {
+  /** In all, and by collection and index. It reads a few blocks at most. */
+  metrics(): Promise<Metrics>;
+  /**
+   * Asks the browser not to clear this origin's data when the disk fills up, or after a time without a visit. It may ask
+   * the user. False where it refuses, or knows no such thing.
+   */
+  persist(): Promise<boolean>;
+}
+
 const megabyte = 1024 * 1024;
 const known: ReadonlySet<string> = new Set([
   "name",
@@ -83,8 +95,8 @@ export class Database<C extends Declarations> {
   readonly #advice: Advice;
   /** Called when it closes. */
   #left: (() => void) | undefined;
-  /** `metrics()`: what is stored, in all and by collection and index. It reads a few blocks at most. */
-  readonly storage: { metrics(): Promise<Metrics> };
+  readonly #handles = new Map<string, unknown>();
+  readonly storage: DatabaseStorage;
   readonly snapshots: Snapshots<C>;
   /** Garbage collection: by hand, and why what is not collected is still there. */
   readonly gc: Gc;
@@ -122,7 +134,10 @@ export class Database<C extends Declarations> {
     this.#sink = committingSink(this.#session);
     this.gc = new Gc(this.#session);
     this.snapshots = new Snapshots(this.#session, (of) => this.#keptView(false, of));
-    this.storage = { metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })) };
+    this.storage = {
+      metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })),
+      persist: async () => (await globalThis.navigator?.storage?.persist?.()) ?? false,
+    };
   }
 
   /** Opens now instead of on first use. */
@@ -140,9 +155,15 @@ export class Database<C extends Declarations> {
     return this.#session.close();
   }
 
-  /** @throws UNKNOWN_NAME */
+  /** The same object for the same name. @throws UNKNOWN_NAME */
   collection<N extends keyof C & string>(name: N): Collection<C[N]> {
-    return new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink);
+    const kept = this.#handles.get(name) as Collection<C[N]> | undefined;
+    if (kept) return kept;
+    const made = new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read) =>
+      this.live((view) => read(view.source)),
+    );
+    this.#handles.set(name, made);
+    return made;
   }
 
   /**
@@ -195,8 +216,8 @@ export class Database<C extends Declarations> {
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
-  live<T>(query: (q: View<C>) => Promise<T>): Live<T, C> {
-    return new Live(this.#session, this.#collections, query);
+  live<T>(query: (q: View<C>) => Promise<T>): Live<T> {
+    return liveQuery(this.#session, this.#collections, query);
   }
 
   /** Resolves when everything committed so far is folded into blocks and the log trimmed. */

@@ -1,10 +1,17 @@
-import { TidemarkError } from "../base/errors.ts";
 import { checkPath, type KeyPath } from "../codec/path.ts";
 import { RetentionPolicy } from "../codec/retention.ts";
 import type { CollectionDefinition, Definition, IndexDefinition } from "../codec/schema.ts";
+import { invalid, unknownOption } from "../protocol/options.ts";
 import { isStandardSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from "./standard.ts";
-import { didYouMean } from "./suggest.ts";
-import type { AutoId, CollectionDeclaration, Declarations, IndexSpecs, OptionalAt, PrimaryPath } from "./types.ts";
+import type {
+  AnyDeclaration,
+  AutoId,
+  CollectionDeclaration,
+  Declarations,
+  IndexSpecs,
+  OptionalAt,
+  PrimaryPath,
+} from "./types.ts";
 
 // oxlint-disable-next-line typescript/no-generated-empty-object-type -- empty is what is meant: no index name compiles
 type NoIndexes = Record<never, never>;
@@ -54,12 +61,12 @@ export function collection<
   options: CollectionOptions<P, I, A> & { readonly schema: S },
 ): CollectionDeclaration<SchemaOutput<S>, P, I, Input<SchemaInput<S>, P, A>>;
 export function collection(options?: object): unknown {
-  return options === undefined ? declaration : declaration(options);
+  return options === undefined ? declarationOf : declarationOf(options);
 }
 
 const collectionOptions = ["key", "indexes", "retention", "schema", "autoId"];
 
-function declaration(options: object): object {
+function declarationOf(options: object): object {
   if (typeof options !== "object" || options === null) throw invalid("collection", options, "an object");
   for (const option of Object.keys(options)) {
     if (!collectionOptions.includes(option)) throw unknownOption("A collection", option, collectionOptions);
@@ -137,6 +144,15 @@ function checkAutoId(autoId: unknown, key: KeyPath, where: string): void {
     throw invalid(where, autoId, "true or a function that makes a key");
   if (typeof key !== "string") throw invalid(where, autoId, "left out where the key is compound");
 }
+/** A declaration's key and indexes in one form. It was checked as the database was made. */
+export function indexedBy(declaration: AnyDeclaration): Pick<CollectionDefinition, "key" | "indexes"> {
+  const known = normalized.get(declaration);
+  if (known) return known;
+  const made = checkCollection("declared", declaration);
+  normalized.set(declaration, made);
+  return made;
+}
+const normalized = new WeakMap<AnyDeclaration, CollectionDefinition>();
 
 /** An object cannot hold `__proto__` as it holds other names. */
 function checkOwnName(name: string, where: string): void {
@@ -158,36 +174,4 @@ function checkIndex(where: string, spec: unknown): IndexDefinition {
 function pathAt(path: unknown, where: string, multi = false): KeyPath {
   checkPath(path, where, multi);
   return path;
-}
-
-/** Of each option: whether a value is one, and what it must be. */
-export type OptionChecks<T> = { readonly [O in keyof T]-?: readonly [(value: unknown) => boolean, string] };
-
-/** `what` has these options. @throws OPTIONS_INVALID naming the option */
-export function checkOptions<T extends object>(what: string, options: T, checks: OptionChecks<T>): void {
-  if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
-  for (const [option, value] of Object.entries(options) as [keyof T & string, unknown][]) {
-    if (!Object.hasOwn(checks, option)) {
-      throw unknownOption(what, option, Object.keys(checks));
-    }
-    const [isValid, expected] = checks[option];
-    if (value !== undefined && !isValid(value)) throw invalid(option, value, expected);
-  }
-}
-
-export function unknownOption(what: string, option: string, options: Iterable<string>): TidemarkError {
-  const message = `${what} has no option '${option}'${didYouMean(option, options)}`;
-  return new TidemarkError("OPTIONS_INVALID", message, { option });
-}
-
-export function invalid(option: string, value: unknown, expected: string): TidemarkError {
-  return new TidemarkError("OPTIONS_INVALID", `Option ${option} must be ${expected}; it is ${shown(value)}`, {
-    option,
-  });
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
 }

@@ -9,10 +9,10 @@ import type {
   GcReport,
   GcRunOptions,
 } from "../protocol/gc.ts";
-import { idleMomentMs } from "../protocol/messages.ts";
-import { checkOptions, invalid, type OptionChecks } from "./declare.ts";
+import { gcRunChecks } from "../protocol/gc-settings.ts";
+import { checkOptions, invalid, isWholeWithin, type OptionChecks } from "../protocol/options.ts";
 import { GcJob } from "./gc-job.ts";
-import type { Observer, Subscription } from "./live.ts";
+import { type Observer, type Subscription, subscriptionOf } from "./live.ts";
 import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
 import { abortable } from "./source.ts";
@@ -112,7 +112,7 @@ export class Gc {
       session.gcListeners.add(next);
       session.endings.add(fail);
     }
-    return { unsubscribe };
+    return subscriptionOf(unsubscribe);
   }
 
   #begin(options: GcOptions, isBackground: boolean): GcJob {
@@ -136,26 +136,10 @@ export class Gc {
   }
 }
 
-const isOneOf =
-  (...all: readonly unknown[]) =>
-  (v: unknown): boolean =>
-    all.includes(v);
-const isWholeWithin =
-  (from: number, to: number) =>
-  (v: unknown): boolean =>
-    Number.isSafeInteger(v) && (v as number) >= from && (v as number) <= to;
-const isFlag = isOneOf(true, false);
 const isSignal = (v: unknown): boolean => typeof (v as AbortSignal | null)?.throwIfAborted === "function";
 
 const runChecks: OptionChecks<GcOptions> = {
-  kind: [isOneOf("YOUNG_ONLY", "YOUNG_AND_MIDDLE", "FULL_GC"), `"YOUNG_ONLY", "YOUNG_AND_MIDDLE" or "FULL_GC"`],
-  dryRun: [isFlag, "true or false"],
-  deleteBatchSize: [isWholeWithin(1, 1_000_000), "a whole number from 1 to 1000000"],
-  useSnapshot: [isFlag, "true or false"],
-  budgetMs: [
-    (v) => typeof v === "number" && v >= 1 && v <= idleMomentMs,
-    `a number of milliseconds from 1 to ${idleMomentMs}`,
-  ],
+  ...gcRunChecks,
   progress: [(v) => typeof v === "function", "a function"],
   signal: [isSignal, "an AbortSignal"],
 };

@@ -3,6 +3,7 @@ import { isStillBuilding } from "./building.ts";
 import type { Connection } from "./connection.ts";
 import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
+import { share } from "./sharing.ts";
 import type { Declarations } from "./types.ts";
 import { View } from "./view.ts";
 
@@ -14,35 +15,47 @@ export interface Observer<T> {
   error?(error: unknown): void;
 }
 
+/** Ends it, once: called itself, as Svelte does, or by its method, as RxJS does. */
 export interface Subscription {
+  (): void;
   unsubscribe(): void;
 }
+
+export function subscriptionOf(leave: () => void): Subscription {
+  return Object.assign(() => leave(), { unsubscribe: leave });
+}
+
+/** Starts to run a query; from then on results come to `output`. */
+type Start<T> = (output: Required<Observer<T>>) => { stop(): void };
 
 /** One call of `subscribe`: the same observer may be there twice. */
 interface Slot<T> {
   readonly observer: Observer<T>;
 }
 
-/** A query that runs again whenever a commit, in any tab, touched what it read. It runs while somebody subscribes. */
-export class Live<T, C extends Declarations> {
-  readonly #session: Session;
-  readonly #collections: C;
-  readonly #query: (view: View<C>) => Promise<T>;
+/**
+ * A query that runs again whenever a commit, in any tab, touched what it read. It runs while somebody subscribes, once
+ * for all subscribers. Results are frozen, and what did not change in them stays the same object; one that is
+ * deep-equal to the last is not told. It is an observable to RxJS (`from(live)`) and a store to Svelte (`$live`).
+ */
+export class Live<T> {
+  readonly #start: Start<T>;
   readonly #slots = new Set<Slot<T>>();
-  /** Runs from the first subscriber that comes to the last that leaves. */
-  #running: Running<T, C> | undefined;
+  /** From the first subscriber that comes to the last that leaves. */
+  #running: { stop(): void } | undefined;
   #current: T | undefined;
   /** Whether `#current` is of this run. */
   #hasValue = false;
   #error: unknown;
 
-  constructor(session: Session, collections: C, query: (view: View<C>) => Promise<T>) {
-    this.#session = session;
-    this.#collections = collections;
-    this.#query = query;
+  constructor(start: Start<T>) {
+    this.#start = start;
+    // A well-known symbol only where somebody brings it; those who do not know it look for the name below.
+    const { observable } = Symbol as { readonly observable?: symbol };
+    if (observable) Object.defineProperty(this, observable, { value: () => this });
   }
 
-  /** The last result: the same object until the next one. */
+  /** The last result: the same object until one that differs. It stays when the last subscriber leaves. */
   get current(): T | undefined {
     return this.#current;
   }
@@ -52,22 +65,27 @@ export class Live<T, C extends Declarations> {
     return this.#error;
   }
 
+  /**
+   * Calls `next` with every result from now on, and at once with the present one where others subscribe already. An
+   * error ends the subscription. What an observer throws is reported as uncaught.
+   */
   subscribe(observer: Observer<T> | ((value: T) => void)): Subscription {
     const slot: Slot<T> = { observer: typeof observer === "function" ? { next: observer } : observer };
     this.#slots.add(slot);
-    if (!this.#running) this.#start();
+    if (!this.#running) this.#run();
     else if (this.#hasValue) callBack(() => slot.observer.next?.(this.#current as T));
-    return { unsubscribe: () => this.#leave(slot) };
+    return subscriptionOf(() => this.#leave(slot));
   }
 
-  #start(): void {
+  /** What libraries of observables look for. */
+  ["@@observable"](): this {
+    return this;
+  }
+
+  #run(): void {
     this.#error = undefined;
     this.#hasValue = false;
-    this.#running = new Running(this.#session, this.#collections, this.#query, {
-      next: (value) => this.#emit(value),
-      error: (e) => this.#fail(e),
-    });
-    this.#running.refresh();
+    this.#running = this.#start({ next: (value) => this.#emit(value), error: (e) => this.#fail(e) });
   }
 
   #leave(slot: Slot<T>): void {
@@ -76,7 +94,9 @@ export class Live<T, C extends Declarations> {
     this.#running = undefined;
   }
 
-  #emit(value: T): void {
+  #emit(result: T): void {
+    const value = share(this.#current, result);
+    if (this.#hasValue && Object.is(value, this.#current)) return;
     this.#current = value;
     this.#hasValue = true;
     const slots = [...this.#slots]; // whoever comes meanwhile is told on coming
@@ -92,6 +112,19 @@ export class Live<T, C extends Declarations> {
     this.#slots.clear();
     for (const { observer } of slots) callBack(() => observer.error?.(e));
   }
+}
+
+/** A live query on these collections. */
+export function liveQuery<T, C extends Declarations>(
+  session: Session,
+  collections: C,
+  query: (view: View<C>) => Promise<T>,
+): Live<T> {
+  return new Live((output) => {
+    const running = new Running(session, collections, query, output);
+    running.refresh();
+    return running;
+  });
 }
 
 /** Runs the query again and again until it is stopped or fails. Once stopped it emits nothing any more. */

@@ -11,8 +11,6 @@ import type { Connection } from "./connection.ts";
 import type { Source } from "./source.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
 
-/** One answer carries about so many bytes: bounds memory on both sides, whatever the range holds. */
-export const answerBytes: number = 256 * 1024;
 /** So often one read in several parts is begun again. */
 const maxEvictions = 10;
 
@@ -30,12 +28,7 @@ export interface PartsOptions {
 }
 
 /** The parts of one scan. Whoever stops early lets go of it. The first is asked for at once. */
-export async function* partsOf({
-  source,
-  connection,
-  request: made,
-  signal,
-}: PartsOptions): AsyncGenerator<Part, void> {
+async function* partsOf({ source, connection, request: made, signal }: PartsOptions): AsyncGenerator<Part, void> {
   signal?.throwIfAborted();
   const { request, first } = await source.underSchema(connection, async (schema) => {
     const asked = made(schema);

@@ -1,30 +1,20 @@
-import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
+import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { decodeKey, encodeIndexKey, encodeKey, keyEnd, prefixEnd, stringPrefix, tuplePrefix } from "../codec/key.ts";
-import { tablePrefix, tablePrefixBytes } from "../codec/record.ts";
-import type { Catalog } from "../codec/schema.ts";
-import type { CountRequest, KeyRange, ScanRequest, ScanWants } from "../protocol/messages.ts";
-import { readyIndex } from "./building.ts";
+import { tablePrefixBytes } from "../codec/record.ts";
+import type { KeyRange, ScanWants } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import { cursorOf, readCursor } from "./cursor.ts";
-import { invalid } from "./declare.ts";
-import { answerBytes, gathered, type Part, type PartsOptions, streamed } from "./parts.ts";
+import { invalid } from "../protocol/options.ts";
+import { type Part, streamed } from "./parts.ts";
+import { beginStream, countOn, gatherOn, partsOn, type QueryTarget, recordsOf } from "./reading.ts";
 import { Refinement } from "./refinement.ts";
-import { collectionIn } from "./schema.ts";
 import { beyond, everything, intersection, type Shape, union } from "./shape.ts";
 import { abortable, type Source } from "./source.ts";
 import type { Page, QueryPlan, ReadOptions } from "./types.ts";
 
-/** What a query ranges over, resolved when it runs, since table numbers are known only then. */
-export interface QueryTarget {
-  readonly source: Source;
-  readonly collection: string;
-  /** `undefined`: the primary key. */
-  readonly index: string | undefined;
-}
-
 /** A record, with the key in the queried order that it was found under. */
-export interface Found<T> {
+interface Keyed<T> {
   readonly key: ByteKey;
   readonly record: T;
 }
@@ -111,8 +101,10 @@ export class Query<T, K, P = unknown> {
   }
 
   async last(options: ReadOptions = {}): Promise<T | undefined> {
-    const { limit, offset } = this.shape;
-    if (limit === undefined && offset === 0) return this.reverse().first(options);
+    const { limit, offset, reverse } = this.shape;
+    if (limit === undefined && offset === 0) {
+      return this.with({ reverse: !reverse, counts: reverse ? "greatest" : "least" }).first(options);
+    }
     const [last] = await this.#gather(this.shape, "values", options.signal, (one: T[], { values }) => {
       if (values.length > 0) one[0] = values.at(-1) as T;
     });
@@ -137,7 +129,7 @@ export class Query<T, K, P = unknown> {
       });
       return counts[0] ?? 0;
     }
-    const n = await this.countUpTo(limit === undefined ? undefined : offset + limit, signal);
+    const n = await this.#countUpTo(limit === undefined ? undefined : offset + limit, signal);
     return Math.max(0, n - offset);
   }
 
@@ -153,7 +145,7 @@ export class Query<T, K, P = unknown> {
     const most = Math.min(size, limit ?? Infinity);
     const isRest = from ? { ranges: beyond(ranges, from.key, reverse), offset: 0 } : {};
     const shape = { ...this.shape, ...isRest, limit: most === limit ? most : most + 1 };
-    const found = await this.#gather(shape, "both", signal, (all: Found<T>[], { values, keys }) => {
+    const found = await this.#gather(shape, "both", signal, (all: Keyed<T>[], { values, keys }) => {
       for (const [i, record] of values.entries()) all.push({ key: keys[i]!, record: record as T });
     });
     const items = found.slice(0, most).map(({ record }) => record);
@@ -165,42 +157,21 @@ export class Query<T, K, P = unknown> {
   /** Every record in turn, all as of one state; memory stays flat, however many there are. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void> {
     const { source } = this.target;
-    const begun = await source.enter(async (connection) => {
-      const parts = streamed(this.#parts(connection, this.shape, "values", undefined));
-      return { parts, first: await parts.next() };
-    });
-    const refinement = new Refinement(this.shape);
-    try {
-      for (let part = begun.first; !part.done; part = await begun.parts.next()) {
-        for (const value of refinement.of(part.value).values) yield value as T;
-        if (refinement.isEnough) return;
-      }
-    } finally {
-      await begun.parts.return();
-    }
+    yield* recordsOf<T>(await source.enter((connection) => beginStream(connection, this.target, this.shape)));
   }
 
   /** How it would be carried out. `entries` is counted in the index, up to a million. */
   async explain({ signal }: ReadOptions = {}): Promise<QueryPlan> {
     const { collection, index } = this.target;
     const { ranges, filters, reverse } = this.shape;
-    const entries = await this.countUpTo(maxExplained, signal);
+    const entries = await this.#countUpTo(maxExplained, signal);
     return { collection, index, ranges: ranges.length, entries, isFiltered: filters.length > 0, isReverse: reverse };
   }
 
   /** How many records the ranges hold; no more than `limit` are counted. */
-  protected countUpTo(limit: number | undefined, signal?: AbortSignal): Promise<number> {
+  #countUpTo(limit: number | undefined, signal: AbortSignal | undefined): Promise<number> {
     const { source } = this.target;
-    const { handle } = source;
-    return abortable(signal, () =>
-      source.enter((connection) =>
-        source.underSchema(connection, async (schema) => {
-          const extent = this.#extent(schema, this.shape.ranges);
-          const request: CountRequest = { op: "count", handle, epoch: schema.epoch, ...extent, limit };
-          return connection.call<"count">(request);
-        }),
-      ),
-    );
+    return abortable(signal, () => source.enter((connection) => countOn(connection, this.target, this.shape, limit)));
   }
 
   /** The same query with something else in its shape. */
@@ -213,7 +184,8 @@ export class Query<T, K, P = unknown> {
   protected async *keyParts(source: Source, connection: Connection): AsyncGenerator<readonly ByteKey[], void> {
     const wants = this.shape.filters.length > 0 ? "both" : "keys";
     const refinement = new Refinement(this.shape);
-    for await (const part of streamed({ ...this.#parts(connection, this.shape, wants, undefined, source), source })) {
+    const target = { ...this.target, source };
+    for await (const part of streamed(partsOn(connection, target, { shape: this.shape, wants }))) {
       yield refinement.of(part).keys.map((key) => this.#primaryOf(key));
       if (refinement.isEnough) return;
     }
@@ -232,45 +204,9 @@ export class Query<T, K, P = unknown> {
     signal: AbortSignal | undefined,
     take: (all: R[], part: Part) => void,
   ): Promise<R[]> {
-    if (shape.limit === 0 || shape.ranges.length === 0) return Promise.resolve([]);
-    const begin = () => {
-      const all: R[] = [];
-      const refinement = new Refinement(shape);
-      return {
-        result: all,
-        take: (part: Part): boolean => {
-          take(all, refinement.of(part));
-          return !refinement.isEnough;
-        },
-      };
-    };
     const { source } = this.target;
-    return abortable(signal, () =>
-      source.enter((connection) => gathered(this.#parts(connection, shape, wants, signal), begin)),
-    );
-  }
-
-  #parts(
-    connection: Connection,
-    shape: Shape,
-    wants: ScanWants,
-    signal: AbortSignal | undefined,
-    source: Source = this.target.source,
-  ): PartsOptions {
-    const { reverse, filters, offset, limit } = shape;
-    // What a filter refuses neither is passed over nor counts: then both are done here.
-    const ends = filters.length > 0 ? { skip: 0, limit: undefined } : { skip: offset, limit };
-    const request = (schema: Catalog): ScanRequest => ({
-      op: "scan",
-      handle: source.handle,
-      epoch: schema.epoch,
-      ...this.#extent(schema, shape.ranges),
-      ...ends,
-      reverse,
-      wants,
-      maxBytes: answerBytes,
-    });
-    return { source, connection, request, signal };
+    const read = { shape, within: this.shape.ranges, wants, signal };
+    return abortable(signal, () => source.enter((connection) => gatherOn(connection, this.target, read, take)));
   }
 
   #one(key: K): KeyRange {
@@ -303,28 +239,6 @@ export class Query<T, K, P = unknown> {
   #where(): string {
     const { collection, index } = this.target;
     return index === undefined ? collection : `${collection}.${index}`;
-  }
-
-  /** Where it ranges, and how entries of an index lead to records: the same for all parts of a scan. */
-  #extent(schema: Catalog, ranges: readonly KeyRange[]): Pick<ScanRequest, "ranges" | "records" | "whole"> {
-    const { collection, index } = this.target;
-    const stored = collectionIn(schema, collection);
-    if (index === undefined)
-      return { ranges: this.#walked(stored.table, ranges), records: undefined, whole: undefined };
-    const { table, multi } = readyIndex(collection, index, stored);
-    const isOnce = !multi || this.shape.isOneKey;
-    const whole = isOnce ? undefined : this.#walked(table, this.shape.ranges);
-    return { ranges: this.#walked(table, ranges), records: stored.table, whole };
-  }
-
-  /** Of a table, in the order in which they are walked. */
-  #walked(table: TableId, ranges: readonly KeyRange[]): readonly KeyRange[] {
-    const prefix = tablePrefix(table);
-    const within = ranges.map(({ from, to }) => ({
-      from: byteKey(prefix + from),
-      to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to),
-    }));
-    return this.shape.reverse ? within.toReversed() : within;
   }
 
   #primaryOf(found: ByteKey): ByteKey {

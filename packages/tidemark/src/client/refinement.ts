@@ -1,4 +1,4 @@
-import { invalid } from "./declare.ts";
+import { invalid } from "../protocol/options.ts";
 import type { Part } from "./parts.ts";
 import type { Shape } from "./shape.ts";
 

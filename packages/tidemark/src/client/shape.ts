@@ -1,6 +1,6 @@
 /** What a query asks for, as values: ranges of one table's keys, and what is done with the records found there. */
 import { type ByteKey, byteKey } from "../base/brand.ts";
-import type { KeyRange } from "../protocol/messages.ts";
+import type { KeyRange, Once } from "../protocol/messages.ts";
 
 /** In this order, whatever the order of the calls: ranges, filters, reverse, offset, limit. */
 export interface Shape {
@@ -10,6 +10,8 @@ export interface Shape {
   readonly isOneKey: boolean;
   readonly filters: readonly ((record: unknown) => unknown)[];
   readonly reverse: boolean;
+  /** Which of several entries of a record in the ranges counts; else the first on the way. */
+  readonly counts: Once["at"] | undefined;
   readonly offset: number;
   readonly limit: number | undefined;
 }
@@ -21,6 +23,7 @@ export const everything: Shape = {
   isOneKey: false,
   filters: [],
   reverse: false,
+  counts: undefined,
   offset: 0,
   limit: undefined,
 };

@@ -1,6 +1,6 @@
 /** Named snapshots: states that stay readable, whatever commits, until they are deleted. */
 import type { SnapshotReport } from "../protocol/messages.ts";
-import { invalid } from "./declare.ts";
+import { invalid } from "../protocol/options.ts";
 import type { Session } from "./session.ts";
 import type { Declarations } from "./types.ts";
 import type { View } from "./view.ts";

@@ -2,14 +2,14 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
 import { isStillBuilding } from "./building.ts";
+import { checkOptions, type OptionChecks } from "../protocol/options.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
-import { checkOptions, type OptionChecks } from "./declare.ts";
 import { Line } from "./line.ts";
 import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { Declarations } from "./types.ts";
 import { isHarmlessLoss, isWorkerLoss } from "./worker-death.ts";
 

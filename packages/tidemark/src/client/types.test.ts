@@ -3,7 +3,7 @@ import * as z from "zod";
 import { RetentionPolicy } from "../codec/retention.ts";
 import type { Database } from "./database.ts";
 import { collection } from "./declare.ts";
-import type { Declarations, KeyAt, Path, RecordOf } from "./types.ts";
+import type { Declarations, KeyAt, Page, Path, RecordOf } from "./types.ts";
 
 interface Note {
   id: string;
@@ -45,6 +45,17 @@ const usedRightly = async (db: Database<{ notes: typeof notes; visits: typeof vi
   await c.where("done").equals(true).toArray();
   await c.where().below("m").toArray();
   await c.update("a", { title: undefined, done: true });
+  expectTypeOf(await c.where("lang").anyOf(["de", "en"]).primaryKeys()).toEqualTypeOf<string[]>();
+  expectTypeOf(await c.where("byAuthorDate").indexKeys()).toEqualTypeOf<(readonly [number, Date])[]>();
+  expectTypeOf(await c.where().page(10)).toEqualTypeOf<Page<Note>>();
+  for await (const note of c.where().filter((n) => n.done)) expectTypeOf(note).toEqualTypeOf<Note>();
+  await c.where("done").equals(true).limit(5).update({ title: undefined });
+  await c.where().reverse().delete();
+  expectTypeOf(await c.find({ authorId: { $gt: 3 }, "meta.lang": "de", tags: { $contains: "x" } })).toEqualTypeOf<
+    Note[]
+  >();
+  await c.find({ $or: [{ done: true }, { title: { $startsWith: "a" } }] }, { sort: "-updatedAt", limit: 3 });
+  await c.find({}, { sort: { "meta.lang": 1, authorId: "desc" } }).explain();
   await db.transaction(async (tx) => (await tx.collection("notes").get("a"))?.title);
   await db.read(async (view) => view.collection("notes").count());
 };
@@ -73,6 +84,18 @@ const usedWrongly = async (db: Database<{ notes: typeof notes; visits: typeof vi
   await c.put({ id: "a" });
   // @ts-expect-error no such field
   await c.update("a", { titel: "x" });
+  // @ts-expect-error the primary key is a string
+  c.where().anyOf([1]);
+  // @ts-expect-error no such field
+  await c.find({ titel: "x" });
+  // @ts-expect-error the field is a number
+  await c.find({ authorId: { $gt: "3" } });
+  // @ts-expect-error not an array
+  await c.find({ authorId: { $contains: 3 } });
+  // @ts-expect-error no such path
+  await c.find({}, { sort: "-titel" });
+  // @ts-expect-error a query of a view only reads
+  await db.read(async (view) => view.collection("notes").where().delete());
   // @ts-expect-error a view only reads
   await db.read(async (view) => view.collection("notes").put({}));
 };

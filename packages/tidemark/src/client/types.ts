@@ -159,3 +159,51 @@ export interface QueryPlan {
   readonly isFiltered: boolean;
   readonly isReverse: boolean;
 }
+
+type Comparable = number | string | Date | ArrayBuffer | ArrayBufferView | readonly IndexKey[];
+
+/** On one field: a key that it equals, or operators, all of which hold. Comparisons stay within one kind of key. */
+export type Condition<V> =
+  | (V extends IndexKey ? V : never)
+  | {
+      readonly $eq?: V & IndexKey;
+      readonly $ne?: (V & IndexKey) | null;
+      readonly $in?: readonly (V & IndexKey)[];
+      readonly $nin?: readonly ((V & IndexKey) | null)[];
+      readonly $gt?: V & Comparable;
+      readonly $gte?: V & Comparable;
+      readonly $lt?: V & Comparable;
+      readonly $lte?: V & Comparable;
+      readonly $startsWith?: V extends string ? string : never;
+      /** Of an array: an element equals this. */
+      readonly $contains?: V extends readonly (infer E)[] ? E & IndexKey : never;
+      readonly $containsAny?: V extends readonly (infer E)[] ? readonly (E & IndexKey)[] : never;
+      readonly $exists?: boolean;
+    };
+
+/** Conditions on fields, by their paths: all of them hold. */
+export type Filter<T> = { readonly [P in Path<T>]?: Condition<Exclude<ValueAt<T, P>, undefined>> } & {
+  readonly $and?: readonly Filter<T>[];
+  readonly $or?: readonly Filter<T>[];
+  readonly $not?: Filter<T>;
+};
+
+/** A path, "-path" for descending, several of these, or an object as { path: -1 }. */
+export type Sort<T> =
+  | Path<T>
+  | `-${Path<T>}`
+  | readonly (Path<T> | `-${Path<T>}`)[]
+  | { readonly [P in Path<T>]?: 1 | -1 | "asc" | "desc" };
+
+export interface FindOptions<T> {
+  /** By primary key, where nothing is said and no index is used. */
+  readonly sort?: Sort<T>;
+  readonly limit?: number;
+}
+
+/** How `find` is carried out. */
+export interface FindPlan extends QueryPlan {
+  readonly sortedBy: "index" | "memory" | "nothing";
+  /** The ways it chose from, with their entries as far as they were counted. */
+  readonly considered: readonly { readonly index: string | undefined; readonly entries: number }[];
+}

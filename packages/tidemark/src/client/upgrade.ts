@@ -12,7 +12,7 @@ import type { Connection } from "./connection.ts";
 import { RecordBatch } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 import type { Session } from "./session.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { runTransaction, Transaction, type TransactionSource } from "./transaction.ts";
 import type { CollectionDeclaration, Declarations } from "./types.ts";
 
@@ -45,7 +45,12 @@ export class MigrationTransaction {
       const message = `There is no collection '${name}'${didYouMean(name, this.collections)}`;
       throw new TidemarkError("UNKNOWN_NAME", message, { collection: name });
     }
-    const { key, indexes } = collectionIn(this.#catalog, name);
+    const { key, indexes: stored } = collectionIn(this.#catalog, name);
+    const definitions = Object.entries(stored).map(([index, { path, unique, multi }]) => [
+      index,
+      { path, unique, multi },
+    ]);
+    const indexes = Object.fromEntries(definitions) as Readonly<Record<string, unknown>>;
     return new Collection(name, { key, indexes }, this.#source, this.#sink);
   }
 }

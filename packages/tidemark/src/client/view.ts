@@ -63,6 +63,11 @@ export class View<C extends Declarations> {
     return new ReadableCollection<C[N]>(name, declared(this.#collections, name), this.#source);
   }
 
+  /** Where what is read through it is read. */
+  get source(): Source {
+    return this.#source;
+  }
+
   /** Number of its handle in the worker. */
   get handle(): number {
     return this.#source.handle;

@@ -68,6 +68,9 @@ export function tuplePrefix(values: readonly unknown[], where: string): ByteKey 
   return within(arrayStart + elementsOf(values, true, where, []), where);
 }
 
+/** What the keys of all arrays begin with whose first elements have these keys. */
+export const joinedPrefix = (elements: readonly ByteKey[]): ByteKey => byteKey(arrayStart + elements.join(""));
+
 /** What the keys of all strings begin with that begin with `text`. */
 export function stringPrefix(text: string): ByteKey {
   return byteKey(stringStart + encodeText(text));

@@ -15,7 +15,15 @@ export interface Retention {
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
-const maxDays = 100_000;
+export const maxRetentionDays = 100_000;
+export const msOfDays = (days: number): number => Math.round(days * dayMs);
+
+/** What either keeps. */
+export const bothOf = (a: Retention, b: Retention): Retention => ({
+  ...most("latest", a.latest, b.latest),
+  ...(a.ranges || b.ranges ? { ranges: [...(a.ranges ?? []), ...(b.ranges ?? [])] } : {}),
+  ...most("forMs", a.forMs, b.forMs),
+});
 
 /** Which superseded versions of a collection's records are kept for `history`. Policies are values: combine with `and`. */
 export class RetentionPolicy {
@@ -47,9 +55,9 @@ export class RetentionPolicy {
 
   /** Versions superseded within the last `days`, by the stamp of what superseded them. @throws OPTIONS_INVALID */
   static keepFor(days: number): RetentionPolicy {
-    if (typeof days !== "number" || !(days >= 0) || days > maxDays)
-      throw invalid("keepFor", days, `a number of days from 0 to ${maxDays}`);
-    return new RetentionPolicy({ forMs: Math.round(days * dayMs) });
+    if (typeof days !== "number" || !(days >= 0) || days > maxRetentionDays)
+      throw invalid("keepFor", days, `a number of days from 0 to ${maxRetentionDays}`);
+    return new RetentionPolicy({ forMs: msOfDays(days) });
   }
 
   /** What any of the policies keeps. */
@@ -59,12 +67,7 @@ export class RetentionPolicy {
 
   /** What this policy keeps, and what the other one keeps. */
   and({ retention: other }: RetentionPolicy): RetentionPolicy {
-    const { latest, ranges, forMs } = this.retention;
-    return new RetentionPolicy({
-      ...most("latest", latest, other.latest),
-      ...(ranges || other.ranges ? { ranges: [...(ranges ?? []), ...(other.ranges ?? [])] } : {}),
-      ...most("forMs", forMs, other.forMs),
-    });
+    return new RetentionPolicy(bothOf(this.retention, other));
   }
 }
 

@@ -18,6 +18,8 @@ export interface CollectionDefinition {
 
 /** What a page declares. */
 export interface Definition {
+  /** For so long all collections keep what is superseded, whatever their own retention is; absent: as stored. */
+  readonly keepForMs?: number;
   readonly version: number;
   readonly collections: Readonly<Record<string, CollectionDefinition>>;
   /** Names of collections to remove with all they hold, where they are there. */
@@ -71,5 +73,7 @@ export interface Catalog {
   readonly migrated?: number;
   /** Programs of a lower version than its may not write any more. */
   readonly moving?: Moving;
+  /** As declared; absent where that is 0. */
+  readonly keepForMs?: number;
   readonly collections: Readonly<Record<string, StoredCollection>>;
 }

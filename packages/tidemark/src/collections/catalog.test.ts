@@ -69,3 +69,26 @@ describe("a declared retention", () => {
     expect(stored(cleared(catalog, "notes", 7)).collections["notes"]).toMatchObject({ table: 2, retention: five });
   });
 });
+
+describe("how long all collections keep versions", () => {
+  const keeping = (keepForMs?: number): Definition => ({
+    ...definition(),
+    ...(keepForMs === undefined ? {} : { keepForMs }),
+  });
+
+  test("[CN][GM4] is stored with the catalog; declared anew it is replaced, absent it stays, and 0 ends it", () => {
+    const catalog = merged(emptyCatalog, keeping(500))!;
+    expect(catalog.keepForMs).toBe(500);
+    expect(merged(catalog, keeping(500))).toBeUndefined();
+    expect(merged(catalog, keeping())).toBeUndefined();
+    expect(merged(catalog, keeping(80))).toEqual({ ...catalog, epoch: catalog.epoch + 1, keepForMs: 80 });
+    expect(merged(catalog, definition(five))!.keepForMs).toBe(500);
+    const ended = merged(catalog, keeping(0))!;
+    expect(ended).not.toHaveProperty("keepForMs");
+    expect(merged(ended, keeping(0))).toBeUndefined();
+  });
+
+  test("[CN][MV11] outlasts a clearing", () => {
+    expect(stored(cleared(merged(emptyCatalog, keeping(500))!, "notes", 7)).keepForMs).toBe(500);
+  });
+});

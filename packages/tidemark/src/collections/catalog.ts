@@ -1,7 +1,7 @@
 /**
  * How the catalog changes: by what pages declare, and by clearing. Changing it never needs IndexedDB's `versionchange`.
  * Declarations merge additively: what a page does not declare stays, unless it says that it is to be dropped; of what both
- * have, only the retention is replaced.
+ * have, only retention is replaced.
  */
 import { type TableId, tableId } from "../base/brand.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
@@ -47,9 +47,10 @@ export function mergeDeclaration(
   const dropped = declared.dropCollections.filter((name) => Object.hasOwn(collections, name));
   for (const name of dropped) delete collections[name];
   // Whoever is past a migration that is under way has another way to its version.
-  const { moving, ...settled } = stored;
+  const { moving, keepForMs: keptForMs = 0, ...settled } = stored;
   const isPast = moving !== undefined && declared.version >= moving.version;
-  let isSame = declared.version === stored.version && dropped.length === 0 && !isPast;
+  const { keepForMs = keptForMs } = declared;
+  let isSame = declared.version === stored.version && dropped.length === 0 && !isPast && keepForMs === keptForMs;
   for (const [name, wanted] of Object.entries(declared.collections)) {
     const present = Object.hasOwn(stored.collections, name) ? stored.collections[name] : undefined;
     const merged = mergeCollection(name, present, wanted, give, build);
@@ -58,8 +59,16 @@ export function mergeDeclaration(
     isSame = false;
   }
   if (isSame && stored.epoch > 0) return undefined;
-  const base = isPast ? settled : stored;
-  return { catalog: { ...base, epoch, version: declared.version, nextTable, collections }, build };
+  const catalog = {
+    ...settled,
+    ...(moving && !isPast ? { moving } : {}),
+    epoch,
+    version: declared.version,
+    nextTable,
+    ...(keepForMs > 0 ? { keepForMs } : {}),
+    collections,
+  };
+  return { catalog, build };
 }
 
 export const outdated = (declared: number, stored: number): TidemarkError =>

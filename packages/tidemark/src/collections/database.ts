@@ -13,13 +13,11 @@ import { type CommitDone, type CommitRequest, conflict, type Inside, type Isolat
 import { type Handle, type HandleOptions, Handles } from "../mvcc/handles.ts";
 import { raisePin } from "../mvcc/holders.ts";
 import { guardOf } from "../mvcc/read-guard.ts";
-import type { Range } from "../mvcc/read-set.ts";
 import { Reader, type ReadState } from "../mvcc/reader.ts";
 import { type RetryPeers, RetryTurns } from "../mvcc/retry-turns.ts";
 import { catalogAt, catalogKey, decodeCatalog, type Described, emptyCatalog, Schema } from "../mvcc/schema.ts";
 import { type Snapshot, Snapshots } from "../mvcc/snapshots.ts";
 import { Store } from "../mvcc/store.ts";
-import type { Version } from "../segments/version.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
 import type { Commit, LogEntry } from "../wal/entry.ts";
 import { stageCleared } from "./catalog.ts";
@@ -341,11 +339,6 @@ export class Database {
       refuseOther(handle, epoch);
       return stageCleared(handle, collection);
     });
-  }
-
-  /** All versions of a record of the system's table that are still there, newest first. */
-  systemVersions(key: ByteKey): Promise<readonly Version[]> {
-    return new Reader(this.store).chain(key, this.store.head.seq);
   }
 
   /** Another tab asks to let its retry pass first. */

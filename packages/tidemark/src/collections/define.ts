@@ -8,6 +8,9 @@ import type { Database } from "./database.ts";
 const maxAttempts = 20;
 const defineHandle = Number.MIN_SAFE_INTEGER;
 
+type KeepForMs = () => Promise<number>;
+const none: KeepForMs = () => Promise.resolve(0);
+
 /** What only the page can do: it has to, before the database is what it declares. */
 export interface Pending {
   readonly kind: "seed" | "migrate";
@@ -18,10 +21,16 @@ export interface Pending {
 /**
  * Merges a declaration into the stored catalog, in one transaction: of several tabs that declare the same thing at once
  * one does it, and the others find it done. New indexes of what holds records already are left to be built. Where
- * records are to be migrated, or a new database to be filled, that is answered, and nothing is done.
+ * records are to be migrated, or a new database to be filled, that is answered, and nothing is done. `keepForMs`: what
+ * the tabs that are open declare of that, for the longest counts. It is asked after the catalog was read, and once more
+ * after a change: who joined between these found the catalog of before, and may have had nothing to change in it.
  * @throws SCHEMA_OUTDATED, OPTIONS_INVALID
  */
-export async function define(database: Database, definition: Definition): Promise<Pending | undefined> {
+export async function define(
+  database: Database,
+  definition: Definition,
+  keepForMs: KeepForMs = none,
+): Promise<Pending | undefined> {
   for (let attempt = 0; ; attempt++) {
     const handle = await database.begin(defineHandle, {
       tracked: true,
@@ -32,8 +41,9 @@ export async function define(database: Database, definition: Definition): Promis
     try {
       const pending = pendingOf(handle.schema.catalog, definition);
       if (pending) return pending;
-      if (await stageDefinition(handle, definition)) await database.commit(handle, "strict", "schema");
-      return undefined;
+      if (!(await stageDefinition(handle, definition, keepForMs))) return undefined;
+      await database.commit(handle, "strict", "schema");
+      if (definition.keepForMs === undefined) return undefined;
     } catch (e) {
       if (!isTidemarkError(e, "CONFLICT") || attempt >= maxAttempts) throw e;
     } finally {
@@ -54,21 +64,28 @@ export function defineIn(
   definition: Definition,
   version: number,
   drops: boolean,
+  keepForMs: KeepForMs,
 ): Promise<{ readonly catalog: Catalog; readonly from: number }> {
   return handle.inOrder(async () => {
     const { version: from } = handle.schema.catalog;
     if (from > version) return { catalog: handle.schema.catalog, from }; // another tab is past it
     const dropCollections = drops ? definition.dropCollections : [];
-    const catalog = await stageDefinition(handle, { ...definition, version, dropCollections });
+    const catalog = await stageDefinition(handle, { ...definition, version, dropCollections }, keepForMs);
     if (catalog) handle.useSchema(new Schema(catalog));
     return { catalog: handle.schema.catalog, from };
   });
 }
 
-async function stageDefinition(handle: Handle, definition: Definition): Promise<Catalog | undefined> {
+async function stageDefinition(
+  handle: Handle,
+  definition: Definition,
+  keepForMs: KeepForMs,
+): Promise<Catalog | undefined> {
   // Should the schema change meanwhile, the commit is refused, as everybody's is.
   const { catalog: stored } = handle.schema;
-  const merged = mergeDeclaration(stored, definition, nextEpoch(stored, handle.incarnation));
+  const { keepForMs: own } = definition;
+  const declared = own === undefined ? definition : { ...definition, keepForMs: Math.max(own, await keepForMs()) };
+  const merged = mergeDeclaration(stored, declared, nextEpoch(stored, handle.incarnation));
   if (!merged) return undefined;
   const { version, migrations = [] } = definition;
   const isMigrated = stored.epoch > 0 && migrations.some((to) => to > stored.version && to <= version);

@@ -16,9 +16,15 @@ export interface CountQuery {
   readonly ranges: readonly Range[];
   /** Where the ranges are of an index: the table of its records. */
   readonly records: TableId | undefined;
-  /** Of a multi index, the query's whole ranges: a record counts once in them, at the first of its entries. */
-  readonly whole: readonly Range[] | undefined;
+  /** Of a multi index, where a record has several entries and counts once. */
+  readonly once: Once | undefined;
   readonly limit: number | undefined;
+}
+
+/** A record counts at the least or the greatest of the entries that it has in the query's ranges, all of them. */
+export interface Once {
+  readonly within: readonly Range[];
+  readonly at: "least" | "greatest";
 }
 
 export interface ScanQuery extends CountQuery {
@@ -114,9 +120,9 @@ class Taken {
 
 async function walk(handle: Handle, query: ScanQuery, taken: Taken): Promise<ScanRest | undefined> {
   if (taken.isLimited) return undefined;
-  const { records, whole, wants } = query;
-  // An index entry says whose it is: the record is read only for its value, or to see which of its entries is the first.
-  const reads = records !== undefined && (wants !== "keys" || whole !== undefined);
+  const { records, once, wants } = query;
+  // An index entry says whose it is: the record is read only for its value, or to see at which of its entries it counts.
+  const reads = records !== undefined && (wants !== "keys" || once !== undefined);
   for (const [i, range] of query.ranges.entries()) {
     const left = reads
       ? await scanIndex(handle, query, range, records, taken)
@@ -143,12 +149,12 @@ async function scanIndex(
   records: TableId,
   taken: Taken,
 ): Promise<Range | undefined> {
-  const { whole, reverse } = query;
+  const { once, reverse } = query;
   const prefix = tablePrefix(records);
   for (let left: Range | undefined = range; left;) {
     const part: Range = left;
     const most = Math.min(fetchAtOnce, taken.left);
-    const passes = whole ? undefined : () => taken.passes();
+    const passes = once ? undefined : () => taken.passes();
     const [entries, rest] = await entriesOf(handle, part, reverse, most, passes);
     left = rest;
     const keys = entries.map((e) => recordOf(e, prefix));
@@ -156,7 +162,7 @@ async function scanIndex(
     for (const [i, payload] of payloads.entries()) {
       const [entry, key] = [entries[i]!, keys[i]!];
       if (!payload) throw new TidemarkError("CORRUPT", "An index entry has no record", { what: "index entry" });
-      if (whole && (!isFirst(entry, key, payload, whole, reverse) || taken.passes())) continue;
+      if (once && (!counts(entry, key, payload, once) || taken.passes())) continue;
       if (!taken.take(entry, key, payload)) return restAfter(part, entry, reverse);
     }
   }
@@ -164,14 +170,14 @@ async function scanIndex(
 }
 
 /** How many records there are, each counted once; as many as `limit` where there are more. */
-export async function countRecords(handle: Handle, { ranges, records, whole, limit }: CountQuery): Promise<number> {
+export async function countRecords(handle: Handle, { ranges, records, once, limit }: CountQuery): Promise<number> {
   const most = limit ?? Infinity;
   let n = 0;
   for (const range of ranges) {
     if (n >= most) break;
     n +=
-      whole && records !== undefined
-        ? await countOnce(handle, range, whole, records, most - n)
+      once && records !== undefined
+        ? await countOnce(handle, range, once, records, most - n)
         : await countKeys(handle, range, most - n);
   }
   return Math.min(n, most);
@@ -184,21 +190,15 @@ async function countKeys(handle: Handle, range: Range, most: number): Promise<nu
 }
 
 /** Of a multi index: a record may have several entries in the ranges. */
-async function countOnce(
-  handle: Handle,
-  range: Range,
-  whole: readonly Range[],
-  records: TableId,
-  most: number,
-): Promise<number> {
+async function countOnce(handle: Handle, range: Range, once: Once, records: TableId, most: number): Promise<number> {
   const prefix = tablePrefix(records);
   let n = 0;
-  for (let left: Range | undefined = range; left && n < most;) {
+  for (let left: Range | undefined = range; left;) {
     const [entries, rest] = await entriesOf(handle, left, false, fetchAtOnce, undefined);
-    left = rest;
     const keys = entries.map((e) => recordOf(e, prefix));
     const payloads = await handle.fetch(keys);
-    payloads.forEach((payload, i) => (n += payload && isFirst(entries[i]!, keys[i]!, payload, whole, false) ? 1 : 0));
+    payloads.forEach((payload, i) => (n += payload && counts(entries[i]!, keys[i]!, payload, once) ? 1 : 0));
+    left = n < most ? rest : undefined;
   }
   return n;
 }
@@ -226,16 +226,10 @@ async function entriesOf(
 const recordOf = (entry: ByteKey, prefix: ByteKey): ByteKey =>
   byteKey(prefix + entry.slice(keyEnd(entry, tablePrefixBytes)));
 
-/** Whether, of the entries that the record has within `whole`, a query in this direction meets this one first. */
-function isFirst(
-  entry: ByteKey,
-  key: ByteKey,
-  payload: Uint8Array,
-  whole: readonly Range[],
-  reverse: boolean,
-): boolean {
-  const isBefore = (e: ByteKey): boolean => (reverse ? e > entry : e < entry);
-  return !indexEntriesOf(key, payload).some((e) => isBefore(e) && whole.some((range) => contains(range, e)));
+/** Whether the record counts at this one of its entries. */
+function counts(entry: ByteKey, key: ByteKey, payload: Uint8Array, { within, at }: Once): boolean {
+  const isBefore = (e: ByteKey): boolean => (at === "least" ? e < entry : e > entry);
+  return !indexEntriesOf(key, payload).some((e) => isBefore(e) && within.some((range) => contains(range, e)));
 }
 
 const restAfter = (range: Range, key: ByteKey, reverse: boolean): Range =>

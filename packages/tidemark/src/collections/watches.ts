@@ -1,6 +1,7 @@
 import type { ByteKey, TableId } from "../base/brand.ts";
 import type { Handle } from "../mvcc/handles.ts";
 import type { Store } from "../mvcc/store.ts";
+import { TouchedKeys } from "../mvcc/touched-keys.ts";
 
 /** Live queries: whose reads a commit touched. Each is told once; whoever re-runs watches anew. */
 export class Watches {
@@ -31,7 +32,8 @@ export class Watches {
 
   touched(keys: readonly ByteKey[]): void {
     const hit: number[] = [];
-    for (const [id, handle] of this.#watched) if (handle.reads?.meets(keys)) hit.push(id);
+    const touched = new TouchedKeys(keys);
+    for (const [id, handle] of this.#watched) if (handle.reads?.meetsAny(touched)) hit.push(id);
     this.#tell(hit);
   }
 

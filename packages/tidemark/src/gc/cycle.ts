@@ -20,7 +20,7 @@ import {
   sealJson,
 } from "./journal.ts";
 import { type Cursor, nextStep, type PlanTerms, startOf } from "./plan.ts";
-import type { RunTerms, Tally } from "./strategy.ts";
+import type { Asker, RunTerms, Tally } from "./strategy.ts";
 import { swept } from "./swept.ts";
 import type { Tenure } from "./tenure.ts";
 import { retentionsAt } from "./rule-under.ts";
@@ -46,7 +46,13 @@ export interface CycleState extends Tally, Outlook {
   readonly steps: number;
   readonly started: number;
   readonly config: Readonly<Record<string, unknown>>;
+  readonly asker?: Asker;
 }
+
+/** What its execution tells of it. */
+type Executed = Pick<CycleState, "id" | "kind" | "started" | "config" | keyof Tally>;
+/** What is told of one as it goes on. */
+export type CycleProgress = Pick<CycleState, "id" | "steps" | keyof Tally>;
 
 const cycleKey = "gc/cycle";
 export const readCycle: Read = get("meta", cycleKey);
@@ -78,7 +84,7 @@ export async function outlook(store: Store, basis: Basis, checkpoint: Seq): Prom
 export async function beginCycle(
   store: Store,
   tenure: Tenure,
-  { kind, basis, config, before, isAsked }: RunTerms,
+  { kind, basis, config, before, isAsked, asker }: RunTerms,
   options: WorkOptions,
 ): Promise<CycleState | undefined> {
   const { manifest, fence } = store;
@@ -93,6 +99,7 @@ export async function beginCycle(
     steps: 0,
     ...before,
     started: basis.nowMs,
+    ...(asker && { asker }),
   };
   const isDue = nextStep(manifest, fresh.cursor, planTerms(fresh, options)) !== undefined;
   if (!isDue && !isAsked) return undefined;
@@ -162,7 +169,17 @@ export function endCycle(
   return tenure.write("relaxed", [readKeepers], all, ["meta"]);
 }
 
-const executionOf = (state: CycleState, status: ExecutionStatus): Execution => ({
+/** What ended before its cycle began is written down without one. False: the tenure is over. */
+export const noteUnbegun = (
+  tenure: Tenure,
+  run: Executed,
+  status: "CANCELLED" | "FAILED",
+  completed: number,
+  error: string,
+): Promise<boolean> =>
+  tenure.write("relaxed", [], () => putExecution({ ...executionOf(run, status), completed, error }), ["meta"]);
+
+const executionOf = (state: Executed, status: ExecutionStatus): Execution => ({
   id: state.id,
   type: state.kind,
   started: state.started,

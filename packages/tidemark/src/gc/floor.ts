@@ -14,6 +14,7 @@ import { TidemarkError } from "../base/errors.ts";
 import type { CommitDone, Decided, Inside, Position } from "../mvcc/group.ts";
 import { deleteRow, type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
 import {
+  decodeFloorRecord,
   encodeFloorRecord,
   floorAfter,
   floorIn,
@@ -22,10 +23,13 @@ import {
   type ReadFloor,
   readFloor,
 } from "../mvcc/read-floor.ts";
+import { Reader } from "../mvcc/reader.ts";
 import { floorKey } from "../mvcc/schema.ts";
+import type { Store } from "../mvcc/store.ts";
 import type { Found, Storage } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
 import type { Basis } from "./journal.ts";
+import { keptAdvances } from "./rule-under.ts";
 import { readUpkeep, type Tenure } from "./tenure.ts";
 
 /** `floor`: snapshots and holds bound the floor too. `interval`: they are points below it. */
@@ -209,6 +213,14 @@ function decided(present: ReadFloor, record: FloorRecord, at: Position): Decided
     writes: [{ kind: "put", key: floorKey, payload: encodeFloorRecord(record) }],
     rows: [putFloor(floorAfter(present, record, at.seq)), ...[...released, ...evicted].map(deleteRow)],
   };
+}
+
+/** The last advances, newest first: as many as are kept. */
+export async function advancesIn(store: Store): Promise<readonly (FloorRecord & { readonly seq: Seq })[]> {
+  const versions = await new Reader(store).chain(floorKey, store.head.seq);
+  return versions
+    .slice(0, keptAdvances)
+    .flatMap(({ seq: at, payload }) => (payload === undefined ? [] : [{ seq: at, ...decodeFloorRecord(payload) }]));
 }
 
 /** What the engine itself needs to recover; it is no row. */

@@ -5,8 +5,8 @@
 import type { Seq, TabId } from "../base/brand.ts";
 import type { GenerationOptions } from "../codec/generations.ts";
 import type { Store } from "../mvcc/store.ts";
-import { Compaction } from "./compaction.ts";
-import { type CycleState, isAnyKeeperReleased } from "./cycle.ts";
+import { compaction } from "./compaction.ts";
+import { type CycleProgress, type CycleState, isAnyKeeperReleased } from "./cycle.ts";
 import {
   advanceFloor,
   basisOf,
@@ -26,7 +26,7 @@ import { readRoot } from "../segments/manifest-rows.ts";
 import { aside, type Pace } from "../segments/pace.ts";
 import { never } from "../segments/rule.ts";
 import { valueOf } from "../storage/contract.ts";
-import { ClearedTables } from "./reclaim.ts";
+import { clearedTables } from "./reclaim.ts";
 import { type GcStrategy, nothingDone } from "./strategy.ts";
 import { Leftovers } from "./sweep.ts";
 import type { Tenure } from "./tenure.ts";
@@ -51,7 +51,7 @@ export interface GcManagerSeams {
   readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
   readonly bytesHeldBy: (holder: Holder) => number;
   /** A cycle began, went on, or ended. */
-  readonly progress: (cycle: CycleState, phase: "sweep" | "done") => void;
+  readonly progress: (cycle: CycleProgress, phase: "sweep" | "done") => void;
 }
 
 /** Whom an advance of the floor evicts besides, and who has it done. */
@@ -76,7 +76,7 @@ export class GcManager {
     const { store, now, progress, liveTabs } = seams;
     this.versions = new Versions({ store, now, progress, completed: (cycle) => this.#completed(cycle) });
     const leftovers = new Leftovers(store.storage, liveTabs);
-    this.strategies = [new ClearedTables(store), this.versions, new Compaction(store), leftovers];
+    this.strategies = [clearedTables(store), this.versions, compaction(store), leftovers];
   }
 
   /** Whether any block holds what may go once the floor rises, or now: if not, there is nothing to look after. */

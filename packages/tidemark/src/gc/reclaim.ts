@@ -19,7 +19,7 @@ import { unchanged } from "../segments/marks.ts";
 import { deletesOf } from "../wal/chunks.ts";
 import type { Stretch } from "./dead-tables.ts";
 import type { Basis } from "./journal.ts";
-import { type GcStrategy, nothingDone, plus, type RunTerms, type StepOutcome, type Tally } from "./strategy.ts";
+import { Memoryless, type Tally } from "./strategy.ts";
 import type { Tenure } from "./tenure.ts";
 import { published, type WorkOptions } from "./work.ts";
 
@@ -48,34 +48,9 @@ export function reclaim(store: Store, tenure: Tenure, basis: Basis, options: Wor
   });
 }
 
-/** The same as a strategy. Its steps need no memory: what is left says what there is to do. */
-export class ClearedTables implements GcStrategy {
-  readonly name = "cleared tables";
-  readonly #store: Store;
-  #basis: Basis | undefined;
-  #done: Tally = nothingDone;
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  plan(_tenure: Tenure, { basis }: RunTerms): Promise<boolean> {
-    this.#basis = basis;
-    this.#done = nothingDone;
-    return Promise.resolve(true);
-  }
-
-  async step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
-    const gone = this.#basis && (await reclaim(this.#store, tenure, this.#basis, options));
-    if (!gone) return "over";
-    this.#done = plus(this.#done, gone);
-    return "went on";
-  }
-
-  report(): Tally {
-    return this.#done;
-  }
-}
+/** The same as a strategy. */
+export const clearedTables = (store: Store): Memoryless =>
+  new Memoryless("cleared tables", (tenure, basis, options) => reclaim(store, tenure, basis, options));
 
 /** Per level, the blocks that go next. So many bytes of them may have to be read, or one block. */
 function nextStep(

@@ -1,5 +1,6 @@
 /** The rule that a piece of upkeep goes by: who may read, as was durably decided, and what the collections retain. */
 import type { Seq } from "../base/brand.ts";
+import { bothOf } from "../codec/retention.ts";
 import { Reader } from "../mvcc/reader.ts";
 import { catalogAt, systemTable } from "../mvcc/schema.ts";
 import type { Store } from "../mvcc/store.ts";
@@ -9,12 +10,13 @@ import type { Retentions } from "./keepers.ts";
 /** The last advances of the floor are kept, to say how it came to be where it is (VG13); of catalogs as many, by the way. */
 export const keptAdvances = 100;
 
-/** Retention is that of the catalog at the checkpoint. */
+/** Retention is that of the catalog at the checkpoint: what each collection declares, and what is declared for all. */
 export async function retentionsAt(store: Store, checkpoint: Seq): Promise<Retentions> {
-  const { collections } = await catalogAt(new Reader(store), checkpoint);
-  const declared = Object.values(collections).flatMap(({ table, retention }) =>
-    retention ? [[table, retention] as const] : [],
-  );
+  const { collections, keepForMs: forMs } = await catalogAt(new Reader(store), checkpoint);
+  const declared = Object.values(collections).flatMap(({ table, retention }) => {
+    const kept = forMs === undefined ? retention : bothOf(retention ?? {}, { forMs });
+    return kept ? [[table, kept] as const] : [];
+  });
   return [[systemTable, { latest: keptAdvances }], ...declared];
 }
 

@@ -2,6 +2,7 @@
  * How one kind of garbage is collected: planned, then taken a step at a time, then told of. Whatever collects keeps to this
  * contract, so that runs, pauses, cancellations and reports are the same for all of them.
  */
+import type { TabId } from "../base/brand.ts";
 import type { Basis, RunKind } from "./journal.ts";
 import type { Tenure } from "./tenure.ts";
 import type { WorkOptions } from "./work.ts";
@@ -20,6 +21,12 @@ export const plus = (a: Tally, b: Tally): Tally => ({
   bytes: a.bytes + b.bytes,
 });
 
+/** Who asked for a run: a tab, which knows it by this number. */
+export interface Asker {
+  readonly tab: TabId;
+  readonly job: number;
+}
+
 export interface RunTerms {
   readonly kind: RunKind;
   readonly basis: Basis;
@@ -28,6 +35,8 @@ export interface RunTerms {
   readonly before: Tally;
   /** Somebody asked for it: it is written down even where nothing is due. */
   readonly isAsked: boolean;
+  /** Absent where nobody did. */
+  readonly asker?: Asker;
 }
 
 /** "again": what it was planned on is no more, or the tenure is over; look anew. */
@@ -41,4 +50,42 @@ export interface GcStrategy {
   step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome>;
   /** What its steps did since they were planned. */
   report(): Tally;
+}
+
+/** Takes the next step, and answers what went with it. `undefined`: nothing is left, or the tenure is over. */
+export type NextStep = (tenure: Tenure, basis: Basis, options: WorkOptions) => Promise<Tally | undefined>;
+
+/** A strategy whose steps need no memory: what is stored says what there is to do. */
+export class Memoryless implements GcStrategy {
+  readonly name: string;
+  readonly #next: NextStep;
+  readonly #isFor: (kind: RunKind) => boolean;
+  #basis: Basis | undefined;
+  #done: Tally = nothingDone;
+
+  constructor(name: string, next: NextStep, isFor: (kind: RunKind) => boolean = () => true) {
+    this.name = name;
+    this.#next = next;
+    this.#isFor = isFor;
+  }
+
+  plan(_tenure: Tenure, { kind, basis }: Pick<RunTerms, "kind" | "basis">): Promise<boolean> {
+    this.#basis = this.#isFor(kind) ? basis : undefined;
+    this.#done = nothingDone;
+    return Promise.resolve(true);
+  }
+
+  async step(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
+    const basis = this.#basis;
+    this.#basis = undefined; // also where it fails
+    const gone = basis && (await this.#next(tenure, basis, options));
+    if (!gone) return "over";
+    this.#basis = basis;
+    this.#done = plus(this.#done, gone);
+    return "went on";
+  }
+
+  report(): Tally {
+    return this.#done;
+  }
 }

@@ -1,6 +1,15 @@
 /** Versions that nobody can see any more, collected in durable cycles (cycle.ts). */
 import type { Store } from "../mvcc/store.ts";
-import { beginCycle, cycleIn, type CycleState, endCycle, readCycle, stepCycle } from "./cycle.ts";
+import {
+  beginCycle,
+  cycleIn,
+  type CycleProgress,
+  type CycleState,
+  endCycle,
+  noteUnbegun,
+  readCycle,
+  stepCycle,
+} from "./cycle.ts";
 import { type GcStrategy, nothingDone, type RunTerms, type StepOutcome, type Tally } from "./strategy.ts";
 import type { Tenure } from "./tenure.ts";
 import { isOfLog, type WorkOptions } from "./work.ts";
@@ -9,7 +18,7 @@ export interface VersionSeams {
   readonly store: Store;
   readonly now: () => number;
   /** A cycle began, went on, or ended. */
-  readonly progress: (cycle: CycleState, phase: "sweep" | "done") => void;
+  readonly progress: (cycle: CycleProgress, phase: "sweep" | "done") => void;
   readonly completed: (cycle: CycleState) => void;
 }
 
@@ -86,6 +95,19 @@ export class Versions implements GcStrategy {
     if (!cycle) return;
     await endCycle(tenure, cycle, status, this.#seams.now(), why);
     this.#end(cycle);
+  }
+
+  /** A run ends before its cycle began: that is an execution all the same. Answers its number. */
+  async endUnbegun(
+    tenure: Tenure,
+    run: Pick<CycleState, "kind" | "started" | "config"> & Tally,
+    status: "CANCELLED" | "FAILED",
+    why: string,
+  ): Promise<number> {
+    const unbegun = { ...run, id: tenure.journal.nextExecution(), steps: 0 };
+    const isWritten = await noteUnbegun(tenure, unbegun, status, this.#seams.now(), why);
+    if (isWritten) this.#seams.progress(unbegun, "done");
+    return unbegun.id;
   }
 
   #use(cycle: CycleState | undefined): void {

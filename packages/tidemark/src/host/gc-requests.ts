@@ -5,23 +5,14 @@ import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
 import { dryRun, type Proof as VersionProof } from "../gc/dry-run.ts";
 import { explainHolders } from "../gc/explain.ts";
-import { basisOf, foreseen, type Proof } from "../gc/floor.ts";
+import { advancesIn, basisOf, foreseen, type Proof } from "../gc/floor.ts";
 import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
-import { keptAdvances } from "../gc/rule-under.ts";
 import { type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
-import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
-import { floorKey } from "../mvcc/schema.ts";
-import type {
-  GcAdvance,
-  GcExecution,
-  GcExplanation,
-  GcHeldBack,
-  GcProof,
-  GcProofs,
-  GcReport,
-  GcRunOptions,
-} from "../protocol/gc.ts";
+import { floorIn, readFloor } from "../mvcc/read-floor.ts";
+import type { GcAdvance, GcExecution, GcExplanation, GcHeldBack, GcProof, GcProofs, GcReport } from "../protocol/gc.ts";
+import { gcRunChecks } from "../protocol/gc-settings.ts";
 import type { Request } from "../protocol/messages.ts";
+import { checkOptions } from "../protocol/options.ts";
 import { invalidOption } from "./failure.ts";
 import type { GcJobs } from "./gc-jobs.ts";
 
@@ -88,11 +79,9 @@ async function gcExecutions({ database }: GcSeams): Promise<readonly GcExecution
 
 /** The last advances that are still there: upkeep keeps a hundred. */
 async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> {
-  const versions = await database.systemVersions(floorKey);
-  return versions.slice(0, keptAdvances).flatMap(({ seq, payload }) => {
-    if (payload === undefined) return [];
-    const { floor, at, by, released, evicted } = decodeFloorRecord(payload);
-    return [{ seq, floor, at: msOf(stamp(at)), by, released, evicted }];
+  const advances = await advancesIn(database.store);
+  return advances.map(({ seq, floor, at, by, released, evicted }) => {
+    return { seq, floor, at: msOf(stamp(at)), by, released, evicted };
   });
 }
 
@@ -141,7 +130,7 @@ export class GcDesk {
         this.#jobs.steer(request.job, request.what);
         return Promise.resolve();
       case "gc-evict":
-        return this.#jobs.run(evictions--, { kind: "evict", holder: request.holder });
+        return this.#evict(request.holder);
       case "gc-proofs":
         return gcProofs(this.#seams, request.after, request.limit);
       case "gc-explain":
@@ -159,25 +148,21 @@ export class GcDesk {
     return (await gcExecutions(this.#seams)).find((execution) => execution.id === id);
   }
 
+  async #evict(holder: string): Promise<void> {
+    const { store } = this.#seams.database;
+    await store.follow(); // what was done before it was asked is none of it
+    await this.#jobs.run(evictions--, { kind: "evict", holder, since: store.head.seq });
+  }
+
   async #run({ job, isBackground, options }: Extract<GcRequest, { op: "gc-run" }>): Promise<GcReport> {
-    const request = { kind: "run", options: checkedRun(options), isBackground } as const;
-    const done = request.options.dryRun === true ? await gcDryRun(this.#seams) : await this.#jobs.run(job, request);
+    checkOptions("A run of garbage collection", options, gcRunChecks);
+    const request = { kind: "run", options, isBackground } as const;
+    const done = options.dryRun === true ? await gcDryRun(this.#seams) : await this.#jobs.run(job, request);
     return { ...done!, heldBack: await heldBack(this.#seams) };
   }
 }
 /** Numbers that no page chooses. */
 let evictions = -1;
-
-/** What comes from another realm is looked at before it is believed. @throws OPTIONS_INVALID */
-function checkedRun(options: GcRunOptions): GcRunOptions {
-  const { deleteBatchSize, budgetMs } = options;
-  if (deleteBatchSize !== undefined && !(Number.isSafeInteger(deleteBatchSize) && deleteBatchSize >= 1)) {
-    throw invalidOption("deleteBatchSize", "a whole number from 1 up");
-  }
-  if (budgetMs !== undefined && !(budgetMs >= 1 && budgetMs <= 50))
-    throw invalidOption("budgetMs", "a number from 1 to 50");
-  return options;
-}
 
 const unknownRequest = (request: never): never => {
   throw new TidemarkError("INTERNAL", `Unknown request '${String((request as { op: unknown }).op)}'`);

@@ -6,7 +6,8 @@ import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import type { GcManager } from "../gc/manager.ts";
-import { type GcStrategy, nothingDone, plus, type RunTerms, type Tally } from "../gc/strategy.ts";
+import type { RunKind } from "../gc/journal.ts";
+import { type Asker, type GcStrategy, nothingDone, plus, type Tally } from "../gc/strategy.ts";
 import type { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
 import type { GcRunOptions } from "../protocol/gc.ts";
@@ -23,7 +24,9 @@ export interface RunSeams {
   readonly manager: GcManager;
   readonly turns: WorkTurns;
   readonly tenure: Tenure;
+  readonly asker: Asker;
   readonly gate: Gate;
+  readonly now: () => number;
   readonly ticks: () => number;
   /** The manifest moved on. */
   readonly news: () => void;
@@ -54,6 +57,9 @@ export class Deposed extends TidemarkError {
 class Run {
   readonly #seams: RunSeams;
   readonly #options: GcRunOptions;
+  #done: Tally = nothingDone;
+  /** The execution of its last cycle; 0 before the first. */
+  #cycleId = 0;
   #slices = 0;
   #longestSliceMs = 0;
 
@@ -63,33 +69,46 @@ class Run {
   }
 
   async all(): Promise<RunDone> {
-    const { manager, tenure, ticks } = this.#seams;
-    const { versions } = manager;
-    const from = ticks();
-    let tally = nothingDone;
+    const { manager, tenure, asker, gate, now, ticks } = this.#seams;
+    const [from, started] = [ticks(), now()];
     try {
-      await this.#steps(versions); // a cycle that began by itself
+      const { cycle } = manager.versions;
+      if (cycle?.asker?.tab === asker.tab && cycle.asker.job === asker.job) this.#cycleId = cycle.id; // it began elsewhere
+      await this.#steps(manager.versions); // this one, or one that began by itself
       for (let round = 0; round < maxRounds; round++) {
-        const before = tally;
-        tally = await this.#once(before);
-        if (this.#options.useSnapshot !== false || tally.versions === before.versions) break;
+        const before = this.#done.versions;
+        await this.#once();
+        if (this.#options.useSnapshot !== false || this.#done.versions === before) break;
       }
     } catch (e) {
       if (e instanceof Deposed) throw e;
-      const { isCancelled } = this.#seams.gate;
-      if (versions.cycle) tally = versions.cycle;
-      await versions.cancel(tenure, isCancelled ? "CANCELLED" : "FAILED", String(e));
-      if (!isCancelled) throw e;
+      const written = this.#end(started, gate.isCancelled ? "CANCELLED" : "FAILED", String(e));
+      if (!gate.isCancelled) {
+        await written.catch(() => undefined); // the first failure says more
+        throw e;
+      }
+      await written;
+      if (tenure.isDeposed) throw new Deposed(); // what it was doing is to be cancelled there
     }
-    const { scanned, versions: gone, bytes } = tally;
     const [slices, longestSliceMs] = [this.#slices, this.#longestSliceMs];
-    const cycleId = versions.last?.id ?? 0;
-    return { scanned, versions: gone, bytes, cycleId, durationMs: ticks() - from, slices, longestSliceMs };
+    return { ...this.#done, cycleId: this.#cycleId, durationMs: ticks() - from, slices, longestSliceMs };
+  }
+
+  /** Ends it before its end, and writes that down: of its cycle, or where that has not begun, of the run alone. */
+  async #end(started: number, status: "CANCELLED" | "FAILED", why: string): Promise<void> {
+    const { manager, tenure } = this.#seams;
+    const { versions } = manager;
+    const { cycle } = versions;
+    if (cycle?.id === this.#cycleId) this.#done = plus(nothingDone, cycle);
+    await versions.cancel(tenure, status, why);
+    if (this.#cycleId > 0) return;
+    const run = { ...this.#done, kind: this.#kind, config: this.#config, started };
+    this.#cycleId = await versions.endUnbegun(tenure, run, status, why);
   }
 
   /** One floor, one checkpoint, and every strategy under these. */
-  async #once(before: Tally): Promise<Tally> {
-    const { manager, turns, tenure, database, news } = this.#seams;
+  async #once(): Promise<void> {
+    const { manager, turns, tenure, asker, database, news } = this.#seams;
     const { store } = database;
     await store.follow();
     const basis = await turns.inTurn(() => manager.advance(tenure));
@@ -97,19 +116,25 @@ class Run {
     const folded = await this.#inSlices((options) => checkpoint(store, tenure, basis, options));
     if (!folded && store.fence.seq < store.head.seq && tenure.isDeposed) throw new Deposed();
     news();
-    let tally = folded ? plus(before, { scanned: 0, ...folded.dropped }) : before;
+    if (folded) this.#done = plus(this.#done, { scanned: 0, ...folded.dropped });
     for (const strategy of manager.strategies) {
-      const terms = { ...this.#terms, basis, before: tally };
+      const terms = { kind: this.#kind, config: this.#config, isAsked: true, asker, basis, before: this.#done };
       if (!(await this.#inSlices((options) => strategy.plan(tenure, terms, options)))) throw new Deposed();
-      await this.#steps(strategy);
-      tally = plus(tally, strategy.report());
+      if (strategy === manager.versions) this.#cycleId = manager.versions.last!.id;
+      try {
+        await this.#steps(strategy);
+      } finally {
+        this.#done = plus(this.#done, strategy.report());
+      }
     }
     news();
-    return tally;
   }
 
-  get #terms(): Pick<RunTerms, "kind" | "isAsked" | "config"> {
-    return { kind: this.#options.kind ?? "FULL_GC", isAsked: true, config: { ...this.#options } };
+  get #kind(): RunKind {
+    return this.#options.kind ?? "FULL_GC";
+  }
+  get #config(): Readonly<Record<string, unknown>> {
+    return { ...this.#options };
   }
 
   async #steps(strategy: GcStrategy): Promise<void> {

@@ -32,7 +32,7 @@ import type { Environment, HeldLock } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
 import { Foreground } from "./foreground.ts";
-import { collectionOf } from "./gc-options.ts";
+import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { jobsOf } from "./gc-jobs.ts";
 import type { GcJobs } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
@@ -104,7 +104,8 @@ export class Host implements HostSurface {
     if (isLone) await refuseSecondTab(request.name, environment);
     const early: TabMessage[] = [];
     let receive = (message: TabMessage): void => void early.push(message);
-    const tabs = await Tabs.join(request.name, environment, (message) => receive(message));
+    const keepForMs = keepForMsOf(request.gc ?? {});
+    const tabs = await Tabs.join(request.name, environment, (message) => receive(message), keepForMs);
     let opened: Storage | undefined;
     try {
       const { locks, clock } = environment;
@@ -146,9 +147,10 @@ export class Host implements HostSurface {
       // Asked for behind the joining, and answered while that completes.
       const [database, noted] = await Promise.all([opening, notedVersion(storage)]);
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
-      const { definition } = request;
+      const definition = keepForMs === undefined ? request.definition : { ...request.definition, keepForMs };
       database.retirement.version = definition.version;
-      const { pending, lock } = await upgrade(database, definition, locks, lockNames(request.name).migrate);
+      const { migrate } = lockNames(request.name);
+      const { pending, lock } = await upgrade(database, definition, locks, migrate, () => tabs.keepForMs());
       this.#migrating = lock;
       if (!pending && database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
       const collection = collectionOf(request.gc ?? {});
@@ -308,6 +310,9 @@ export class Host implements HostSurface {
         return;
       case "ping":
         tabs.post({ type: "pong" });
+        return;
+      case "upkeep":
+        jobs.moved();
         return;
       case "gc":
         this.#tellProgress(message.progress);

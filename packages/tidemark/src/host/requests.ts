@@ -14,6 +14,7 @@ import { verify } from "../mvcc/verify.ts";
 import type { Building } from "./building.ts";
 import type { GcDesk } from "./gc-requests.ts";
 import { metrics } from "./metrics.ts";
+import type { Tabs } from "./tabs.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
@@ -24,11 +25,12 @@ export interface Answering {
   readonly gc: GcDesk;
   readonly building: Building;
   readonly definition: Definition;
+  readonly tabs: Pick<Tabs, "keepForMs">;
 }
 
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
 export async function answer(answering: Answering, request: Request): Promise<Answer> {
-  const { database, upkeep, gc, building, definition } = answering;
+  const { database, upkeep, gc, building, definition, tabs } = answering;
   if (changes.has(request.op)) refuseOutdated(database, definition);
   switch (request.op) {
     case "begin": {
@@ -64,7 +66,9 @@ export async function answer(answering: Answering, request: Request): Promise<An
     case "clear":
       return database.clear(await database.handle(request.handle), request.epoch, request.collection);
     case "define":
-      return defineIn(await database.handle(request.handle), definition, request.version, request.drops);
+      return defineIn(await database.handle(request.handle), definition, request.version, request.drops, () =>
+        tabs.keepForMs(),
+      );
     case "move-begin":
       return beginMove(database, definition, request.version, request.collection);
     case "move-read":

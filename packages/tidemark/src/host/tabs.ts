@@ -29,6 +29,8 @@ export type TabMessage =
   /** Without shared locks: is anybody there? */
   | { readonly type: "ping" }
   | { readonly type: "pong" }
+  /** Upkeep has come to me: whoever waits for a job of mine asks me for it. */
+  | { readonly type: "upkeep" }
   /** How a cycle of garbage collection goes on. */
   | { readonly type: "gc"; readonly progress: GcProgress }
   | JobMessage;
@@ -36,22 +38,31 @@ export type TabMessage =
 /** Entries above this are read from the log instead of being copied to every tab. */
 const maxBroadcastBytes = 64 * 1024;
 
-export const lockNames = (
-  name: string,
-): { open: string; upkeep: string; build: string; migrate: string; retry: string; tabPrefix: string } => ({
+interface LockNames {
+  readonly open: string;
+  readonly upkeep: string;
+  readonly build: string;
+  readonly migrate: string;
+  readonly retry: string;
+  readonly tabPrefix: string;
+  readonly keepPrefix: string;
+}
+
+export const lockNames = (name: string): LockNames => ({
   open: `tidemark/${name}/open`,
   upkeep: `tidemark/${name}/upkeep`,
   build: `tidemark/${name}/build`,
   migrate: `tidemark/${name}/migrate`,
   retry: `tidemark/${name}/retry`,
   tabPrefix: `tidemark/${name}/tab/`,
+  keepPrefix: `tidemark/${name}/keep/`,
 });
 
 export class Tabs {
   readonly self: TabId;
   readonly #channel: Channel;
   readonly #locks: Locks;
-  readonly #tabPrefix: string;
+  readonly #names: LockNames;
   readonly #held: readonly HeldLock[];
   #raised: Set<TabId> | undefined;
   #onRaised: (() => void) | undefined;
@@ -69,7 +80,7 @@ export class Tabs {
   ) {
     this.self = self;
     this.#locks = environment.locks;
-    this.#tabPrefix = lockNames(name).tabPrefix;
+    this.#names = lockNames(name);
     this.#held = held;
     this.#channel = environment.channel(`tidemark/${name}`, (raw) => {
       const message = asTabMessage(raw);
@@ -81,16 +92,31 @@ export class Tabs {
     });
   }
 
-  /** Takes the locks that say "this tab lives and has the database open", then listens. */
-  static async join(name: string, environment: Environment, receive: (message: TabMessage) => void): Promise<Tabs> {
+  /**
+   * Takes the locks that say "this tab lives and has the database open", and "it wants superseded versions kept for
+   * `keepForMs`", then listens.
+   */
+  static async join(
+    name: string,
+    environment: Environment,
+    receive: (message: TabMessage) => void,
+    keepForMs = 0,
+  ): Promise<Tabs> {
     const self = tabId(environment.random.id());
     const names = lockNames(name);
     const { locks } = environment;
-    const [open, own] = await Promise.all([
+    const held = await Promise.all([
       locks.request(names.open, { mode: "shared" }),
       locks.request(names.tabPrefix + self),
+      ...(keepForMs > 0 ? [locks.request(names.keepPrefix + keepForMs, { mode: "shared" })] : []),
     ]);
-    const tabs = new Tabs(self, environment, name, [open!, own!], receive);
+    const tabs = new Tabs(
+      self,
+      environment,
+      name,
+      held.flatMap((lock) => lock ?? []),
+      receive,
+    );
     tabs.post({ type: "joined" });
     return tabs;
   }
@@ -116,9 +142,18 @@ export class Tabs {
 
   /** The tabs whose locks are held. */
   async live(): Promise<ReadonlySet<TabId>> {
+    return new Set((await this.#heldUnder(this.#names.tabPrefix)).map((t) => tabId(t)));
+  }
+
+  /** For how long the superseded versions are to be kept that any tab wants kept, this one included. */
+  async keepForMs(): Promise<number> {
+    const wanted = (await this.#heldUnder(this.#names.keepPrefix)).map(Number);
+    return Math.max(0, ...wanted.filter((ms) => !Number.isNaN(ms)));
+  }
+
+  async #heldUnder(prefix: string): Promise<readonly string[]> {
     const names = await this.#locks.held();
-    const tabs = [...names].filter((n) => n.startsWith(this.#tabPrefix)).map((n) => n.slice(this.#tabPrefix.length));
-    return new Set(tabs.map((t) => tabId(t)));
+    return [...names].flatMap((n) => (n.startsWith(prefix) ? [n.slice(prefix.length)] : []));
   }
 
   /** Asks the others to raise their pins; resolves when all that live have, or after `patienceMs`. */
@@ -158,6 +193,7 @@ const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
   "present",
   "ping",
   "pong",
+  "upkeep",
   "gc",
   "job",
   "job-steer",

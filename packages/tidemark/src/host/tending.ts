@@ -1,18 +1,21 @@
 /**
- * What upkeep does besides folding, whenever there is time: drops cleared tables, brings levels within their bounds, and
- * collects garbage. Step by step, so that a fold that is due comes in between.
+ * What upkeep does besides folding, whenever there is time: drops cleared tables, brings levels within their bounds,
+ * collects garbage, and joins small blocks after that. Step by step, so that a fold that is due comes in between.
  */
 import { isTidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
 import type { GcManager } from "../gc/manager.ts";
 import { compact } from "../gc/compact.ts";
+import { joining } from "../gc/compaction.ts";
 import type { Basis } from "../gc/journal.ts";
 import { reclaim } from "../gc/reclaim.ts";
+import type { Memoryless, StepOutcome } from "../gc/strategy.ts";
 import type { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
 import { seq } from "../base/brand.ts";
 import { missingChunks, readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";
+import { askedAnewMs } from "./gc-jobs.ts";
 import type { WorkTurns } from "./work-turns.ts";
 
 /** Other tabs hear of it now and then; whoever misses a block finds out by itself. */
@@ -36,6 +39,8 @@ export interface TendingSeams {
   /** Whether this tenure is still ours, and we still open. */
   readonly isOurs: (tenure: Tenure) => boolean;
   readonly isFoldWaiting: () => boolean;
+  /** A run that somebody asked for is under way, or paused: cycles are its own to take on. */
+  readonly isRunAsked: () => boolean;
   readonly deposed: (tenure: Tenure) => void;
   readonly sleep: (ms: number) => Promise<void>;
   /** The manifest moved on: others are told. */
@@ -49,11 +54,16 @@ export class Tending {
   #basis: Basis = nothingGoes;
   #isBusy = false;
   #isAsked = false;
+  /** Planned as a full cycle ends. Should this tab die before it is done, the next such cycle sees to the rest. */
+  #joining: Memoryless;
+  /** The tenure that leaves the cycle that it found to who asked for that: he asks anew, and says whether it is paused. */
+  #leaving: Tenure | undefined;
   /** So much may compaction write before the next fold: as much as the last one did. */
   #shareBytes = 0;
 
   constructor(seams: TendingSeams) {
     this.#seams = seams;
+    this.#joining = joining(seams.database.store);
   }
 
   /** Whether cleared tables are being dropped, levels brought within their bounds, or garbage is collected. */
@@ -62,8 +72,10 @@ export class Tending {
   }
 
   /** A tenure begins. What an earlier one knew may be of a log that was struck since. */
-  begin(tenure: Tenure): void {
+  begin(tenure: Tenure, isAskerAlive: boolean): void {
     this.#basis = nothingGoes;
+    this.#joining = joining(this.#seams.database.store);
+    if (isAskerAlive) void this.#leave(tenure);
     void this.#tend(tenure); // goes on where the tenure before left off
     void this.#look(tenure);
   }
@@ -78,6 +90,15 @@ export class Tending {
   advanced(tenure: Tenure, basis: Basis): void {
     this.#basis = basis;
     void this.#tend(tenure);
+  }
+
+  /** Where nothing is heard of him he is asleep, and the cycle goes on without him. */
+  async #leave(tenure: Tenure): Promise<void> {
+    this.#leaving = tenure;
+    await this.#seams.sleep(askedAnewMs);
+    if (this.#leaving !== tenure) return;
+    this.#leaving = undefined;
+    if (this.#seams.isOurs(tenure)) void this.#tend(tenure);
   }
 
   async #tend(tenure: Tenure): Promise<void> {
@@ -97,7 +118,7 @@ export class Tending {
     } catch (e) {
       // Where there is no room it waits; the next fold looks again.
       if (!this.#seams.isOurs(tenure) || isTidemarkError(e, "QUOTA_EXCEEDED")) return;
-      await manager.versions.cancel(tenure, "FAILED", String(e)).catch(() => undefined);
+      if (!this.#isLeft(tenure)) await manager.versions.cancel(tenure, "FAILED", String(e)).catch(() => undefined);
       this.#seams.onError(e);
     } finally {
       this.#isBusy = false;
@@ -127,9 +148,28 @@ export class Tending {
     if ((await reclaim(store, tenure, basis, options)) !== undefined) return 0;
     const compacted = await compact(store, tenure, basis, options);
     if (compacted !== undefined) return compacted.written.bytes;
-    if (!(await manager.consider(tenure, basis, options))) return undefined;
-    const outcome = await manager.versions.step(tenure, options);
-    return outcome === "again" && tenure.isDeposed ? undefined : Infinity; // a fold that waits goes first
+    if (this.#isLeft(tenure)) return undefined;
+    const outcome = (await manager.consider(tenure, basis, options))
+      ? await this.#stepCycle(tenure, options)
+      : await this.#joining.step(tenure, options);
+    const isOver = outcome === "over" || (outcome === "again" && tenure.isDeposed);
+    return isOver ? undefined : Infinity; // a fold that waits goes first
+  }
+
+  /** There is something to do after a cycle's end, too. */
+  async #stepCycle(tenure: Tenure, options: WorkOptions): Promise<StepOutcome> {
+    const { versions } = this.#seams.manager;
+    const outcome = await versions.step(tenure, options);
+    if (outcome !== "over") return outcome;
+    // Under what it went by: a rule that knew less would make what it judged due again.
+    const { last } = versions;
+    if (last?.kind === "FULL_GC") await this.#joining.plan(tenure, last);
+    return "went on";
+  }
+
+  /** Whether cycles are somebody else's. */
+  #isLeft(tenure: Tenure): boolean {
+    return this.#seams.isRunAsked() || this.#leaving === tenure;
   }
 
   /**

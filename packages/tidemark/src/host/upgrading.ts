@@ -22,12 +22,13 @@ export async function upgrade(
   definition: Definition,
   locks: Locks,
   lockName: string,
+  keepForMs: () => Promise<number>,
 ): Promise<Upgrade> {
-  if (!(await define(database, definition))) return { pending: undefined, lock: undefined };
+  if (!(await define(database, definition, keepForMs))) return { pending: undefined, lock: undefined };
   const lock = await locks.request(lockName, { timeoutMs: patienceMs });
   try {
     await database.store.follow();
-    const pending = await define(database, definition);
+    const pending = await define(database, definition, keepForMs);
     if (!pending) lock?.release();
     return { pending, lock };
   } catch (e) {

@@ -4,10 +4,13 @@
  * upkeep write then aborts by itself.
  */
 import type { Database } from "../collections/database.ts";
+import type { Seq } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
+import { advancesIn } from "../gc/floor.ts";
 import { GcManager, type GcManagerOptions } from "../gc/manager.ts";
-import type { CycleState } from "../gc/cycle.ts";
+import type { CycleProgress } from "../gc/cycle.ts";
+import type { Asker } from "../gc/strategy.ts";
 import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
@@ -63,8 +66,8 @@ export class Upkeep {
   #watching = false;
   #roomMade: (() => void) | undefined;
   #isStanding = false;
-  /** A run that somebody asked for is under way; he is told of its progress. */
-  #isRunning = false;
+  /** Of the run that somebody asked for, while it is under way; he is told of its progress. */
+  #gate: Gate | undefined;
   #onProgress: ((progress: GcProgress) => void) | undefined;
   #stopped = false;
 
@@ -97,6 +100,7 @@ export class Upkeep {
       turns: this.#turns,
       isOurs: (tenure) => !this.#stopped && this.#tenure === tenure,
       isFoldWaiting: () => this.#folding !== undefined,
+      isRunAsked: () => this.#gate !== undefined,
       deposed: (tenure) => this.#stepDown(tenure),
       sleep: (ms) => clock.sleep(ms),
       news: () => tabs.post({ type: "checkpoint" }),
@@ -189,29 +193,43 @@ export class Upkeep {
   }
 
   /** A run that somebody asked for. @throws BUSY where there is one; Deposed where upkeep is another tab's */
-  async collect(request: RunRequest, gate: Gate, progress: (progress: GcProgress) => void): Promise<RunDone> {
+  async collect(
+    request: RunRequest,
+    asker: Asker,
+    gate: Gate,
+    progress: (progress: GcProgress) => void,
+  ): Promise<RunDone> {
     const tenure = this.#tenure;
     if (!tenure) throw new Deposed();
-    if (this.#isRunning) {
+    if (this.#gate) {
       throw new TidemarkError("BUSY", "A run of garbage collection is under way; wait for it, or cancel it", {});
     }
-    this.#isRunning = true;
+    this.#gate = gate;
     this.#onProgress = progress;
     try {
       const [database, manager, turns] = [this.#database, this.#manager, this.#turns];
       const news = (): void => this.#tabs.post({ type: "checkpoint" });
       const ticks = (): number => this.#environment.ticks();
-      return await runCollection({ database, manager, turns, tenure, gate, ticks, news }, request);
+      const now = (): number => this.#environment.clock.now();
+      return await runCollection({ database, manager, turns, tenure, asker, gate, now, ticks, news }, request);
     } finally {
-      this.#isRunning = false;
+      this.#gate = undefined;
       this.#onProgress = undefined;
     }
   }
 
-  /** Takes a holder's hold away (TB5). @throws NOT_FOUND, OPTIONS_INVALID for one that cannot be; nothing changed then */
-  async evict(holder: string, by: string): Promise<void> {
+  /**
+   * Takes a holder's hold away (TB5). Where the log says that this was done for him `since`, it is not done again: the
+   * upkeep tab that did it died before it could say so.
+   * @throws NOT_FOUND, OPTIONS_INVALID for one that cannot be; nothing changed then
+   */
+  async evict(holder: string, by: string, since: Seq): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) throw new Deposed();
+    const { store } = this.#database;
+    await store.follow();
+    const done = (await advancesIn(store)).filter((advance) => advance.seq > since && advance.by === by);
+    if (done.some(({ evicted }) => evicted.includes(holder))) return;
     const basis = await this.#turns.inTurn(() => this.#manager.advance(tenure, { evict: new Set([holder]), by }));
     if (!basis) throw new Deposed();
     this.#tending.advanced(tenure, basis);
@@ -231,8 +249,7 @@ export class Upkeep {
     this.#stopped = true;
     await this.#beginning?.catch(() => undefined);
     await this.#turns.stop(); // whoever waits for that fold is told; the log still has everything
-    this.#tenure = undefined;
-    this.#lock?.release();
+    this.#letGo();
   }
 
   #isDue(times: number): boolean {
@@ -271,22 +288,31 @@ export class Upkeep {
   async #begin(lock: HeldLock): Promise<void> {
     const tenure = await Tenure.begin(this.#database.store.storage);
     await this.#manager.resume(tenure);
+    const { asker } = this.#manager.versions.cycle ?? {};
+    const isAskerAlive = asker !== undefined && (await this.#tabs.live()).has(asker.tab);
     if (this.#stopped) return lock.release();
     this.#lock = lock;
     this.#tenure = tenure;
     void this.#sweep();
     void lock.lost.then(() => this.#stepDown(tenure));
     this.advanced();
-    this.#tending.begin(tenure);
+    this.#tending.begin(tenure, isAskerAlive);
+    this.#tabs.post({ type: "upkeep" });
   }
 
   #stepDown(tenure: Tenure): void {
     if (this.#tenure !== tenure) return;
-    this.#tenure = undefined;
     this.#manager.leave();
+    this.#letGo();
+    if (!this.#stopped) void this.#stand(false);
+  }
+
+  /** The run that is under way, or paused, is to be asked for where upkeep is from now on. */
+  #letGo(): void {
+    this.#tenure = undefined;
+    this.#gate?.cancel(new Deposed());
     this.#lock?.release();
     this.#lock = undefined;
-    if (!this.#stopped) void this.#stand(false);
   }
 
   /** Watches a backlog that is another tab's to fold, and takes over if it does not move. */
@@ -348,7 +374,7 @@ export class Upkeep {
   }
 }
 
-const progressOf = ({ id, steps, scanned, versions, bytes }: CycleState, phase: "sweep" | "done"): GcProgress => ({
+const progressOf = ({ id, steps, scanned, versions, bytes }: CycleProgress, phase: "sweep" | "done"): GcProgress => ({
   cycleId: id,
   phase,
   steps,

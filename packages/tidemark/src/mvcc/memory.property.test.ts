@@ -5,6 +5,7 @@ import type { Version } from "../segments/version.ts";
 import { withReference } from "../codec/outside.ts";
 import { Memtable } from "./memtable.ts";
 import { contains, ReadSet } from "./read-set.ts";
+import { TouchedKeys } from "./touched-keys.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 import { CommitWindow } from "./window.ts";
 
@@ -182,6 +183,7 @@ test("[MV3] a read set meets what lies in it, and nothing else", () => {
       );
       const reads = readSetOf(looked);
       expect(reads.meets(touched)).toBe(meets);
+      expect(reads.meetsAny(new TouchedKeys(touched))).toBe(meets);
       expect(reads.isEmpty).toBe(looked.keys.length + looked.ranges.length === 0);
     }),
   );

@@ -1,5 +1,6 @@
 import { type ByteKey, byteKey, type TableId } from "../base/brand.ts";
 import { tableOf } from "../codec/record.ts";
+import type { TouchedKeys } from "./touched-keys.ts";
 
 /** Keys k with from ≤ k < to; no `to`: all from there on. */
 export interface Range {
@@ -39,6 +40,15 @@ export class ReadSet {
       if (this.#keys.has(key)) return true;
       for (const r of this.#ranges) if (contains(r, key)) return true;
     }
+    return false;
+  }
+
+  /** As `meets`, where many ask about the same keys. */
+  meetsAny(touched: TouchedKeys): boolean {
+    const { keys } = touched;
+    if (this.#ranges.some((r) => touched.anyIn(r))) return true;
+    if (this.#keys.size > keys.length) return keys.some((key) => this.#keys.has(key));
+    for (const key of this.#keys) if (touched.has(key)) return true;
     return false;
   }
 

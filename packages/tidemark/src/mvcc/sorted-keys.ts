@@ -113,7 +113,7 @@ export class SortedKeys {
   }
 }
 
-function firstAtOrAfter(chunk: readonly ByteKey[], key: ByteKey): number {
+export function firstAtOrAfter(chunk: readonly ByteKey[], key: ByteKey): number {
   let low = 0;
   let high = chunk.length;
   while (low < high) {

@@ -10,6 +10,7 @@ describe("the gc settings of a database", () => {
       debtMaxCommits: Infinity,
       generations: { youngSize: 5 },
       mode: "manual",
+      mvccVersionRetentionDays: 0.5,
     } as const;
     const taken = checkedGcSettings(given);
     expect(taken).toEqual(given);
@@ -30,6 +31,10 @@ describe("the gc settings of a database", () => {
     ["debtMaxCommits", 0, /whole number from 1 up, or Infinity/],
     ["debtMaxCommits", null, /whole number from 1 up/],
     ["mode", "off", /"auto" or "manual"/],
+    ["mvccVersionRetentionDays", -1, /a number of days from 0 to 100000; it is -1/],
+    ["mvccVersionRetentionDays", 100_001, /a number of days from 0 to 100000/],
+    ["mvccVersionRetentionDays", Number.NaN, /a number of days from 0 to 100000/],
+    ["mvccVersionRetentionDays", "7", /a number of days from 0 to 100000; it is "7"/],
     ["generations.youngSize", 0, /whole number from 1 on/],
     ["generations.agressiveMode", true, /unknown/],
     ["generations", 5, /an object/],

@@ -1,7 +1,10 @@
-/** How a database collects garbage: options of its opening, looked at by the page, and by the worker before it believes them. */
+/** How garbage is collected: options of an opening and of a run. The page looks at them, and so does the worker. */
 import { TidemarkError } from "../base/errors.ts";
 import { type GenerationOptions, generationOptions } from "../codec/generations.ts";
+import { maxRetentionDays } from "../codec/retention.ts";
+import type { GcRunOptions } from "./gc.ts";
 import { idleMomentMs } from "./messages.ts";
+import { invalid, isFlag, isOneOf, isWholeWithin, isWithin, type OptionChecks } from "./options.ts";
 
 export interface GcSettings {
   /**
@@ -22,22 +25,36 @@ export interface GcSettings {
   readonly generations?: Partial<GenerationOptions>;
   /** `"manual"`: runs begin when they are asked for only. Default `"auto"`. What folding commits brings along goes anyway. */
   readonly mode?: "auto" | "manual";
+  /**
+   * All collections also keep what was superseded less than so many days ago, besides what their own `retention` keeps:
+   * from 0 to 100 000. It is stored with the data, at first as 0, and only holds back. Left out, the stored one stays in
+   * force; of tabs that are open at the same time the longest counts.
+   */
+  readonly mvccVersionRetentionDays?: number;
 }
 
-type Checks = {
-  readonly [O in Exclude<keyof GcSettings, "generations">]-?: readonly [(v: unknown) => boolean, string];
-};
+type Checks = OptionChecks<Omit<GcSettings, "generations">>;
 
 const isWholeFrom = (least: number, v: unknown): boolean =>
   v === Infinity || (Number.isSafeInteger(v) && (v as number) >= least);
 
 const minDebtBytes = 64 * 1024;
+const sliceBudget = [isWithin(1, idleMomentMs), `a number from 1 to ${idleMomentMs}`] as const;
 const checks: Checks = {
-  proof: [(v) => v === "floor" || v === "interval", `"floor" or "interval"`],
-  budgetMs: [(v) => typeof v === "number" && v >= 1 && v <= idleMomentMs, `a number from 1 to ${idleMomentMs}`],
+  proof: [isOneOf("floor", "interval"), `"floor" or "interval"`],
+  budgetMs: sliceBudget,
   debtMaxBytes: [(v) => isWholeFrom(minDebtBytes, v), `a whole number of bytes from ${minDebtBytes} up, or Infinity`],
   debtMaxCommits: [(v) => isWholeFrom(1, v), "a whole number from 1 up, or Infinity"],
-  mode: [(v) => v === "auto" || v === "manual", `"auto" or "manual"`],
+  mode: [isOneOf("auto", "manual"), `"auto" or "manual"`],
+  mvccVersionRetentionDays: [isWithin(0, maxRetentionDays), `a number of days from 0 to ${maxRetentionDays}`],
+};
+
+export const gcRunChecks: OptionChecks<GcRunOptions> = {
+  kind: [isOneOf("YOUNG_ONLY", "YOUNG_AND_MIDDLE", "FULL_GC"), `"YOUNG_ONLY", "YOUNG_AND_MIDDLE" or "FULL_GC"`],
+  dryRun: [isFlag, "true or false"],
+  deleteBatchSize: [isWholeWithin(1, 1_000_000), "a whole number from 1 to 1000000"],
+  useSnapshot: [isFlag, "true or false"],
+  budgetMs: sliceBudget,
 };
 
 /** The settings as given, in an object of our own. @throws OPTIONS_INVALID naming the option and its range */
@@ -55,9 +72,4 @@ export function checkedGcSettings(given: unknown): GcSettings {
   if (generations === undefined) return rest;
   generationOptions(generations);
   return { ...rest, generations: { ...generations } };
-}
-
-function invalid(option: string, value: unknown, expected: string): TidemarkError {
-  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return new TidemarkError("OPTIONS_INVALID", `Option ${option} must be ${expected}; it is ${shown}`, { option });
 }

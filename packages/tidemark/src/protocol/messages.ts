@@ -19,7 +19,7 @@ import type {
 import type { GcSettings } from "./gc-settings.ts";
 
 /** Page and worker refuse to talk when their numbers differ: they come from different builds. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 export type Durability = "relaxed" | "strict";
 export type Isolation = "serializable" | "snapshot";
@@ -65,9 +65,15 @@ interface Ranged extends Spoken {
   readonly ranges: readonly KeyRange[];
   /** Where the ranges are of an index: the table of its records. */
   readonly records: TableId | undefined;
-  /** Of a multi index, the query's whole ranges: a record counts once in them, at the first of its entries. */
-  readonly whole: readonly KeyRange[] | undefined;
+  /** Of a multi index, where a record has several entries and counts once. */
+  readonly once: Once | undefined;
   readonly limit: number | undefined;
+}
+
+/** A record counts at the least or the greatest of the entries that it has in the query's ranges, all of them. */
+export interface Once {
+  readonly within: readonly KeyRange[];
+  readonly at: "least" | "greatest";
 }
 
 export interface ScanRequest extends Ranged {
