@@ -7,7 +7,8 @@ beforeEach(() => {
 });
 afterEach(async () => {
   log.mockRestore();
-  await Promise.all(["wiki", "sensor", "tasks", "todos", "library"].map((name) => deleteDatabase(name)));
+  const names = ["wiki", "sensor", "tasks", "todos", "library", "todo-list", "contacts"];
+  await Promise.all(names.map((name) => deleteDatabase(name)));
 });
 
 test("[GM4] history: every version that is retained, and what a snapshot keeps", async () => {
@@ -27,6 +28,17 @@ test("[VG13] not shrinking: who holds what back, and a run", async () => {
 test("[VG12] what would go is told with its proof, and goes", async () => {
   await import("./gc-proofs.ts");
   expect(log.mock.calls.at(-1)).toEqual([expect.any(Number), "versions went"]);
+});
+
+test("[MV10] a schema: its output is stored, and what it refuses is told by position", async () => {
+  await import("./schema.ts");
+  expect(log.mock.calls[0]).toEqual([{ id: expect.any(String), title: "Swim", done: false }]);
+  expect(log.mock.calls[1]![1]).toMatchObject([{ position: 1, code: "VALIDATION", issues: [{ path: ["title"] }] }]);
+});
+
+test("[MV10] migrations: in a transaction, and record by record", async () => {
+  await import("./migrations.ts");
+  expect(log.mock.calls).toEqual([[[{ id: "a", first: "Ann", last: "Brown" }]]]);
 });
 
 test("[TB3] live queries tell what they read, and nothing else", async () => {

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const examples = {
+  migrations: "migrations",
+  schema: "schema",
   "snapshots-history-retention": "history",
   "why-is-my-database-not-shrinking": "not-shrinking",
   "what-gc-promises": "gc-proofs",

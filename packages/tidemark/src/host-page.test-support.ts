@@ -136,6 +136,10 @@ export class Page {
     return byteKey(tablePrefix(itemsOf(catalog).table) + encodeKey(id, "items.id"));
   }
 
+  get catalog(): Catalog {
+    return this.#catalog!;
+  }
+
   get allKeys(): KeyRange {
     return allKeys(this.#catalog!);
   }
@@ -323,13 +327,11 @@ function tagRange(catalog: Catalog, from: string, to: string): KeyRange {
 }
 
 function payloadOf(record: Item, catalog: Catalog): Uint8Array {
-  const { tags } = itemsOf(catalog).indexes;
   const out = new ByteWriter();
-  const keys = extractIndexKeys(record, tags!, "items");
-  writeRecordHead(
-    out,
-    keys.map((k) => byteKey(tablePrefix(tags!.table) + k)),
+  const keys = Object.values(itemsOf(catalog).indexes).flatMap((index) =>
+    extractIndexKeys(record, index, "items").map((k) => byteKey(tablePrefix(index.table) + k)),
   );
+  writeRecordHead(out, keys);
   encodeValue(record, out, "items");
   return out.finish();
 }

@@ -7,7 +7,10 @@ import type { Declarations } from "./client/types.ts";
 export { isTidemarkError, TidemarkError } from "./base/errors.ts";
 export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
+export type { CollectionOptions } from "./client/declare.ts";
 export { RetentionPolicy } from "./codec/retention.ts";
+export type { Log, LogEntry } from "./client/advice.ts";
+export type { UpgradeProgress } from "./client/building.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { Database, DatabaseOptions, DatabaseStorage } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";
@@ -19,9 +22,11 @@ export type { Query } from "./client/query.ts";
 export type { Change, WritableQuery } from "./client/writable-query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
 export type { Snapshots } from "./client/snapshots.ts";
+export type { StandardIssue, StandardSchema } from "./client/standard.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
   AnyDeclaration,
+  AutoId,
   CollectionDeclaration,
   Condition,
   Declarations,
@@ -31,6 +36,7 @@ export type {
   IndexKey,
   IndexSpec,
   IndexSpecs,
+  InputOf,
   Key,
   KeyOf,
   Page,
@@ -43,6 +49,7 @@ export type {
   RecordVersion,
   Sort,
 } from "./client/types.ts";
+export type { Migration, MigrationTransaction, Migrations, StoredCollection } from "./client/upgrade.ts";
 export type { View } from "./client/view.ts";
 export type { GenerationOptions } from "./codec/generations.ts";
 export type {

@@ -6,6 +6,7 @@ import { tablePrefix } from "./codec/record.ts";
 import { unpackValues } from "./codec/values.ts";
 import { tableRange } from "./collections/catalog.ts";
 import { define } from "./collections/define.ts";
+import { buildAll } from "./collections/building.ts";
 import { defaultWork } from "./gc/work.ts";
 import type { Isolation } from "./mvcc/group.ts";
 import { verify } from "./mvcc/verify.ts";
@@ -150,6 +151,7 @@ describe("a large value", () => {
       dropCollections: [],
       collections: { items: { key: "id", indexes: byN } },
     });
+    await buildAll(tab.database);
     const { collections, epoch } = tab.database.catalog;
     const { indexes, table } = collections["items"]!;
     const query = { ranges: [tableRange(indexes["n"]!.table)], records: table, reverse: false, limit: undefined };
@@ -248,6 +250,7 @@ test("[MV8][MV11] of two versions that share a value, the one that nobody can re
   // To fill the new index the record is written again, with its value where it is.
   const indexes = { n: { path: "n", unique: false, multi: false } };
   await define(opened.database, { version: 1, dropCollections: [], collections: { items: { key: "id", indexes } } });
+  await buildAll(opened.database);
   await write(opened, [put(large("z5x", 6))]);
   await small.upkeep(opened);
   expect((await verify(opened.database.store)).damage).toEqual([]);

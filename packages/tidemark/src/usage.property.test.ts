@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { TableId } from "./base/brand.ts";
 import { define } from "./collections/define.ts";
+import { buildAll } from "./collections/building.ts";
 import { deadTables, isIn, type Stretch } from "./gc/dead-tables.ts";
 import { defaultWork } from "./gc/work.ts";
 import { seed } from "./mvcc/ledger-world.test-support.ts";
@@ -82,7 +83,9 @@ class Played {
         return clearCollection(this.tabs[s.by]!, s.name);
       case "reindex": {
         const n = { path: this.#n++ % 2 === 0 ? "pad" : "n", unique: false, multi: false };
-        return define(this.tabs[s.by]!.database, { ...more, collections: { notes: { key: "id", indexes: { n } } } });
+        const { database } = this.tabs[s.by]!;
+        await define(database, { ...more, collections: { notes: { key: "id", indexes: { n } } } });
+        return buildAll(database);
       }
       case "upkeep":
         return this.#upkeep(s.isAnswered);

@@ -6,12 +6,14 @@ import { tablePrefix, type WriteKind } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { decodeValue } from "../codec/value.ts";
 import { unpackValues } from "../codec/values.ts";
+import { unknownIndex } from "./building.ts";
 import type { Connection } from "./connection.ts";
 import { indexedBy } from "./declare.ts";
 import { type FindTarget, Found, questionOf } from "./find.ts";
+import { Incoming } from "./incoming.ts";
 import type { Indexed } from "./planner.ts";
 import { Query } from "./query.ts";
-import { type QueryTarget, unknownIndex } from "./reading.ts";
+import type { QueryTarget } from "./reading.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 import { abortable, type Source, type WritableSource } from "./source.ts";
@@ -22,6 +24,7 @@ import type {
   FindOptions,
   IndexKeyFor,
   IndexName,
+  InputOf,
   KeyOf,
   Patch,
   ReadOptions,
@@ -118,7 +121,8 @@ export class ReadableCollection<D extends AnyDeclaration> {
 
   /** @throws UNKNOWN_NAME */
   protected targetOf(index: string | undefined): QueryTarget {
-    if (index !== undefined && !Object.hasOwn(this.#indexed.indexes, index)) throw unknownIndex(this.name, index);
+    if (index !== undefined && !Object.hasOwn(this.#indexed.indexes, index))
+      throw unknownIndex(this.name, index, Object.keys(this.#indexed.indexes));
     return { source: this.#source, collection: this.name, index };
   }
 
@@ -161,6 +165,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   readonly #declaration: AnyDeclaration;
   readonly #source: WritableSource;
   readonly #sink: Sink;
+  readonly #incoming: Incoming;
   readonly #observe: Observe | undefined;
 
   constructor(name: string, declaration: AnyDeclaration, source: WritableSource, sink: Sink, observe?: Observe) {
@@ -168,6 +173,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     this.#declaration = declaration;
     this.#source = source;
     this.#sink = sink;
+    this.#incoming = new Incoming(name, declaration);
     this.#observe = observe;
   }
 
@@ -182,32 +188,33 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     return super.findTarget(this.#observe);
   }
 
-  /** Inserts; an existing key is CONSTRAINT. Resolves to the key. */
-  async add(value: RecordOf<D>): Promise<KeyOf<D>> {
+  /** Inserts; an existing key is CONSTRAINT. Resolves to the key. @throws VALIDATION where its schema refuses it */
+  async add(value: InputOf<D>): Promise<KeyOf<D>> {
     return (await this.addMany([value]))[0]!;
   }
-  async put(value: RecordOf<D>): Promise<KeyOf<D>> {
+  async put(value: InputOf<D>): Promise<KeyOf<D>> {
     return (await this.putMany([value]))[0]!;
   }
-  /** All or nothing. `details.failures` of a CONSTRAINT lists each refused position. */
-  addMany(values: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
+  /** All or nothing. `details.failures` of a CONSTRAINT or VALIDATION lists each refused position. */
+  addMany(values: readonly InputOf<D>[]): Promise<KeyOf<D>[]> {
     return this.#writeAll("add", values);
   }
-  putMany(values: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
+  putMany(values: readonly InputOf<D>[]): Promise<KeyOf<D>[]> {
     return this.#writeAll("put", values);
   }
 
   /**
    * Changes one record by a patch of top-level fields, or by a synchronous function that may run again and either
-   * returns the new record or changes the one it is given. Resolves to the new record; `undefined` where there is none.
+   * returns the new record or changes the one it is given. Resolves to the new record, as its schema made it;
+   * `undefined` where there is none.
    */
-  async update(key: KeyOf<D>, change: Change<RecordOf<D>>): Promise<RecordOf<D> | undefined> {
+  async update(key: KeyOf<D>, change: Change<RecordOf<D>, InputOf<D>>): Promise<RecordOf<D> | undefined> {
     const make = this.#makerOf(change);
     return this.#change(key, (current) => (current === undefined ? undefined : { record: make(current) }));
   }
 
   /** Writes what the function makes of the present record, or of nothing. It is synchronous and may run again. */
-  async upsert(key: KeyOf<D>, make: (current?: RecordOf<D>) => RecordOf<D>): Promise<RecordOf<D>> {
+  async upsert(key: KeyOf<D>, make: (current?: RecordOf<D>) => RecordOf<D> | InputOf<D>): Promise<RecordOf<D>> {
     return (await this.#change(key, (current) => ({ record: make(current) })))!;
   }
 
@@ -229,16 +236,32 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     return this.#source.hold((connection) => this.#sink.clear(this.name, connection));
   }
 
-  async #writeAll(kind: Exclude<WriteKind, "delete">, values: readonly RecordOf<D>[]): Promise<KeyOf<D>[]> {
+  async #writeAll(kind: Exclude<WriteKind, "delete">, values: readonly InputOf<D>[]): Promise<KeyOf<D>[]> {
     if (values.length === 0) return [];
-    const batch = new RecordBatch(this.name, kind, values);
-    const keys = values.map((v) => keyOf(v, this.#declaration.key));
+    const taken = this.#incoming.take(values);
+    if (taken instanceof Promise) {
+      taken.catch(() => undefined); // awaited when it is this call's turn
+      return this.#source.hold(async (connection) => {
+        const { batch, keys } = this.#batch(kind, await taken);
+        await this.#send(connection, this.#sink, batch);
+        return keys;
+      });
+    }
+    const { batch, keys } = this.#batch(kind, taken);
     const sent = batch.hasBlobs
       ? this.#source.hold((connection) => this.#send(connection, this.#sink, batch))
       : this.#source.enter((connection) => this.#send(connection, this.#sink, batch));
     batch.release();
     await sent;
-    return keys as KeyOf<D>[];
+    return keys;
+  }
+
+  #batch(
+    kind: Exclude<WriteKind, "delete">,
+    records: readonly unknown[],
+  ): { readonly batch: RecordBatch; readonly keys: KeyOf<D>[] } {
+    const batch = new RecordBatch(this.name, kind, records);
+    return { batch, keys: records.map((r) => keyOf(r, this.#declaration.key)) as KeyOf<D>[] };
   }
 
   async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
@@ -252,14 +275,18 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     makerOf: (change) => this.#makerOf(change),
     changeKeys: async (connection, source, sink, keys, make) => {
       const present = await this.fetch(connection, source, keys);
+      const kept: ByteKey[] = [];
       const made = present.flatMap((current, i) => {
         if (current === undefined) return [];
         const record = make(current);
         this.#refuseChange(keys[i]!, record);
+        kept.push(keys[i]!);
         return [record];
       });
-      if (made.length > 0) await this.#send(connection, sink, new RecordBatch(this.name, "put", made));
-      return made.length;
+      const valid = await this.#incoming.take(made);
+      if (valid !== made) for (const [i, record] of valid.entries()) this.#refuseChange(kept[i]!, record);
+      if (valid.length > 0) await this.#send(connection, sink, new RecordBatch(this.name, "put", valid));
+      return valid.length;
     },
   };
 
@@ -282,9 +309,12 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
         const [current] = await this.fetch(connection, source, encoded);
         const made = make(current);
         if (!made) return undefined;
-        this.#refuseChange(encoded[0]!, made.record);
-        await this.#send(connection, sink, new RecordBatch(this.name, "put", [made.record]));
-        return made.record as RecordOf<D>;
+        const record = this.#incoming.withOwnKey(made.record, key);
+        this.#refuseChange(encoded[0]!, record);
+        const [valid] = await this.#incoming.take([record]);
+        if (valid !== record) this.#refuseChange(encoded[0]!, valid);
+        await this.#send(connection, sink, new RecordBatch(this.name, "put", [valid]));
+        return valid as RecordOf<D>;
       }),
     );
   }

@@ -14,9 +14,9 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-proofs", "gc-run", "metrics", "verify"]);
+const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-proofs", "gc-run", "metrics", "ready", "verify"]);
 /** Background work that somebody waits for. */
-const upkeep: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-run", "verify"]);
+const upkeep: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-run", "ready", "verify"]);
 
 /** What may take long, or waits for a turn, travels alone: nobody's answer waits for its. */
 const isAlone = (r: Request): boolean => long.has(r.op) || (r.op === "begin" && r.attempt > 0);

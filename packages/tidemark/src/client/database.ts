@@ -1,11 +1,12 @@
-import { TidemarkError } from "../base/errors.ts";
+import type { Definition } from "../codec/schema.ts";
 import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
 import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
-import { invalid } from "../protocol/options.ts";
+import { invalid, unknownOption } from "../protocol/options.ts";
+import { Advice, type Log } from "./advice.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
-import { definitionOf } from "./declare.ts";
+import { definitionOf, migrationVersions } from "./declare.ts";
 import { Gc } from "./gc.ts";
 import { type Live, liveQuery } from "./live.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
@@ -19,6 +20,7 @@ import {
   type TransactionOptions,
 } from "./transaction.ts";
 import type { Declarations } from "./types.ts";
+import type { Migrations, Upgrade } from "./upgrade.ts";
 import { View } from "./view.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
 
@@ -30,6 +32,15 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly collections: C;
   /** Collections of earlier programs to remove with all they hold. What is not declared stays until it is named here. */
   readonly dropCollections?: readonly string[];
+  /**
+   * By version, how records of the version before become those of this one. What a database needs of them runs as it
+   * opens, in one tab, in the order of versions and in one transaction that changes the schema too: all or nothing.
+   * Records come and go as they are, whatever schema there is. @throws MIGRATION_FAILED naming the version: the database
+   * stays as it was
+   */
+  readonly migrations?: Migrations;
+  /** Fills a database that is made, in place of all migrations, in the commit that makes its collections. */
+  readonly seed?: (tx: Transaction<C>) => Promise<void>;
   /** Default "indexeddb". "memory" ends with the realm. */
   readonly storage?: OpenRequest["storage"];
   /** `false` runs the engine here instead of in a worker; a function makes the worker where the bundler needs help. */
@@ -40,6 +51,8 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly cacheMaxBytes?: number;
   /** Bytes of recent commits kept in memory before they are folded into blocks; default 4 MB. */
   readonly memtableMaxBytes?: number;
+  /** Told what a developer should look into, as read views that were never released. Without it nobody is told. */
+  readonly log?: Log;
   /** How garbage is collected; all of it has defaults. */
   readonly gc?: GcSettings;
 }
@@ -61,11 +74,14 @@ const known: ReadonlySet<string> = new Set([
   "version",
   "collections",
   "dropCollections",
+  "migrations",
+  "seed",
   "storage",
   "worker",
   "durability",
   "cacheMaxBytes",
   "memtableMaxBytes",
+  "log",
   "gc",
 ]);
 
@@ -76,6 +92,9 @@ export class Database<C extends Declarations> {
   readonly #session: Session;
   readonly #head: HeadSource;
   readonly #sink: Sink;
+  readonly #advice: Advice;
+  /** Called when it closes. */
+  #left: (() => void) | undefined;
   readonly #handles = new Map<string, unknown>();
   readonly storage: DatabaseStorage;
   readonly snapshots: Snapshots<C>;
@@ -86,20 +105,35 @@ export class Database<C extends Declarations> {
     checkOptions(options);
     this.name = options.name;
     this.#collections = options.collections;
+    const { name, version = 1, collections, migrations, seed } = options;
+    const definition: Definition = {
+      ...definitionOf(version, collections, options.dropCollections),
+      ...(migrations === undefined ? {} : { migrations: migrationVersions(migrations, version) }),
+      ...(seed === undefined ? {} : { seeds: true }),
+    };
+    this.#advice = new Advice(options.log);
     this.#session = new Session({
-      name: options.name,
-      definition: definitionOf(options.version ?? 1, options.collections, options.dropCollections),
+      name,
+      definition,
+      upgrade: async (session, connection) => {
+        const { runUpgrade } = await import("./upgrade.ts");
+        const fill = seed as Upgrade["seed"];
+        await runUpgrade(session, connection, { version, collections, migrations: migrations ?? {}, seed: fill });
+      },
       storage: options.storage ?? "indexeddb",
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
       memtableMaxBytes: options.memtableMaxBytes ?? 4 * megabyte,
       gc: checkedGcSettings(options.gc),
-      link: () => link(options),
+      link: () => {
+        this.#left ??= this.#advice.opened(name, definition);
+        return link(options);
+      },
     });
     this.#head = new HeadSource(this.#session);
     this.#sink = committingSink(this.#session);
     this.gc = new Gc(this.#session);
-    this.snapshots = new Snapshots(this.#session, (name) => this.#keptView(false, name));
+    this.snapshots = new Snapshots(this.#session, (of) => this.#keptView(false, of));
     this.storage = {
       metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })),
       persist: async () => (await globalThis.navigator?.storage?.persist?.()) ?? false,
@@ -117,6 +151,7 @@ export class Database<C extends Declarations> {
    * within one; live queries end at once, with CLOSED.
    */
   close(): Promise<void> {
+    this.#left?.();
     return this.#session.close();
   }
 
@@ -170,10 +205,11 @@ export class Database<C extends Declarations> {
     return this.#session.enter(() =>
       this.#session.opening(async (connection) => {
         try {
-          return await this.#view(connection, fresh, snapshot).opened();
+          return (await this.#view(connection, fresh, snapshot).opened()).handOut(this.#advice);
         } catch (e) {
           if (!isHarmlessLoss(e)) throw e;
-          return this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
+          const view = await this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
+          return view.handOut(this.#advice);
         }
       }),
     );
@@ -225,14 +261,14 @@ function committingSink(session: Session): Sink {
   };
 }
 
-function checkOptions(options: DatabaseOptions<Declarations>): void {
+function checkOptions<C extends Declarations>(options: DatabaseOptions<C>): void {
   if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
   const unknown = Object.keys(options).find((o) => !known.has(o));
-  if (unknown !== undefined) {
-    throw new TidemarkError("OPTIONS_INVALID", `There is no option '${unknown}'`, { option: unknown });
-  }
-  const { name, storage, durability, worker } = options;
+  if (unknown !== undefined) throw unknownOption("A database", unknown, known);
+  const { name, storage, durability, worker, seed, log } = options;
   checkName(name);
+  if (log !== undefined && typeof log !== "function") throw invalid("log", log, "a function of an entry");
+  if (seed !== undefined && typeof seed !== "function") throw invalid("seed", seed, "a function of a transaction");
   if (storage !== undefined && storage !== "indexeddb" && storage !== "memory") {
     throw invalid("storage", storage, `"indexeddb" or "memory"`);
   }

@@ -5,11 +5,13 @@
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
-import { defaultSliceMs, type HostEvent, type OpenRequest } from "../protocol/messages.ts";
+import { defaultSliceMs, type HostEvent, type Opened, type OpenRequest } from "../protocol/messages.ts";
 import { Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { IdleGrants } from "./idle.ts";
 import { Deaths, isWorkerLoss, owed } from "./worker-death.ts";
+
+export type Pending = NonNullable<Extract<Opened, { readonly ok: true }>["pending"]>;
 
 export interface Keeping {
   readonly request: OpenRequest;
@@ -48,8 +50,8 @@ export class HostKeeper {
     return this.#connection;
   }
 
-  /** Opens the database. Where it fails it may be tried again. */
-  async open(): Promise<void> {
+  /** Opens the database; answers what is pending, to be done before all else. Where it fails it may be tried again. */
+  async open(): Promise<Pending | undefined> {
     for (;;) {
       const link = await this.#keeping.link();
       try {
@@ -64,7 +66,7 @@ export class HostKeeper {
     }
   }
 
-  async #openOn(link: HostLink): Promise<void> {
+  async #openOn(link: HostLink): Promise<Pending | undefined> {
     let early: TidemarkError | undefined;
     const idle = this.#idleFor(link);
     const request = this.#request(idle);
@@ -84,6 +86,18 @@ export class HostKeeper {
     void link.ended.then((death) => {
       if (this.#link === link) this.#succeed(link, death);
     });
+    return opened.pending;
+  }
+
+  /** Lets go of a database that was opened, and is not what it should be: it may be opened again. */
+  async abandon(): Promise<void> {
+    const link = this.#link;
+    this.#link = undefined;
+    this.#database = undefined;
+    this.#connection = new Connection();
+    this.#idle?.dispose();
+    await link?.surface.close().catch(() => undefined);
+    link?.dispose();
   }
 
   /** Grants that worker slices, in place of the one before. */
@@ -111,7 +125,11 @@ export class HostKeeper {
     if (this.#isClosing) return this.#stop(death);
     if (this.#deaths.add(performance.now())) return this.#end(crashed(death));
     this.#keeping.died(death);
-    this.#restarting = this.open().catch((e: unknown) => this.#end(isTidemarkError(e, "CLOSED") ? e : crashed(e)));
+    this.#restarting = this.#reopen().catch((e: unknown) => this.#end(isTidemarkError(e, "CLOSED") ? e : crashed(e)));
+  }
+
+  async #reopen(): Promise<void> {
+    await this.open();
   }
 
   /** Waits for what is under way and lets go; afterwards every call fails with `refusal`. */

@@ -1,4 +1,5 @@
 import { isTidemarkError } from "../base/errors.ts";
+import { isStillBuilding } from "./building.ts";
 import type { Connection } from "./connection.ts";
 import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
@@ -174,6 +175,11 @@ class Running<T, C extends Declarations> {
       } catch (e) {
         // This tab slept, and what it began to read is collected.
         if (isTidemarkError(e, "READ_VIEW_EVICTED") && evictions++ < maxEvictions) {
+          this.#isStale = true;
+          continue;
+        }
+        if (isStillBuilding(e)) {
+          await this.#session.enter((now) => this.#session.indexReady(now, e)).catch(() => undefined);
           this.#isStale = true;
           continue;
         }

@@ -1,10 +1,10 @@
 /** How a query's shape becomes requests, on a connection that the call has its turn on. */
 import { byteKey, type TableId } from "../base/brand.ts";
-import { TidemarkError } from "../base/errors.ts";
 import { prefixEnd } from "../codec/key.ts";
 import { tablePrefix } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { KeyRange, ScanRequest, ScanWants } from "../protocol/messages.ts";
+import { readyIndex } from "./building.ts";
 import type { Connection } from "./connection.ts";
 import { gathered, type Part, type PartsOptions, streamed } from "./parts.ts";
 import { Refinement } from "./refinement.ts";
@@ -128,8 +128,7 @@ function extentOf(
   if (index === undefined) {
     return { ranges: walked(stored.table, shape.ranges, reverse), records: undefined, once: undefined };
   }
-  if (!Object.hasOwn(stored.indexes, index)) throw unknownIndex(collection, index);
-  const { table, multi } = stored.indexes[index]!;
+  const { table, multi } = readyIndex(collection, index, stored);
   // Under one key a record has one entry.
   const once = multi && !isOneKey ? { within: walked(table, within, reverse), at: counts } : undefined;
   return { ranges: walked(table, shape.ranges, reverse), records: stored.table, once };
@@ -143,8 +142,4 @@ function walked(table: TableId, ranges: readonly KeyRange[], reverse: boolean): 
     to: to === undefined ? prefixEnd(prefix) : byteKey(prefix + to),
   }));
   return reverse ? full.toReversed() : full;
-}
-
-export function unknownIndex(collection: string, index: string): TidemarkError {
-  return new TidemarkError("UNKNOWN_NAME", `Collection '${collection}' has no index '${index}'`, { collection, index });
 }

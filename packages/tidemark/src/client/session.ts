@@ -4,6 +4,7 @@ import type { Catalog, Definition } from "../codec/schema.ts";
 import type { GcEvent } from "../protocol/gc.ts";
 import type { GcSettings } from "../protocol/gc-settings.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
+import { BuildNews, isStillBuilding, type StillBuilding, type UpgradeProgress } from "./building.ts";
 import { type Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { closedError, HostKeeper } from "./host-keeper.ts";
@@ -21,12 +22,24 @@ export interface SessionOptions {
   readonly memtableMaxBytes: number;
   readonly gc?: GcSettings;
   link(): Promise<HostLink>;
+  /** Does what is pending when the database was opened. */
+  upgrade?(session: Session, connection: Connection): Promise<void>;
 }
 
 export interface DatabaseEvents {
   /** The database ended under this handle: deleted, or its workers died one after another ("crashed"). */
   closed: { readonly reason: string };
-  /** Something failed in the background, or the worker died and is started again; the database goes on. */
+  /**
+   * A newer program, in another tab, changed the schema ("schema": to version `stored`) or the storage format. This one
+   * cannot write any more, and of what was migrated it reads the state of before: reload the page.
+   */
+  outdated: { readonly reason: "schema" | "format"; readonly declared: number; readonly stored?: number };
+  /**
+   * How far the building of a new index is, whichever tab does it: queries by that index wait, nothing else does. Or how
+   * far a migration record by record is, in the tab that does it, as it opens.
+   */
+  upgrade: UpgradeProgress;
+  /** An index could not be built, something failed in the background, or the worker died and is started again; the database goes on. */
   error: TidemarkError;
 }
 
@@ -41,6 +54,7 @@ export class Session {
   /** Why the last opening failed. */
   #failure: unknown;
   readonly #calls = new SchemaCalls(this.#line, 0);
+  readonly #builds = new BuildNews();
   /** Set once no further call is taken. */
   #refusal: TidemarkError | undefined;
   #closing: Promise<void> | undefined;
@@ -59,7 +73,7 @@ export class Session {
     this.#keeper = new HostKeeper({
       request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes, gc },
       link: () => options.link(),
-      opened: (catalog) => this.#calls.hear(catalog),
+      opened: (catalog) => this.#hear(catalog),
       receive: (event) => this.#receive(event),
       died: (error) => this.#died(error),
       ended: (error) => this.#end(error),
@@ -85,8 +99,21 @@ export class Session {
   }
 
   /** Runs `step`, a call on the head that had its turn, by the stored schema. */
-  underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
-    return this.#calls.run(connection, step);
+  async underSchema<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await this.#calls.run(connection, step);
+      } catch (e) {
+        if (!isStillBuilding(e)) throw e;
+        await this.indexReady(connection, e);
+      }
+    }
+  }
+
+  /** Resolves when the index is ready that a call found being built, or will not be. */
+  async indexReady(connection: Connection, { details: { collection, index } }: StillBuilding): Promise<void> {
+    this.#calls.hear(await connection.call<"ready">({ op: "ready", collection, index }));
+    await this.#calls.afterCalls(async () => undefined); // from then on it is spoken
   }
 
   /**
@@ -105,6 +132,10 @@ export class Session {
   /** Why no further call is taken, once that is so. */
   get refusal(): TidemarkError | undefined {
     return this.#refusal;
+  }
+
+  tellUpgrade(progress: UpgradeProgress): void {
+    this.#emit("upgrade", progress);
   }
 
   newHandle(): number {
@@ -141,11 +172,21 @@ export class Session {
 
   async #connect(): Promise<void> {
     try {
-      await this.#keeper.open();
+      const pending = await this.#keeper.open();
+      if (pending) await this.#upgrade();
       this.#isOpen = true;
     } catch (e) {
       this.#failure = e;
       this.#opening = undefined;
+      throw e;
+    }
+  }
+
+  async #upgrade(): Promise<void> {
+    try {
+      await this.options.upgrade?.(this, this.#keeper.connection);
+    } catch (e) {
+      await this.#keeper.abandon();
       throw e;
     }
   }
@@ -166,8 +207,19 @@ export class Session {
         for (const handle of event.handles) this.watchers.get(handle)?.();
         return;
       case "catalog":
-        this.#calls.hear(event.catalog);
+        this.#hear(event.catalog);
         return;
+      case "upgrade": {
+        const progress = this.#builds.note(event);
+        if (progress) this.#emit("upgrade", progress);
+        return;
+      }
+      case "outdated": {
+        const { reason, version } = event;
+        const declared = this.options.definition.version;
+        this.#emit("outdated", { reason, declared, ...(version === undefined ? {} : { stored: version }) });
+        return;
+      }
       case "gc":
         for (const listener of Array.from(this.gcListeners)) listener(event.event, event.job);
         return;
@@ -176,6 +228,13 @@ export class Session {
         return;
       default:
     }
+  }
+
+  #hear(catalog: Catalog): void {
+    this.#calls.hear(catalog);
+    const { ready, failures } = this.#builds.hear(catalog);
+    for (const progress of ready) this.#emit("upgrade", progress);
+    for (const failure of failures) this.#emit("error", failure);
   }
 
   /** The worker died: what live queries watched went with it. */

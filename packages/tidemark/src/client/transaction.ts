@@ -1,6 +1,7 @@
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
+import { isStillBuilding } from "./building.ts";
 import { checkOptions, type OptionChecks } from "../protocol/options.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
@@ -8,6 +9,7 @@ import { Line } from "./line.ts";
 import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
 import type { Step, WritableSource } from "./source.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { Declarations } from "./types.ts";
 import { isHarmlessLoss, isWorkerLoss } from "./worker-death.ts";
 
@@ -48,7 +50,8 @@ export class Transaction<C extends Declarations> {
 
 export function declared<C extends Declarations, N extends keyof C & string>(collections: C, name: N): C[N] {
   if (Object.hasOwn(collections, name)) return collections[name];
-  throw new TidemarkError("UNKNOWN_NAME", `Collection '${name}' is not declared`, { collection: name });
+  const message = `Collection '${name}' is not declared${didYouMean(name, Object.keys(collections))}`;
+  throw new TidemarkError("UNKNOWN_NAME", message, { collection: name });
 }
 
 /** Where a transaction's calls go. They are in line among themselves, not with those on the database handle. */
@@ -137,6 +140,11 @@ export async function runTransaction<R>(
       // Nothing can have been committed: it is tried again, but if the worker died of it, then not a third time.
       if (!hasLostWorker && (isHarmlessLoss(e) || (committing && !source.hasWritten && isWorkerLoss(e)))) {
         hasLostWorker = true;
+        continue;
+      }
+      if (isStillBuilding(e)) {
+        await session.indexReady(connection.present, e);
+        attempt--;
         continue;
       }
       if (!isTidemarkError(e)) throw e;

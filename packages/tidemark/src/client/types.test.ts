@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
+import * as z from "zod";
 import { RetentionPolicy } from "../codec/retention.ts";
 import type { Database } from "./database.ts";
 import { collection } from "./declare.ts";
@@ -134,4 +135,51 @@ describe("types", () => {
     expectTypeOf<KeyAt<Note, readonly ["authorId", "updatedAt"]>>().toEqualTypeOf<readonly [number, Date]>();
     expect([usedRightly, usedWrongly, declaredRightly, declaredWrongly]).toHaveLength(4);
   });
+});
+
+const ticket = z.object({
+  no: z.number(),
+  opened: z.string().transform((s) => new Date(s)),
+  who: z.string().default("me"),
+});
+const withSchema = { tickets: collection({ schema: ticket, key: "no", indexes: { opened: "opened" } }) };
+const withIds = {
+  notes: collection<{ id: string; text: string }>()({ key: "id", autoId: true }),
+  nested: collection<{ meta: { id: number; lang: string } }>()({ key: "meta.id", autoId: () => 1 }),
+};
+
+const schemaUsedRightly = async (db: Database<typeof withSchema>, ids: Database<typeof withIds>): Promise<void> => {
+  const c = db.collection("tickets");
+  await c.put({ no: 1, opened: "2026-01-01" });
+  expectTypeOf(await c.get(1)).toEqualTypeOf<{ no: number; opened: Date; who: string } | undefined>();
+  await c.where("opened").above(new Date()).toArray();
+  await c.update(1, (now) => ({ ...now, who: "you" }));
+  await ids.collection("notes").add({ text: "x" });
+  await ids.collection("notes").add({ id: "a", text: "x" });
+  await ids.collection("nested").add({ meta: { lang: "en" } });
+  expectTypeOf(await ids.collection("notes").add({ text: "x" })).toEqualTypeOf<string>();
+  expectTypeOf(await ids.collection("notes").get("a")).toEqualTypeOf<{ id: string; text: string } | undefined>();
+};
+
+const schemaUsedWrongly = async (db: Database<typeof withSchema>, ids: Database<typeof withIds>): Promise<void> => {
+  // @ts-expect-error the input is a string
+  await db.collection("tickets").put({ no: 1, opened: new Date() });
+  // @ts-expect-error the index's key is of the output
+  db.collection("tickets").where("opened").above("2026");
+  // @ts-expect-error the rest is required
+  await ids.collection("notes").add({});
+  // @ts-expect-error the rest is required
+  await ids.collection("nested").add({ meta: {} });
+  // @ts-expect-error no such path in its output
+  collection({ schema: ticket, key: "id" });
+  // @ts-expect-error a UUID is a string
+  collection<{ no: number }>()({ key: "no", autoId: true });
+  // @ts-expect-error the key is a number
+  collection<{ no: number }>()({ key: "no", autoId: () => "x" });
+  // @ts-expect-error not with a compound key
+  collection<{ a: string; b: string }>()({ key: ["a", "b"], autoId: true });
+};
+
+test("[MV10] schemas and keys that are given have types", () => {
+  expect([schemaUsedRightly, schemaUsedWrongly]).toHaveLength(2);
 });

@@ -1,6 +1,7 @@
 /** Types that make a wrong collection, index, path or key type a compile error. */
 import type { KeyPath } from "../codec/path.ts";
 import type { RetentionPolicy } from "../codec/retention.ts";
+import type { StandardSchema } from "./standard.ts";
 
 /** What can be a primary key: IndexedDB's key types. */
 export type Key = number | string | Date | ArrayBuffer | ArrayBufferView | readonly Key[];
@@ -71,24 +72,51 @@ export type IndexKeyOf<T, I> = I extends { readonly path: infer P; readonly mult
     ? KeyAt<T, P>
     : KeyAt<T, I>;
 
-declare const record: unique symbol;
+/** How keys are given to records that have none: as UUIDv7 strings, or by a function. Not with compound keys. */
+export type AutoId<T, P> = P extends string
+  ? KeyAt<T, P> extends string
+    ? true | (() => KeyAt<T, P>)
+    : () => KeyAt<T, P>
+  : never;
 
-/** A declared collection of records `T` with primary key path `P` and indexes `I`. */
-export interface CollectionDeclaration<T, P, I> {
+/** `T` with what is at path `P` optional. */
+export type OptionalAt<T, P> = T extends unknown
+  ? P extends keyof T
+    ? Omit<T, P> & { readonly [F in P]?: T[F] | undefined }
+    : P extends `${infer F}.${infer R}`
+      ? F extends keyof T
+        ? Omit<T, F> & { readonly [G in F]: OptionalAt<NonNullable<T[G]>, R> }
+        : T
+      : T
+  : never;
+
+declare const record: unique symbol;
+declare const input: unique symbol;
+
+/** A declared collection of records `T` with primary key path `P` and indexes `I`; writes take `In`. */
+export interface CollectionDeclaration<T, P, I, In = T> {
   readonly key: P;
   readonly indexes: I;
   readonly retention?: RetentionPolicy;
+  /** What records are validated by. */
+  readonly schema?: StandardSchema;
+  /** How keys are made where a record has none. */
+  readonly autoId?: true | (() => unknown);
   /** Carries the record type; never there at run time. */
   readonly [record]?: T;
+  /** Carries the type that writes take. */
+  readonly [input]?: In;
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- stands for every declaration, whatever its record type
-export type AnyDeclaration = CollectionDeclaration<any, KeyPath, Readonly<Record<string, unknown>>>;
+export type AnyDeclaration = CollectionDeclaration<any, KeyPath, Readonly<Record<string, unknown>>, any>;
 export type Declarations = Readonly<Record<string, AnyDeclaration>>;
 
-export type RecordOf<D> = D extends CollectionDeclaration<infer T, unknown, unknown> ? T : never;
-export type KeyOf<D> = D extends CollectionDeclaration<infer T, infer P, unknown> ? KeyAt<T, P> : never;
-export type IndexesOf<D> = D extends CollectionDeclaration<unknown, unknown, infer I> ? I : never;
+export type RecordOf<D> = D extends CollectionDeclaration<infer T, unknown, unknown, unknown> ? T : never;
+/** What `add` and `put` take: a schema's input, with an optional key where keys are given. */
+export type InputOf<D> = D extends CollectionDeclaration<unknown, unknown, unknown, infer In> ? In : never;
+export type KeyOf<D> = D extends CollectionDeclaration<infer T, infer P, unknown, unknown> ? KeyAt<T, P> : never;
+export type IndexesOf<D> = D extends CollectionDeclaration<unknown, unknown, infer I, unknown> ? I : never;
 export type IndexName<D> = keyof IndexesOf<D> & string;
 export type IndexKeyFor<D, N extends IndexName<D>> = IndexKeyOf<RecordOf<D>, IndexesOf<D>[N]>;
 

@@ -1,6 +1,7 @@
 import { TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { HandleKind } from "../protocol/messages.ts";
+import type { Advice } from "./advice.ts";
 import { ReadableCollection } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import { Line } from "./line.ts";
@@ -19,6 +20,7 @@ export class View<C extends Declarations> {
   readonly #begun: Promise<{ readonly seq: number }>;
   #seq = 0;
   #isReleased = false;
+  #isBack: (() => void) | undefined;
 
   constructor(
     session: Session,
@@ -86,12 +88,20 @@ export class View<C extends Declarations> {
     this.#source.finish();
   }
 
+  /** Whoever it is given to may forget it; its source lives as long as anything that reads by it. */
+  handOut(advice: Advice): this {
+    const end = endOf(this.#connection, this.handle); // must not hold the source
+    this.#isBack = advice.handedOut(this.#source, this.#seq, end);
+    return this;
+  }
+
   /** Lets the versions it held go. Idempotent. */
   release(): void {
     this.finish();
     if (this.#isReleased) return;
     this.#isReleased = true;
-    this.#connection.call<"end">({ op: "end", handle: this.handle }).catch(() => undefined);
+    this.#isBack?.();
+    endOf(this.#connection, this.handle)();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -99,6 +109,9 @@ export class View<C extends Declarations> {
     return Promise.resolve();
   }
 }
+
+const endOf = (connection: Connection, handle: number) => (): void =>
+  void connection.call<"end">({ op: "end", handle }).catch(() => undefined);
 
 class ViewSource implements Source {
   readonly handle: number;

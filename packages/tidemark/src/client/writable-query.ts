@@ -28,7 +28,7 @@ export interface QueryWriter<T> {
 }
 
 /** A patch of top-level fields, or a synchronous function that answers the next record or changes the one it is given. */
-export type Change<T> = Patch<T> | ((current: T) => T | void);
+export type Change<T, In = T> = Patch<T> | ((current: T) => T | In | void);
 
 /** Runs a read again whenever what it read changed. Absent in a transaction. */
 export type Observe = <R>(read: (source: Source) => Promise<R>) => {

@@ -24,18 +24,43 @@ export interface Definition {
   readonly collections: Readonly<Record<string, CollectionDefinition>>;
   /** Names of collections to remove with all they hold, where they are there. */
   readonly dropCollections: readonly string[];
+  /** Versions that the page has a migration to, ascending; and whether it fills a database that is made. */
+  readonly migrations?: readonly number[];
+  readonly seeds?: boolean;
 }
 
 export interface StoredIndex extends IndexDefinition {
   readonly table: TableId;
+  /** Writes maintain it, but records of before are still missing from it. */
+  readonly building?: true;
+}
+
+/** An index that was declared, and that the records there are do not allow. */
+export interface FailedIndex extends IndexDefinition {
+  readonly code: "CONSTRAINT" | "KEY_INVALID";
+  readonly message: string;
+  /** The index key that two records share, if that is why. */
+  readonly key?: unknown;
 }
 
 export interface StoredCollection {
   readonly table: TableId;
   readonly key: KeyPath;
   readonly indexes: Readonly<Record<string, StoredIndex>>;
+  /** Declared indexes that could not be built; declaring one again tries it again. */
+  readonly failed?: Readonly<Record<string, FailedIndex>>;
   readonly retention?: Retention;
 }
+
+/** A collection whose records are migrated one by one: into these tables, until all are there. */
+export interface Moving {
+  readonly version: number;
+  readonly collection: string;
+  readonly into: StoredCollection;
+}
+
+/** The lowest version of a program that may write. */
+export const writableFrom = ({ version, moving }: Catalog): number => Math.max(version, moving?.version ?? 0);
 
 /** What is stored: every collection and index declared so far, with the tables that hold them. */
 export interface Catalog {
@@ -44,6 +69,10 @@ export interface Catalog {
   readonly version: number;
   /** The next table number to give out; numbers are never used twice. */
   readonly nextTable: number;
+  /** The version of the last migration that changed records: programs of before cannot read what is there now. */
+  readonly migrated?: number;
+  /** Programs of a lower version than its may not write any more. */
+  readonly moving?: Moving;
   /** As declared; absent where that is 0. */
   readonly keepForMs?: number;
   readonly collections: Readonly<Record<string, StoredCollection>>;

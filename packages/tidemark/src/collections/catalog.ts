@@ -13,13 +13,14 @@ import type {
   Catalog,
   CollectionDefinition,
   Definition,
+  FailedIndex,
   IndexDefinition,
   StoredCollection,
   StoredIndex,
 } from "../codec/schema.ts";
 import type { Handle } from "../mvcc/handles.ts";
 import type { Range } from "../mvcc/read-set.ts";
-import { catalogKey, encodeCatalog } from "../mvcc/schema.ts";
+import { catalogKey, encodeCatalog, nextEpoch, Schema } from "../mvcc/schema.ts";
 
 /** An index that has to be filled from the records there are. */
 export interface IndexToBuild {
@@ -37,11 +38,7 @@ export function mergeDeclaration(
   epoch: number,
 ): { readonly catalog: Catalog; readonly build: readonly IndexToBuild[] } | undefined {
   if (declared.version < stored.version) {
-    throw new TidemarkError(
-      "SCHEMA_OUTDATED",
-      `This page declares version ${declared.version}, the database has version ${stored.version}: reload the page to get the newer program`,
-      { declared: declared.version, stored: stored.version },
-    );
+    throw outdated(declared.version, stored.version);
   }
   let { nextTable } = stored;
   const give = (): TableId => tableId(nextTable++);
@@ -49,8 +46,11 @@ export function mergeDeclaration(
   const collections: Record<string, StoredCollection> = { ...stored.collections };
   const dropped = declared.dropCollections.filter((name) => Object.hasOwn(collections, name));
   for (const name of dropped) delete collections[name];
-  const { keepForMs = stored.keepForMs ?? 0 } = declared;
-  let isSame = declared.version === stored.version && dropped.length === 0 && keepForMs === (stored.keepForMs ?? 0);
+  // Whoever is past a migration that is under way has another way to its version.
+  const { moving, keepForMs: keptForMs = 0, ...settled } = stored;
+  const isPast = moving !== undefined && declared.version >= moving.version;
+  const { keepForMs = keptForMs } = declared;
+  let isSame = declared.version === stored.version && dropped.length === 0 && !isPast && keepForMs === keptForMs;
   for (const [name, wanted] of Object.entries(declared.collections)) {
     const present = Object.hasOwn(stored.collections, name) ? stored.collections[name] : undefined;
     const merged = mergeCollection(name, present, wanted, give, build);
@@ -59,9 +59,24 @@ export function mergeDeclaration(
     isSame = false;
   }
   if (isSame && stored.epoch > 0) return undefined;
-  const catalog = { epoch, version: declared.version, nextTable, collections };
-  return { catalog: keepForMs > 0 ? { ...catalog, keepForMs } : catalog, build };
+  const catalog = {
+    ...settled,
+    ...(moving && !isPast ? { moving } : {}),
+    epoch,
+    version: declared.version,
+    nextTable,
+    ...(keepForMs > 0 ? { keepForMs } : {}),
+    collections,
+  };
+  return { catalog, build };
 }
+
+export const outdated = (declared: number, stored: number): TidemarkError =>
+  new TidemarkError(
+    "SCHEMA_OUTDATED",
+    `This page declares version ${declared}, the database has version ${stored}: reload the page to get the newer program`,
+    { declared, stored },
+  );
 
 /** The catalog after a clearing of collection `name`: it and its indexes begin anew, in tables nobody ever wrote to. */
 export function cleared(stored: Catalog, name: string, epoch: number): Catalog {
@@ -70,7 +85,9 @@ export function cleared(stored: Catalog, name: string, epoch: number): Catalog {
   let { nextTable } = stored;
   const table = tableId(nextTable++);
   const indexes: Record<string, StoredIndex> = {};
-  for (const [index, old] of Object.entries(present.indexes)) indexes[index] = { ...old, table: tableId(nextTable++) };
+  for (const [index, { building: _, ...old }] of Object.entries(present.indexes)) {
+    indexes[index] = { ...old, table: tableId(nextTable++) }; // there is nothing to build any more
+  }
   return {
     ...stored,
     epoch,
@@ -93,18 +110,50 @@ function mergeCollection(
       { option: `collections.${name}.key`, declared: wanted.key, stored: present.key },
     );
   }
-  const base = present ?? { table: give(), key: wanted.key, indexes: {} };
+  const base: StoredCollection = present ?? { table: give(), key: wanted.key, indexes: {} };
   const fresh: Record<string, StoredIndex> = {};
   for (const [index, definition] of Object.entries(wanted.indexes)) {
     const old = Object.hasOwn(base.indexes, index) ? base.indexes[index] : undefined;
     if (old && sameIndex(old, definition)) continue;
-    fresh[index] = { ...definition, table: give() };
+    fresh[index] = { ...definition, table: give(), ...(present ? { building: true } : {}) };
     if (present) build.push({ collection: name, index });
   }
   const { retention } = wanted;
   const isRetained = retention === undefined || (base.retention !== undefined && same(base.retention, retention));
   if (Object.keys(fresh).length === 0 && isRetained) return base;
-  return { ...base, indexes: { ...base.indexes, ...fresh }, ...(isRetained ? {} : { retention }) };
+  const { failed = {}, ...rest } = base;
+  const stillFailed = Object.entries(failed).filter(([index]) => !Object.hasOwn(fresh, index));
+  return {
+    ...rest,
+    indexes: { ...base.indexes, ...fresh },
+    ...(stillFailed.length === 0 ? {} : { failed: Object.fromEntries(stillFailed) }),
+    ...(isRetained ? {} : { retention }),
+  };
+}
+
+/** Every index that is being built. */
+export const buildingIn = ({ collections }: Catalog): readonly IndexToBuild[] =>
+  Object.entries(collections).flatMap(([collection, { indexes }]) =>
+    Object.entries(indexes).flatMap(([index, { building }]) => (building ? [{ collection, index }] : [])),
+  );
+
+/** The collection when the indexes of these tables are built, and one could not be. */
+export function withIndexes(
+  { indexes, failed = {}, ...rest }: StoredCollection,
+  ready: ReadonlySet<TableId>,
+  failure?: { readonly index: string; readonly why: FailedIndex },
+): StoredCollection {
+  const left = Object.entries(indexes).filter(([index]) => index !== failure?.index);
+  const now = left.map(([index, { building, ...stored }]): readonly [string, StoredIndex] => [
+    index,
+    building && !ready.has(stored.table) ? { ...stored, building } : stored,
+  ]);
+  const allFailed = { ...failed, ...(failure ? { [failure.index]: failure.why } : {}) };
+  return {
+    ...rest,
+    indexes: Object.fromEntries(now),
+    ...(Object.keys(allFailed).length === 0 ? {} : { failed: allFailed }),
+  };
 }
 
 /** Of what is plain data, made in one order. */
@@ -115,6 +164,15 @@ const sameIndex = (a: IndexDefinition, b: IndexDefinition): boolean =>
 /** Stages a catalog: it is what this transaction leaves. */
 export function stageCatalog(handle: Handle, catalog: Catalog): void {
   handle.stage({ kind: "put", key: catalogKey, payload: encodeCatalog(catalog) }, { added: [], removed: [] });
+}
+
+/** Clears a collection in a transaction, which goes on by the catalog that is answered. */
+export function stageCleared(handle: Handle, collection: string): Catalog {
+  const { catalog: before } = handle.schema;
+  const catalog = cleared(before, collection, nextEpoch(before, handle.incarnation));
+  handle.useSchema(new Schema(catalog));
+  stageCatalog(handle, catalog);
+  return catalog;
 }
 
 /** All keys of a table. */

@@ -9,29 +9,22 @@ import { indexEntriesOf, readWrites, recordValue, type Write } from "../codec/re
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import { Committer } from "../mvcc/committer.ts";
-import { type CommitDone, conflict, type Inside, type Isolation } from "../mvcc/group.ts";
+import { type CommitDone, type CommitRequest, conflict, type Inside, type Isolation } from "../mvcc/group.ts";
 import { type Handle, type HandleOptions, Handles } from "../mvcc/handles.ts";
 import { raisePin } from "../mvcc/holders.ts";
 import { guardOf } from "../mvcc/read-guard.ts";
 import { Reader, type ReadState } from "../mvcc/reader.ts";
 import { type RetryPeers, RetryTurns } from "../mvcc/retry-turns.ts";
-import {
-  catalogAt,
-  catalogKey,
-  decodeCatalog,
-  type Described,
-  emptyCatalog,
-  nextEpoch,
-  Schema,
-} from "../mvcc/schema.ts";
+import { catalogAt, catalogKey, decodeCatalog, type Described, emptyCatalog, Schema } from "../mvcc/schema.ts";
 import { type Snapshot, Snapshots } from "../mvcc/snapshots.ts";
 import { Store } from "../mvcc/store.ts";
 import type { Durability, Storage } from "../storage/contract.ts";
-import type { LogEntry } from "../wal/entry.ts";
-import { cleared, stageCatalog } from "./catalog.ts";
+import type { Commit, LogEntry } from "../wal/entry.ts";
+import { stageCleared } from "./catalog.ts";
 import { CallOrder } from "./call-order.ts";
 import { Outside } from "./outside.ts";
 import { Rejoining } from "./rejoining.ts";
+import { Retirement } from "./retired.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
 import { Submissions } from "./submissions.ts";
 import { Watches } from "./watches.ts";
@@ -57,6 +50,8 @@ export interface DatabaseEvents {
   /** A snapshot was deleted, or a view on one released: what only it kept may go. */
   released(): void;
   catalogChanged(catalog: Catalog): void;
+  /** A commit was applied; it may be a step of building indexes. */
+  built?(commit: Commit): void;
   damaged(error: TidemarkError): void;
 }
 
@@ -79,6 +74,7 @@ export class Database {
   readonly store: Store;
   readonly handles: Handles;
   readonly snapshots: Snapshots;
+  readonly retirement: Retirement;
   readonly #rejoining: Rejoining;
   readonly #committer: Committer;
   readonly #submissions: Submissions;
@@ -99,6 +95,7 @@ export class Database {
     this.store = store;
     this.#events = events;
     this.handles = new Handles(store);
+    this.retirement = new Retirement(this.handles);
     this.snapshots = new Snapshots(store, store.holds, seams.clock);
     this.#rejoining = new Rejoining(store);
     this.#watches = new Watches(store, (ids) => events.touched(ids));
@@ -160,7 +157,8 @@ export class Database {
   }
 
   #open(id: number, options: Omit<HandleOptions, "schema">): Handle {
-    return this.handles.open(id, { ...options, schema: this.schema });
+    const { schema } = this; // what is applied first may retire this tab
+    return this.handles.open(id, { ...options, ...(this.retirement.reads ?? { schema }) });
   }
 
   /** @throws NOT_FOUND where there is no such snapshot */
@@ -213,6 +211,11 @@ export class Database {
     if (!(await raisePin(storage, tab, this.handles.oldest(), fence))) await this.store.rejoin();
   }
 
+  /** Commits a step of building indexes, or of a migration. */
+  commitOwn(request: CommitRequest): Promise<CommitDone> {
+    return this.#submissions.commit(request);
+  }
+
   /** Commits what is decided inside the transaction: upkeep's own commits. */
   commitInside(inside: Inside): Promise<CommitDone> {
     return this.#committer.commitInside(inside);
@@ -239,7 +242,8 @@ export class Database {
 
   /** The catalog that a handle reads by; of the head where `id` is 0. */
   async catalogOf(id: number): Promise<Catalog> {
-    return id === 0 ? this.catalog : (await this.handle(id)).schema.catalog;
+    const { catalog } = this;
+    return id === 0 ? (this.retirement.reads?.schema.catalog ?? catalog) : (await this.handle(id)).schema.catalog;
   }
 
   /**
@@ -333,11 +337,7 @@ export class Database {
   clear(handle: Handle, epoch: number, collection: string): Promise<Catalog> {
     return handle.inOrder(async () => {
       refuseOther(handle, epoch);
-      const { catalog: before } = handle.schema;
-      const catalog = cleared(before, collection, nextEpoch(before, handle.incarnation));
-      handle.useSchema(new Schema(catalog));
-      stageCatalog(handle, catalog);
-      return catalog;
+      return stageCleared(handle, collection);
     });
   }
 
@@ -348,7 +348,9 @@ export class Database {
 
   /** Watches what a handle has read; the handle itself ends, so that an idle live query holds nothing back. */
   async watch(id: number): Promise<void> {
-    this.#watches.watch(id, await this.handle(id), this.schema.tables);
+    const handle = await this.handle(id);
+    const { tables } = this.schema;
+    if (!this.retirement.reads) this.#watches.watch(id, handle, tables); // else nothing it reads changes any more
     this.handles.close(id);
   }
 
@@ -360,19 +362,23 @@ export class Database {
   #applied(entry: LogEntry, touched: readonly ByteKey[]): void {
     if (entry.origin === this.store.tab) this.#committer.found(entry);
     else this.#turns.heardCommit();
+    for (const commit of entry.commits) this.#events.built?.(commit);
     const newest = this.store.memtable.newest(catalogKey);
-    if (newest && newest.seq > this.#schemaSeq) this.#useCatalog(decodeCatalog(newest.payload), newest.seq);
-    this.#watches.touched(touched);
+    if (newest && newest.seq > this.#schemaSeq) {
+      this.#useCatalog(decodeCatalog(newest.payload), newest.seq, newest.seq - 1);
+    }
+    if (!this.retirement.reads) this.#watches.touched(touched);
     this.handles.trim();
     this.#events.advanced();
   }
 
   /** The catalog takes effect with the state it belongs to: no commit is ever judged by another. */
   async #reloading(state: ReadState, at: Seq, entries: readonly LogEntry[]): Promise<() => void> {
+    const { seq: before } = this.store.head;
     const catalog = await catalogAt(new Reader(state), at);
     return () => {
       for (const entry of entries) if (entry.origin === this.store.tab) this.#committer.found(entry);
-      this.#useCatalog(catalog, at);
+      this.#useCatalog(catalog, at, before);
       this.#watches.all();
       this.#events.advanced();
     };
@@ -381,14 +387,16 @@ export class Database {
   async #loadCatalog(): Promise<void> {
     const { seq: at } = this.store.head;
     const catalog = await catalogAt(new Reader(this.store), at);
-    if (at > this.#schemaSeq) this.#useCatalog(catalog, at);
+    if (at > this.#schemaSeq) this.#useCatalog(catalog, at, at);
   }
 
-  #useCatalog(catalog: Catalog, at: number): void {
+  /** `before`: the last seq at which the former one was in force, as far as this tab knows. */
+  #useCatalog(catalog: Catalog, at: number, before: number): void {
     this.#schemaSeq = at;
     if (catalog.epoch === this.#schema.epoch) return;
+    this.retirement.consider(catalog, this.#schema, before);
     this.#schema = new Schema(catalog);
-    this.#watches.left(this.#schema.tables);
+    if (!this.retirement.reads) this.#watches.left(this.#schema.tables);
     this.#events.catalogChanged(catalog);
   }
 }

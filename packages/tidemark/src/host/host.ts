@@ -4,8 +4,9 @@
  */
 import type { TabId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { type Catalog, type Definition, writableFrom } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
-import { define } from "../collections/define.ts";
+import type { Pending } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
 import { create } from "../mvcc/recovery.ts";
 import type { GcProgress } from "../protocol/gc.ts";
@@ -22,12 +23,12 @@ import {
   type Request,
   type Response,
 } from "../protocol/messages.ts";
-import { type Storage, valueOf } from "../storage/contract.ts";
+import type { Storage } from "../storage/contract.ts";
 import { ReopeningStorage } from "../storage/reopening.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
-import { decodeFence, readFence } from "../wal/log.ts";
-import type { Environment } from "./environment.ts";
+import { Building } from "./building.ts";
+import type { Environment, HeldLock } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
 import { Foreground } from "./foreground.ts";
@@ -37,14 +38,14 @@ import type { GcJobs } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
 import { checkPage, Grants } from "./grants.ts";
 import { Slices } from "./pace.ts";
+import { closed, refuseAnother, refuseSecondTab } from "./admission.ts";
 import { answer, explained } from "./requests.ts";
 import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
+import { upgrade } from "./upgrading.ts";
 import { Upkeep } from "./upkeep.ts";
 
 /** Messages between tabs can be lost: whoever watches something looks at the log itself this often. */
 const lookMs = 2000;
-/** How long the only tab allowed without shared locks waits for another to speak up. */
-const pingMs = 150;
 
 interface Running {
   readonly database: Database;
@@ -55,6 +56,8 @@ interface Running {
   readonly grants: Grants;
   readonly jobs: GcJobs;
   readonly gc: GcDesk;
+  readonly building: Building;
+  readonly definition: Definition;
 }
 
 export class Host implements HostSurface {
@@ -64,6 +67,10 @@ export class Host implements HostSurface {
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
   #isFollowing = false;
+  /** The highest data version heard of since it was opened. */
+  #newest = 0;
+  /** Held while the page migrates. */
+  #migrating: HeldLock | undefined;
   /** Resolves when all calls so far are let in; absent where they are. */
   #admitting: Promise<void> | undefined;
 
@@ -83,14 +90,14 @@ export class Host implements HostSurface {
       this.#events = events;
       const opening = this.#open(request);
       this.#opening = opening.catch(() => undefined);
-      const { catalog, store } = await opening;
-      return { ok: true, catalog, database: store.fence.database };
+      const { database, pending } = await opening;
+      return { ok: true, catalog: database.catalog, database: database.store.fence.database, pending };
     } catch (e) {
       return { ok: false, error: failureOf(e) };
     }
   }
 
-  async #open(request: OpenRequest): Promise<Database> {
+  async #open(request: OpenRequest): Promise<{ readonly database: Database; readonly pending: Pending | undefined }> {
     const environment = this.#environmentFor(request.storage);
     const factory = environment.storage(request.storage);
     const isLone = !environment.locks.areShared;
@@ -131,8 +138,9 @@ export class Host implements HostSurface {
           },
           catalogChanged: (catalog) => {
             this.#running?.upkeep.released(); // it may retain less
-            this.#tell({ type: "catalog", catalog });
+            this.#catalogChanged(catalog);
           },
+          built: (commit) => this.#running?.building.heard(commit),
           damaged: (error) => this.#tell({ type: "error", error: failureOf(error) }),
         },
       );
@@ -140,8 +148,11 @@ export class Host implements HostSurface {
       const [database, noted] = await Promise.all([opening, notedVersion(storage)]);
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       const definition = keepForMs === undefined ? request.definition : { ...request.definition, keepForMs };
-      await define(database, definition, () => tabs.keepForMs());
-      if (database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
+      database.retirement.version = definition.version;
+      const { migrate } = lockNames(request.name);
+      const { pending, lock } = await upgrade(database, definition, locks, migrate, () => tabs.keepForMs());
+      this.#migrating = lock;
+      if (!pending && database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
       const collection = collectionOf(request.gc ?? {});
       const foreground = new Foreground(() => environment.ticks());
       const grants = new Grants({
@@ -150,16 +161,17 @@ export class Host implements HostSurface {
         ticks: () => environment.ticks(),
         sleep: (ms) => clock.sleep(ms),
       });
+      const slices = new Slices({
+        ticks: () => environment.ticks(),
+        giveWay: () => environment.giveWay(),
+        foreground,
+        debt: () => this.#running?.upkeep.debt ?? 0,
+        grants,
+        budgetMs: request.gc?.budgetMs,
+      });
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
-        slices: new Slices({
-          ticks: () => environment.ticks(),
-          giveWay: () => environment.giveWay(),
-          foreground,
-          debt: () => this.#running?.upkeep.debt ?? 0,
-          grants,
-          budgetMs: request.gc?.budgetMs,
-        }),
+        slices,
         collection,
         onProgress: (progress) => {
           tabs.post({ type: "gc", progress });
@@ -171,13 +183,19 @@ export class Host implements HostSurface {
       const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
       const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
       const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
-      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc };
+      const [lockName, tell] = [lockNames(request.name).build, (event: HostEvent): void => this.#tell(event)];
+      const onError = (e: unknown): void => this.#failed(e);
+      const room = (): Promise<void> => upkeep.room();
+      const building = new Building({ database, locks, lockName, clock, slices, room, tell, onError });
+      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc, building, definition };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
+      building.changed();
       void this.#look(environment);
-      return database;
+      return { database, pending };
     } catch (e) {
+      this.#migrating?.release();
       opened?.close();
       tabs.leave();
       throw e;
@@ -233,7 +251,7 @@ export class Host implements HostSurface {
     const { database, upkeep, storage, tabs } = running;
     await database.idle();
     this.#closed = "closed";
-    await upkeep.stop();
+    await Promise.all([upkeep.stop(), running.building.stop()]);
     // Where this fails the next upkeep removes it: our lock is about to be free.
     const leaving = { durability: "relaxed", isRepeatable: true, writes: unpin(tabs.self) } as const;
     await storage.commit(leaving).catch(() => undefined);
@@ -357,6 +375,7 @@ export class Host implements HostSurface {
 
   #failed(e: unknown): void {
     if (this.#closed !== undefined) return;
+    if (isTidemarkError(e, "FORMAT_UNSUPPORTED")) this.#tell({ type: "outdated", reason: "format" });
     if (isTidemarkError(e, "CLOSED")) this.#end(reasonOf(e));
     else this.#tell({ type: "error", error: failureOf(e) });
   }
@@ -367,14 +386,30 @@ export class Host implements HostSurface {
     if (!running || this.#closed !== undefined) return;
     this.#closed = reason;
     this.#tell({ type: "closed", reason });
-    void running.upkeep.stop().then(() => this.#letGo(running));
+    void Promise.all([running.upkeep.stop(), running.building.stop()]).then(() => this.#letGo(running));
   }
 
   async #letGo({ database, storage, tabs }: Running): Promise<void> {
     await database.idle(); // an append under way may have to be withdrawn
     database.handles.closeAll();
     storage.close();
+    this.#migrating?.release();
     tabs.leave();
+  }
+
+  #catalogChanged(catalog: Catalog): void {
+    const { database, definition, building, storage } = this.#running ?? {};
+    if (!database || !definition) return;
+    const version = writableFrom(catalog);
+    if (version > Math.max(definition.version, this.#newest))
+      this.#tell({ type: "outdated", reason: "schema", version });
+    this.#newest = Math.max(version, this.#newest);
+    if (!database.retirement.reads) this.#tell({ type: "catalog", catalog });
+    building?.changed();
+    if (catalog.version < definition.version || !this.#migrating) return;
+    this.#migrating.release(); // the page is done
+    this.#migrating = undefined;
+    void this.#guard(noteVersion(storage!, version));
   }
 
   #tell(event: HostEvent): void {
@@ -382,34 +417,11 @@ export class Host implements HostSurface {
   }
 }
 
-const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit";
+const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit" || op === "move-write";
 
 /** Whoever waits for upkeep wants it to go on. */
-const isUpkeep = ({ op }: Request): boolean => op === "checkpoint" || op === "gc-run" || op === "verify";
-
-/** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
-async function refuseAnother(storage: Storage, database: number): Promise<void> {
-  const [row] = await storage.read([readFence]);
-  const bytes = valueOf(row);
-  if (!bytes || decodeFence(bytes).database !== database) throw closed("deleted");
-}
-
-/** Without Web Locks tabs cannot tell a dead tab from a frozen one: one tab works, a second is refused (TB6). */
-async function refuseSecondTab(name: string, environment: Environment): Promise<void> {
-  let answered = false;
-  const channel = environment.channel(`tidemark/${name}`, (raw) => {
-    if ((raw as { type?: unknown } | null)?.type === "pong") answered = true;
-  });
-  channel.post({ type: "ping" } satisfies TabMessage);
-  await environment.clock.sleep(pingMs);
-  channel.close();
-  if (!answered) return;
-  throw new TidemarkError(
-    "ENVIRONMENT",
-    "This browser has no Web Locks here (they need HTTPS or localhost), so only one tab can have the database open, and another has",
-    { missing: "navigator.locks" },
-  );
-}
+const isUpkeep = ({ op }: Request): boolean =>
+  op === "checkpoint" || op === "gc-run" || op === "ready" || op === "verify";
 
 function otherBuild(found: number): TidemarkError {
   return new TidemarkError("ENVIRONMENT", "Page and worker come from different builds of Tidemark; reload the page", {
@@ -417,9 +429,6 @@ function otherBuild(found: number): TidemarkError {
     worker: protocolVersion,
   });
 }
-
-const closed = (reason: string): TidemarkError =>
-  new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });
 
 const reasonOf = ({ details }: TidemarkError): string =>
   typeof details["reason"] === "string" ? details["reason"] : "closed";

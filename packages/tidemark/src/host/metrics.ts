@@ -57,7 +57,8 @@ class Named {
 
   by(catalog: Catalog): NamedUsage {
     const { tables, superseded, isExact } = this.#usage;
-    const live = liveTables(catalog);
+    const { moving: _, ...settled } = catalog; // records on their way count as cleared
+    const live = liveTables(settled);
     const gone = [...new Set([...tables.keys(), ...superseded.tables.keys()])].filter((table) => !live.has(table));
     const collections = Object.entries(catalog.collections).map(([name, { table, indexes }]) => {
       const ofIndexes = Object.entries(indexes).map(([index, stored]) => [index, this.#entries(stored.table)] as const);

@@ -3,12 +3,18 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
 import type { Answers, CommitAnswer, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
 import type { HistoryAnswer } from "../protocol/gc.ts";
+import { type Definition, writableFrom } from "../codec/schema.ts";
+import { outdated } from "../collections/catalog.ts";
+import { defineIn } from "../collections/define.ts";
+import { beginMove, cancelMove, readSlice, writeSlice } from "../collections/moving.ts";
 import { countRecords } from "../collections/scan.ts";
 import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
 import { verify } from "../mvcc/verify.ts";
+import type { Building } from "./building.ts";
 import type { GcDesk } from "./gc-requests.ts";
 import { metrics } from "./metrics.ts";
+import type { Tabs } from "./tabs.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 type Answer = Answers[Request["op"]];
@@ -17,10 +23,15 @@ export interface Answering {
   readonly database: Database;
   readonly upkeep: Upkeep;
   readonly gc: GcDesk;
+  readonly building: Building;
+  readonly definition: Definition;
+  readonly tabs: Pick<Tabs, "keepForMs">;
 }
 
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
-export async function answer({ database, upkeep, gc }: Answering, request: Request): Promise<Answer> {
+export async function answer(answering: Answering, request: Request): Promise<Answer> {
+  const { database, upkeep, gc, building, definition, tabs } = answering;
+  if (changes.has(request.op)) refuseOutdated(database, definition);
   switch (request.op) {
     case "begin": {
       const { kind, isolation, fresh, attempt, snapshot } = request;
@@ -54,6 +65,18 @@ export async function answer({ database, upkeep, gc }: Answering, request: Reque
     }
     case "clear":
       return database.clear(await database.handle(request.handle), request.epoch, request.collection);
+    case "define":
+      return defineIn(await database.handle(request.handle), definition, request.version, request.drops, () =>
+        tabs.keepForMs(),
+      );
+    case "move-begin":
+      return beginMove(database, definition, request.version, request.collection);
+    case "move-read":
+      return readSlice(database, request.version);
+    case "move-write":
+      return writeSlice(database, request);
+    case "move-cancel":
+      return cancelMove(database, request.version);
     case "watch":
       return database.watch(request.handle);
     case "catalog":
@@ -64,6 +87,8 @@ export async function answer({ database, upkeep, gc }: Answering, request: Reque
       return (await database.snapshots.list()).map(snapshotReport);
     case "snapshot-delete":
       return database.deleteSnapshot(request.name);
+    case "ready":
+      return building.ready(request.collection, request.index);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":
@@ -73,6 +98,14 @@ export async function answer({ database, upkeep, gc }: Answering, request: Reque
     default:
       return gc.answer(request) as Promise<Answer>;
   }
+}
+
+const changes: ReadonlySet<Request["op"]> = new Set<Request["op"]>(["write", "stage", "clear", "define", "move-begin"]);
+
+/** Whoever commits by an older schema than the newest is refused, so what is looked at now is what counts. */
+function refuseOutdated({ catalog }: Database, { version }: Definition): void {
+  const from = writableFrom(catalog);
+  if (from > version) throw outdated(version, from);
 }
 
 /** A copy: a message would carry all of the block that the value stands in. */
@@ -97,6 +130,10 @@ async function verifyReport(database: Database): Promise<VerifyReport> {
 
 /** Damage in the user's terms: whose value, or which keys a block may have held. Everything else stays readable. */
 export function explained(database: Database, error: unknown): unknown {
+  const { retirement } = database;
+  if (isTidemarkError(error, "READ_VIEW_EVICTED") && retirement.reads) {
+    return outdated(retirement.version, database.catalog.version); // there is nothing else that it could read
+  }
   if (!isTidemarkError(error, "CORRUPT")) return error;
   const { key } = error.details;
   if (error.details["what"] === "value" && typeof key === "string") {

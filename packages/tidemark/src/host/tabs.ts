@@ -41,6 +41,8 @@ const maxBroadcastBytes = 64 * 1024;
 interface LockNames {
   readonly open: string;
   readonly upkeep: string;
+  readonly build: string;
+  readonly migrate: string;
   readonly retry: string;
   readonly tabPrefix: string;
   readonly keepPrefix: string;
@@ -49,6 +51,8 @@ interface LockNames {
 export const lockNames = (name: string): LockNames => ({
   open: `tidemark/${name}/open`,
   upkeep: `tidemark/${name}/upkeep`,
+  build: `tidemark/${name}/build`,
+  migrate: `tidemark/${name}/migrate`,
   retry: `tidemark/${name}/retry`,
   tabPrefix: `tidemark/${name}/tab/`,
   keepPrefix: `tidemark/${name}/keep/`,
@@ -64,6 +68,8 @@ export class Tabs {
   #onRaised: (() => void) | undefined;
   /** Whether any other tab was ever heard of: posting costs more than a commit's message to the page. */
   #hasPeers = false;
+  /** Committed something before any other tab was heard of. */
+  #isUntold = false;
 
   private constructor(
     self: TabId,
@@ -79,6 +85,7 @@ export class Tabs {
     this.#channel = environment.channel(`tidemark/${name}`, (raw) => {
       const message = asTabMessage(raw);
       this.#hasPeers = true;
+      this.#tellLate();
       if (message?.type === "joined") this.post({ type: "present" });
       if (message?.type === "raised") this.#countRaised(message.tab);
       else if (message) receive(message);
@@ -120,8 +127,17 @@ export class Tabs {
 
   /** Tells the others, if there are any, what was committed. */
   postCommit(bytes: Uint8Array): void {
-    if (!this.#hasPeers) return;
+    if (!this.#hasPeers) {
+      this.#isUntold = true;
+      return;
+    }
     this.post({ type: "commit", bytes: bytes.length <= maxBroadcastBytes ? bytes : undefined });
+  }
+
+  #tellLate(): void {
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    this.post({ type: "commit", bytes: undefined });
   }
 
   /** The tabs whose locks are held. */

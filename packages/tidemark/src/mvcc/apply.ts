@@ -3,6 +3,7 @@ import { indexEntriesOf, presence, tableOf } from "../codec/record.ts";
 import { versionBytes } from "../segments/version.ts";
 import type { Commit, LoggedWrite } from "../wal/entry.ts";
 import { type GarbageLedger, unknownSeq } from "./ledger.ts";
+import { buildWriteIn } from "./build-state.ts";
 import type { Memtable } from "./memtable.ts";
 import { systemTable } from "./schema.ts";
 
@@ -10,8 +11,8 @@ const none: readonly ByteKey[] = [];
 
 /**
  * Puts a commit's versions into a memtable, those of its index entries included. Returns every key it touches: index
- * entries that stay count too, since who read a range of them read the record behind them. A `ledger` is told what it
- * supersedes.
+ * entries that stay count too, since who read a range of them read the record behind them. Where an index is built no
+ * record changes, and none counts. A `ledger` is told what it supersedes.
  */
 export function applyCommit(memtable: Memtable, commit: Commit, ledger?: GarbageLedger): readonly ByteKey[] {
   const { seq: at, stamp, writes } = commit;
@@ -41,7 +42,8 @@ export function applyCommit(memtable: Memtable, commit: Commit, ledger?: Garbage
       touched.push(entry);
     }
   }
-  return touched;
+  const build = buildWriteIn(commit);
+  return build ? writes.flatMap(({ key }) => (tableOf(key) === systemTable ? [key] : [])) : touched;
 }
 
 /** No version that anybody can see lies below an index entry that comes. */

@@ -359,7 +359,7 @@ export class Committer implements Participants<Member> {
       if (w.kind === "delete" && !isThere) return;
       const owner = this.#rival(w, schema, request.writes, claimed, group);
       if (owner) failures.push({ position, constraint: "unique", taken: owner });
-      const oldEntries = isThere ? indexEntriesOf(w.key, before.payload) : [];
+      const oldEntries = isThere ? liveEntries(indexEntriesOf(w.key, before.payload), schema) : [];
       const supersedes = before?.seq ?? seq(0);
       const supersededBytes = before ? versionBytes(w.key, before.payload) : 0;
       writes.push({ key: w.key, payload: w.payload, supersedes, supersededBytes, oldEntries });
@@ -425,6 +425,12 @@ function uniquePrefixes(w: Write, { unique }: Schema): readonly ByteKey[] {
   return indexEntriesOf(w.key, w.payload)
     .filter((entry) => unique.has(tableOf(entry)))
     .map((entry) => byteKey(entry.slice(0, keyEnd(entry, tablePrefixBytes))));
+}
+
+/** An index that was declared anew, or given up, left its keys in records of before: in its table nothing is ended. */
+function liveEntries(entries: readonly ByteKey[], { tables }: Schema): readonly ByteKey[] {
+  const isLive = (entry: ByteKey): boolean => tables.has(tableOf(entry));
+  return entries.every(isLive) ? entries : entries.filter(isLive);
 }
 
 const isLarge = (commits: readonly Commit[]): boolean => {

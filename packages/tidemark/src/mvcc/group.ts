@@ -138,6 +138,7 @@ export function constraint(failures: readonly Failure[], writes: readonly Write[
   return new TidemarkError("CONSTRAINT", message, {
     ...where,
     constraint: what,
+    ...(what === "unique" ? { indexKey: where.key } : {}),
     key: schema.describe(writes[position]!.key).key,
     failures: failures.map((f) => ({
       position: f.position,

@@ -19,6 +19,8 @@ export interface HandleOptions {
   readonly isolation: Isolation;
   /** In force at its seq. */
   readonly schema: Schema;
+  /** Where it reads, if that is not the head: within this tab's pin. */
+  readonly at?: Seq;
   /** What it reads on; else it reads at the head. */
   readonly hold?: Hold | undefined;
 }
@@ -57,7 +59,7 @@ export class Handle {
   constructor(store: Store, options: HandleOptions) {
     this.#store = store;
     this.hold = options.hold;
-    this.seq = options.hold?.seq ?? store.head.seq;
+    this.seq = options.hold?.seq ?? options.at ?? store.head.seq;
     this.#guard = guardOf(store, this.seq, options.hold);
     this.#reader = new Reader(store, this.#guard);
     this.incarnation = store.fence.incarnation;
@@ -148,7 +150,7 @@ export class Handle {
   async #chain(key: ByteKey): Promise<readonly Version[]> {
     const versions = await this.#reader.chain(key, this.seq);
     this.#refuseStruck();
-    return versions;
+    return versions.filter((version, i) => !isReindexed(version, versions[i + 1]));
   }
 
   /** As `Reader.scan`; what was covered of the range is remembered as read. */
@@ -195,6 +197,19 @@ export class Handle {
     this.#writes.set(write.key, write);
   }
 }
+
+/**
+ * Whether this is the version before it, written again with the keys of a new index: nobody's but the engine's. Who
+ * writes a value again that is there writes the very same payload.
+ */
+function isReindexed({ payload: now }: Version, before: Version | undefined): boolean {
+  const old = before?.payload;
+  if (!now || !old || sameBytes(now, old)) return false;
+  return sameBytes(recordValue(now), recordValue(old));
+}
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 /** The handles a page has open, by the number it gave them. */
 export class Handles {

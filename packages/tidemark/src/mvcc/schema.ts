@@ -9,7 +9,7 @@ import { type ByteKey, byteKey, type Seq, type TableId, tableId } from "../base/
 import { ByteWriter } from "../base/bytes.ts";
 import { decodeKey, encodeKey, keyEnd } from "../codec/key.ts";
 import { recordValue, tableOf, tablePrefix, tablePrefixBytes, writeRecordHead } from "../codec/record.ts";
-import type { Catalog } from "../codec/schema.ts";
+import type { Catalog, StoredCollection } from "../codec/schema.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import type { Reader } from "./reader.ts";
 
@@ -59,14 +59,20 @@ export const nextEpoch = (stored: Catalog, incarnation: number): number =>
  * the catalog at the floor or at the checkpoint that is published with the dropping, whichever is lower, since a
  * clearing that is only in the log may yet be struck with the log's end.
  */
-export function liveTables({ collections }: Catalog): ReadonlySet<TableId> {
+export function liveTables(catalog: Catalog): ReadonlySet<TableId> {
   const tables = new Set([systemTable]);
-  for (const { table, indexes } of Object.values(collections)) {
+  for (const [, { table, indexes }] of collectionsIn(catalog)) {
     tables.add(table);
     for (const index of Object.values(indexes)) tables.add(index.table);
   }
   return tables;
 }
+
+/** With the one whose records are on their way. */
+const collectionsIn = ({ collections, moving }: Catalog): readonly (readonly [string, StoredCollection])[] => [
+  ...Object.entries(collections),
+  ...(moving ? [[moving.collection, moving.into] as const] : []),
+];
 
 /** What a key is in the user's terms. Names beginning with $ are no collection's. */
 export interface Described {
@@ -86,7 +92,7 @@ export class Schema {
   constructor(catalog: Catalog) {
     this.catalog = catalog;
     this.tables = liveTables(catalog);
-    const indexes = Object.values(catalog.collections).flatMap((c) => Object.values(c.indexes));
+    const indexes = collectionsIn(catalog).flatMap(([, c]) => Object.values(c.indexes));
     this.unique = new Set(indexes.flatMap((i) => (i.unique ? [i.table] : [])));
   }
 
@@ -96,7 +102,7 @@ export class Schema {
 
   describe(key: ByteKey): Described {
     const table = tableOf(key);
-    for (const [collection, stored] of Object.entries(this.catalog.collections)) {
+    for (const [collection, stored] of collectionsIn(this.catalog)) {
       if (stored.table === table) return { collection, key: decodeKey(byteKey(key.slice(tablePrefixBytes))) };
       for (const [index, { table: of }] of Object.entries(stored.indexes)) {
         if (of !== table) continue;

@@ -4,7 +4,7 @@
  */
 import type { ByteKey, TableId } from "../base/brand.ts";
 import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
-import type { Catalog, Definition } from "../codec/schema.ts";
+import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
 import type {
   GcAdvance,
@@ -127,6 +127,17 @@ export type Request =
     }
   | { readonly op: "watch"; readonly handle: HandleId }
   | (Spoken & { readonly op: "clear"; readonly collection: string })
+  /**
+   * Merges what the page declares, up to a version, in a transaction: it goes on by that schema. What is to be dropped
+   * goes when `drops` says so.
+   */
+  | { readonly op: "define"; readonly handle: HandleId; readonly version: number; readonly drops: boolean }
+  /** A migration record by record: begins it, or joins it where it is under way. */
+  | { readonly op: "move-begin"; readonly version: number; readonly collection: string }
+  | { readonly op: "move-read"; readonly version: number }
+  /** What became of the slice that was read. CONFLICT: another tab was faster; read again. */
+  | ({ readonly op: "move-write"; readonly version: number; readonly writes: Uint8Array } & MoveCursor)
+  | { readonly op: "move-cancel"; readonly version: number }
   | { readonly op: "catalog"; readonly handle: HandleId }
   | { readonly op: "snapshot-create"; readonly name: string }
   | { readonly op: "snapshot-list" }
@@ -143,9 +154,26 @@ export type Request =
   | { readonly op: "gc-advances" }
   /** All versions of a record that are still there, newest first. */
   | (Spoken & { readonly op: "history"; readonly key: ByteKey })
+  /** Answers when the index is built, or will not be. */
+  | { readonly op: "ready"; readonly collection: string; readonly index: string }
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
+
+export interface MoveCursor {
+  readonly epoch: number;
+  /** Before and behind the slice; absent: the beginning, and the end. */
+  readonly after: ByteKey | undefined;
+  readonly last: ByteKey | undefined;
+  /** So many records, this slice included, of about so many. */
+  readonly done: number;
+  readonly total: number;
+}
+/** The next records to migrate, and where they go. */
+export interface MoveSlice extends MoveCursor {
+  readonly values: Values;
+  readonly into: StoredCollection;
+}
 
 export interface ScanAnswer {
   /** As far as they were wanted; positions match. */
@@ -314,6 +342,13 @@ export interface Answers {
   readonly watch: void;
   /** The catalog that the transaction goes on by. */
   readonly clear: Catalog;
+  /** `from`: the version that was stored, 0 in a new database. */
+  readonly define: { readonly catalog: Catalog; readonly from: number };
+  readonly "move-begin": void;
+  /** `undefined`: it is done, or was given up. */
+  readonly "move-read": MoveSlice | undefined;
+  readonly "move-write": void;
+  readonly "move-cancel": void;
   readonly catalog: Catalog;
   readonly "snapshot-create": SnapshotReport;
   /** In the order of their names. */
@@ -327,6 +362,7 @@ export interface Answers {
   readonly "gc-executions": readonly GcExecution[];
   readonly "gc-advances": readonly GcAdvance[];
   readonly history: readonly HistoryAnswer[];
+  readonly ready: Catalog;
   readonly checkpoint: void;
   readonly verify: VerifyReport;
   readonly metrics: Metrics;
@@ -344,6 +380,16 @@ export type HostEvent =
   /** What was read through these watched handles changed. */
   | { readonly type: "touched"; readonly handles: readonly HandleId[] }
   | { readonly type: "catalog"; readonly catalog: Catalog }
+  /** A newer program changed the schema, or the storage format, under this one: it cannot write any more. */
+  | { readonly type: "outdated"; readonly reason: "schema" | "format"; readonly version?: number }
+  /** How far the building of an index is. */
+  | {
+      readonly type: "upgrade";
+      readonly collection: string;
+      readonly index: string;
+      readonly done: number;
+      readonly total: number;
+    }
   | { readonly type: "closed"; readonly reason: string }
   /** `job`: the run of this page that it tells of, if it is one of its own. */
   | { readonly type: "gc"; readonly job: number | undefined; readonly event: GcEvent }
@@ -398,5 +444,7 @@ export type Opened =
       readonly catalog: Catalog | undefined;
       /** Which database of that name it is: another one once it was deleted and made anew. */
       readonly database?: number;
+      /** What only the page can do, before anything else: fill a new database, or migrate records of this version. */
+      readonly pending?: { readonly kind: "seed" | "migrate"; readonly from: number } | undefined;
     }
   | { readonly ok: false; readonly error: Failure };

@@ -1,5 +1,6 @@
 /** Options as they come from a program, or from another realm: looked at one by one, before anything is done. */
 import { TidemarkError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
 
 /** Of each option: whether a value is one, and what it must be. */
 export type OptionChecks<T> = { readonly [O in keyof T]-?: readonly [(value: unknown) => boolean, string] };
@@ -9,7 +10,7 @@ export function checkOptions<T extends object>(what: string, options: T, checks:
   if (typeof options !== "object" || options === null) throw invalid("options", options, "an object");
   for (const [option, value] of Object.entries(options) as [keyof T & string, unknown][]) {
     if (!Object.hasOwn(checks, option)) {
-      throw new TidemarkError("OPTIONS_INVALID", `${what} has no option '${option}'`, { option });
+      throw unknownOption(what, option, Object.keys(checks));
     }
     const [isValid, expected] = checks[option];
     if (value !== undefined && !isValid(value)) throw invalid(option, value, expected);
@@ -29,6 +30,11 @@ export const isWithin =
   (v: unknown): boolean =>
     typeof v === "number" && v >= from && v <= to;
 export const isFlag: (v: unknown) => boolean = isOneOf(true, false);
+
+export function unknownOption(what: string, option: string, options: Iterable<string>): TidemarkError {
+  const message = `${what} has no option '${option}'${didYouMean(option, options)}`;
+  return new TidemarkError("OPTIONS_INVALID", message, { option });
+}
 
 export function invalid(option: string, value: unknown, expected: string): TidemarkError {
   return new TidemarkError("OPTIONS_INVALID", `Option ${option} must be ${expected}; it is ${shown(value)}`, {
