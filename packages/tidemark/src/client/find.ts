@@ -12,6 +12,7 @@ import { invalid } from "../protocol/options.ts";
 import type { Observer, Subscription } from "./live.ts";
 import { type Indexed, isInOrder, type Way, waysOf, wholeWay } from "./planner.ts";
 import { beginStream, countOn, gatherOn, type QueryTarget, type Reading, recordsOf } from "./reading.ts";
+import { collectionIn } from "./schema.ts";
 import { everything, type Shape } from "./shape.ts";
 import { Sorter, type SortField, sortOf } from "./sorter.ts";
 import { abortable, type Source, type Step, type WritableSource } from "./source.ts";
@@ -187,8 +188,18 @@ export class Found<T> implements PromiseLike<T[]> {
     return ways.length === 1 ? ways[0]! : cheapest(await this.#counted(connection, ways));
   }
 
-  #counted(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
-    const counting = ways.map(async (choice) => {
+  /** Those whose index can be read by now: it need not wait for one that is still being built. */
+  #ready(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
+    const { source, collection } = this.#target;
+    return source.underSchema(connection, async (schema) => {
+      const { indexes } = collectionIn(schema, collection);
+      const isReady = (index: string): boolean => Object.hasOwn(indexes, index) && indexes[index]!.building !== true;
+      return ways.filter(({ way: { index } }) => index === undefined || isReady(index));
+    });
+  }
+
+  async #counted(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
+    const counting = (await this.#ready(connection, ways)).map(async (choice) => {
       if (choice.isPartial) return { ...choice, entries: maxCounted };
       const { target, shape } = this.#along(choice.way);
       return { ...choice, entries: await countOn(connection, target, shape, maxCounted) };
