@@ -2,6 +2,7 @@ import type { HostSurface, OpenRequest } from "./protocol/messages.ts";
 import { errorOf } from "./client/connection.ts";
 import { type HostLink, linkToWorker, makeWorker } from "./client/connectors.ts";
 import { checkName, Database, type DatabaseOptions } from "./client/database.ts";
+import { SharedHosts } from "./client/shared-hosts.ts";
 import type { Declarations } from "./client/types.ts";
 
 export { isTidemarkError, TidemarkError } from "./base/errors.ts";
@@ -81,8 +82,10 @@ export type {
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {
-  return new Database(options, ({ worker, storage = "indexeddb" }) => linkToHost(worker, storage));
+  return new Database(options, ({ worker, storage = "indexeddb" }) => linkToHost(worker, storage), hosts);
 }
+/** Of this realm. */
+const hosts = new SharedHosts();
 
 /** `createDatabase`, opened. */
 export function openDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Promise<Database<C>> {

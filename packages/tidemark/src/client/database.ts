@@ -9,6 +9,7 @@ import type { HostLink } from "./connectors.ts";
 import { definitionOf, migrationVersions } from "./declare.ts";
 import { Gc } from "./gc.ts";
 import { type Live, liveQuery } from "./live.ts";
+import type { SharedHosts } from "./shared-hosts.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -101,7 +102,12 @@ export class Database<C extends Declarations> {
   /** Garbage collection: by hand, and why what is not collected is still there. */
   readonly gc: Gc;
 
-  constructor(options: DatabaseOptions<C>, link: (options: DatabaseOptions<C>) => Promise<HostLink>) {
+  /** `hosts`: those of the realm that may be shared. */
+  constructor(
+    options: DatabaseOptions<C>,
+    link: (options: DatabaseOptions<C>) => Promise<HostLink>,
+    hosts?: SharedHosts,
+  ) {
     checkOptions(options);
     this.name = options.name;
     this.#collections = options.collections;
@@ -120,6 +126,8 @@ export class Database<C extends Declarations> {
         const fill = seed as Upgrade["seed"];
         await runUpgrade(session, connection, { version, collections, migrations: migrations ?? {}, seed: fill });
       },
+      place: options.worker === false ? "here" : "worker",
+      ...(hosts ? { hosts } : {}),
       storage: options.storage ?? "indexeddb",
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
@@ -205,11 +213,11 @@ export class Database<C extends Declarations> {
     return this.#session.enter(() =>
       this.#session.opening(async (connection) => {
         try {
-          return (await this.#view(connection, fresh, snapshot).opened()).handOut(this.#advice);
+          return (await this.#view(connection, fresh, snapshot).opened()).handOut(this.#advice, this.#session);
         } catch (e) {
           if (!isHarmlessLoss(e)) throw e;
           const view = await this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
-          return view.handOut(this.#advice);
+          return view.handOut(this.#advice, this.#session);
         }
       }),
     );

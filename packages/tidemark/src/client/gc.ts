@@ -33,7 +33,6 @@ export interface GcProofOptions extends ReadOptions {
 /** Garbage collection of one database. Nothing has to be called for it to happen, unless `gc.mode` is "manual". */
 export class Gc {
   readonly #session: Session;
-  #lastJob = 0;
 
   constructor(session: Session) {
     this.#session = session;
@@ -120,7 +119,7 @@ export class Gc {
     const { progress, signal, ...rest } = options;
     const set = Object.entries(rest).filter(([, value]) => value !== undefined);
     const plain: GcRunOptions = Object.fromEntries(set);
-    return new GcJob(this.#session, { job: ++this.#lastJob, isBackground, options: plain, progress, signal });
+    return new GcJob(this.#session, { job: this.#session.newJob(), isBackground, options: plain, progress, signal });
   }
 
   async *#proofs(limit: number, signal: AbortSignal | undefined): AsyncGenerator<GcProof, void> {

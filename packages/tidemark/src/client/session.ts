@@ -1,5 +1,5 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
-import type { TidemarkError } from "../base/errors.ts";
+import { TidemarkError } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
 import type { GcEvent } from "../protocol/gc.ts";
 import type { GcSettings } from "../protocol/gc-settings.ts";
@@ -7,10 +7,11 @@ import { type Durability, type HostEvent, type OpenRequest, protocolVersion } fr
 import { BuildNews, isStillBuilding, type StillBuilding, type UpgradeProgress } from "./building.ts";
 import { type Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
-import { closedError, HostKeeper } from "./host-keeper.ts";
+import { closedError } from "./host-keeper.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
 import { SchemaCalls, type SchemaStep } from "./schema.ts";
+import { type Joining, type Seat, SharedHosts } from "./shared-hosts.ts";
 import type { Step } from "./source.ts";
 
 export interface SessionOptions {
@@ -22,6 +23,9 @@ export interface SessionOptions {
   readonly memtableMaxBytes: number;
   readonly gc?: GcSettings;
   link(): Promise<HostLink>;
+  /** Where the host runs, and with whom it is shared; absent: with nobody. */
+  readonly place?: string;
+  readonly hosts?: SharedHosts;
   /** Does what is pending when the database was opened. */
   upgrade?(session: Session, connection: Connection): Promise<void>;
 }
@@ -49,7 +53,10 @@ export class Session {
   /** Calls that `close` waits for. */
   readonly #underWay = new Set<Promise<unknown>>();
   #opening: Promise<void> | undefined;
-  readonly #keeper: HostKeeper;
+  readonly #hosts: SharedHosts;
+  readonly #joining: Joining;
+  /** At the host, from the first opening on. */
+  #seat: Seat | undefined;
   #isOpen = false;
   /** Why the last opening failed. */
   #failure: unknown;
@@ -58,26 +65,25 @@ export class Session {
   /** Set once no further call is taken. */
   #refusal: TidemarkError | undefined;
   #closing: Promise<void> | undefined;
-  #lastHandle = 0;
   readonly #listeners = new Map<keyof DatabaseEvents, Set<(payload: never) => void>>();
   /** Live queries by the handle they watch. */
   readonly watchers: Map<number, () => void> = new Map();
   /** Told what garbage collection does, and of which run of this handle, if it is one. */
   readonly gcListeners: Set<(event: GcEvent, job: number | undefined) => void> = new Set();
+  /** End the views that are open, which they do not hold: these end with this handle, though the worker may stay. */
+  readonly views: Set<() => void> = new Set();
   /** What ends with the database: live queries that run, background jobs. */
   readonly endings: Set<(error: TidemarkError) => void> = new Set();
 
   constructor(options: SessionOptions) {
     this.options = options;
-    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes, gc } = options;
-    this.#keeper = new HostKeeper({
+    const { name, definition, storage, cacheMaxBytes, memtableMaxBytes, gc, place = "" } = options;
+    this.#hosts = options.hosts ?? new SharedHosts();
+    this.#joining = {
       request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes, gc },
       link: () => options.link(),
-      opened: (catalog) => this.#hear(catalog),
-      receive: (event) => this.#receive(event),
-      died: (error) => this.#died(error),
-      ended: (error) => this.#end(error),
-    });
+      place,
+    };
   }
 
   /** Runs `step` when it is its turn among the calls on this database handle, opening the database if need be. */
@@ -138,8 +144,13 @@ export class Session {
     this.#emit("upgrade", progress);
   }
 
+  /** For a view or a transaction. */
   newHandle(): number {
-    return ++this.#lastHandle;
+    return this.#hosts.newNumber();
+  }
+  /** For a background job. */
+  newJob(): number {
+    return this.#hosts.newNumber();
   }
 
   /** Takes no further call, waits for those made before, and lets go. */
@@ -166,27 +177,30 @@ export class Session {
   }
 
   #connected(): Connection {
-    if (this.#isOpen) return this.#keeper.connection;
+    if (this.#isOpen) return this.#seated.connection;
     throw this.#failure;
   }
 
+  get #seated(): Seat {
+    if (!this.#seat) throw new TidemarkError("INTERNAL", "The database is not open yet");
+    return this.#seat;
+  }
+
   async #connect(): Promise<void> {
+    const { upgrade } = this.options;
+    const seat = this.#hosts.join(this.#joining, {
+      opened: (catalog) => this.#hear(catalog),
+      receive: (event) => this.#receive(event),
+      died: (error) => this.#died(error),
+      ended: (error) => this.#end(error),
+    });
+    this.#seat = seat;
     try {
-      const pending = await this.#keeper.open();
-      if (pending) await this.#upgrade();
+      await seat.open(async (connection) => upgrade?.(this, connection));
       this.#isOpen = true;
     } catch (e) {
       this.#failure = e;
       this.#opening = undefined;
-      throw e;
-    }
-  }
-
-  async #upgrade(): Promise<void> {
-    try {
-      await this.options.upgrade?.(this, this.#keeper.connection);
-    } catch (e) {
-      await this.#keeper.abandon();
       throw e;
     }
   }
@@ -198,7 +212,8 @@ export class Session {
     this.#endAll(error);
     await this.#opening?.catch(noop);
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    await this.#keeper.close(error);
+    for (const end of Array.from(this.views)) end();
+    if (this.#isOpen) await this.#seated.leave(error);
   }
 
   #receive(event: Exclude<HostEvent, { type: "closed" | "work" }>): void {

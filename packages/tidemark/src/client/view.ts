@@ -89,9 +89,18 @@ export class View<C extends Declarations> {
   }
 
   /** Whoever it is given to may forget it; its source lives as long as anything that reads by it. */
-  handOut(advice: Advice): this {
-    const end = endOf(this.#connection, this.handle); // must not hold the source
-    this.#isBack = advice.handedOut(this.#source, this.#seq, end);
+  handOut(advice: Advice, { views }: Session): this {
+    const endNow = endOf(this.#connection, this.handle);
+    const end = (): void => {
+      // Must not hold the source.
+      if (views.delete(end)) endNow();
+    };
+    views.add(end);
+    const forgotten = advice.handedOut(this.#source, this.#seq, end);
+    this.#isBack = () => {
+      forgotten();
+      views.delete(end);
+    };
     return this;
   }
 
