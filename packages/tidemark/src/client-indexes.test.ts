@@ -114,6 +114,17 @@ describe("a new index on records that are there", () => {
     expect(await db.collection("notes").history("n1")).toHaveLength(2);
   });
 
+  test("[MV10] what names no index finds another way, and waits for none", async () => {
+    await filled(2000);
+    const db = make(indexed);
+    await db.open();
+    const { index, considered } = await db.collection("notes").find({ at: 7 }).explain();
+    expect([index, considered.map((way) => way.index)]).toEqual([undefined, [undefined]]);
+    expect(await db.collection("notes").find({ at: 7 })).toHaveLength(20);
+    expect(await db.collection("notes").where("at").equals(7).count()).toBe(20);
+    expect((await db.collection("notes").find({ at: 7 }).explain()).index).toBe("at");
+  });
+
   test("[MV10] in a transaction and a live query they wait too; an open view says that it cannot", async () => {
     await filled(2000);
     const db = make(indexed);

@@ -7,12 +7,14 @@
  */
 import { TidemarkError } from "../base/errors.ts";
 import { type Conditions, conditionsOf, type Test, testOf } from "./conditions.ts";
+import type { StoredCollection } from "../codec/schema.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "../protocol/options.ts";
 import type { Observer, Subscription } from "./live.ts";
 import { type Indexed, isInOrder, type Way, waysOf, wholeWay } from "./planner.ts";
 import { beginStream, countOn, gatherOn, type QueryTarget, type Reading, recordsOf } from "./reading.ts";
 import { everything, type Shape } from "./shape.ts";
+import { collectionIn } from "./schema.ts";
 import { Sorter, type SortField, sortOf } from "./sorter.ts";
 import { abortable, type Source, type Step, type WritableSource } from "./source.ts";
 import type { FindOptions, FindPlan, ReadOptions } from "./types.ts";
@@ -187,8 +189,12 @@ export class Found<T> implements PromiseLike<T[]> {
     return ways.length === 1 ? ways[0]! : cheapest(await this.#counted(connection, ways));
   }
 
-  #counted(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
-    const counting = ways.map(async (choice) => {
+  /** Without those by an index that is being built, or could not be: there is always another way. */
+  async #counted(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
+    const { source, collection } = this.#target;
+    const { indexes } = await source.underSchema(connection, async (schema) => collectionIn(schema, collection));
+    const ready = ways.filter(({ way: { index } }) => index === undefined || isReady(indexes, index));
+    const counting = ready.map(async (choice) => {
       if (choice.isPartial) return { ...choice, entries: maxCounted };
       const { target, shape } = this.#along(choice.way);
       return { ...choice, entries: await countOn(connection, target, shape, maxCounted) };
@@ -209,6 +215,9 @@ export class Found<T> implements PromiseLike<T[]> {
     return { target: { source, collection, index }, shape: { ...everything, ranges, isOneKey, filters } };
   }
 }
+
+const isReady = (indexes: StoredCollection["indexes"], index: string): boolean =>
+  Object.hasOwn(indexes, index) && !indexes[index]!.building;
 
 const isDescending = (sort: readonly SortField[]): boolean => sort[0]?.isDescending ?? false;
 
