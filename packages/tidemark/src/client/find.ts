@@ -7,14 +7,13 @@
  */
 import { TidemarkError } from "../base/errors.ts";
 import { type Conditions, conditionsOf, type Test, testOf } from "./conditions.ts";
-import type { StoredCollection } from "../codec/schema.ts";
 import type { Connection } from "./connection.ts";
 import { invalid } from "../protocol/options.ts";
 import type { Observer, Subscription } from "./live.ts";
 import { type Indexed, isInOrder, type Way, waysOf, wholeWay } from "./planner.ts";
 import { beginStream, countOn, gatherOn, type QueryTarget, type Reading, recordsOf } from "./reading.ts";
-import { everything, type Shape } from "./shape.ts";
 import { collectionIn } from "./schema.ts";
+import { everything, type Shape } from "./shape.ts";
 import { Sorter, type SortField, sortOf } from "./sorter.ts";
 import { abortable, type Source, type Step, type WritableSource } from "./source.ts";
 import type { FindOptions, FindPlan, ReadOptions } from "./types.ts";
@@ -189,12 +188,18 @@ export class Found<T> implements PromiseLike<T[]> {
     return ways.length === 1 ? ways[0]! : cheapest(await this.#counted(connection, ways));
   }
 
-  /** Without those by an index that is being built, or could not be: there is always another way. */
-  async #counted(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
+  /** Those whose index can be read by now: it need not wait for one that is still being built. */
+  #ready(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
     const { source, collection } = this.#target;
-    const { indexes } = await source.underSchema(connection, async (schema) => collectionIn(schema, collection));
-    const ready = ways.filter(({ way: { index } }) => index === undefined || isReady(indexes, index));
-    const counting = ready.map(async (choice) => {
+    return source.underSchema(connection, async (schema) => {
+      const { indexes } = collectionIn(schema, collection);
+      const isReady = (index: string): boolean => Object.hasOwn(indexes, index) && indexes[index]!.building !== true;
+      return ways.filter(({ way: { index } }) => index === undefined || isReady(index));
+    });
+  }
+
+  async #counted(connection: Connection, ways: readonly Choice[]): Promise<readonly Choice[]> {
+    const counting = (await this.#ready(connection, ways)).map(async (choice) => {
       if (choice.isPartial) return { ...choice, entries: maxCounted };
       const { target, shape } = this.#along(choice.way);
       return { ...choice, entries: await countOn(connection, target, shape, maxCounted) };
@@ -215,9 +220,6 @@ export class Found<T> implements PromiseLike<T[]> {
     return { target: { source, collection, index }, shape: { ...everything, ranges, isOneKey, filters } };
   }
 }
-
-const isReady = (indexes: StoredCollection["indexes"], index: string): boolean =>
-  Object.hasOwn(indexes, index) && !indexes[index]!.building;
 
 const isDescending = (sort: readonly SortField[]): boolean => sort[0]?.isDescending ?? false;
 

@@ -35,7 +35,9 @@ class Sharing {
 
   share(previous: unknown, next: unknown, depth: number): unknown {
     if (typeof next !== "object" || next === null || depth > maxDepth) return next;
-    if (isEqual(previous, next, depth)) return previous;
+    // Lists find out themselves, while they look for what is the same in them.
+    const areLists = Array.isArray(previous) && Array.isArray(next);
+    if (Object.is(previous, next) || (!areLists && isEqual(previous, next, depth))) return previous;
     const done = this.#done.get(next);
     if (done !== undefined) return done;
     this.#done.set(next, next);
@@ -45,7 +47,7 @@ class Sharing {
   }
 
   #within(previous: unknown, next: object, depth: number): unknown {
-    if (Array.isArray(next)) return this.#list(Array.isArray(previous) ? previous : [], next, depth);
+    if (Array.isArray(next)) return this.#list(previous, next, depth);
     if (!isPlain(next)) return next;
     const before = typeof previous === "object" && previous !== null && isPlain(previous) ? previous : {};
     const out = new Rewritten(next);
@@ -55,9 +57,13 @@ class Sharing {
     return out.frozen();
   }
 
-  #list(before: List, next: List, depth: number): unknown {
+  #list(previous: unknown, next: List, depth: number): unknown {
+    const before: List = Array.isArray(previous) ? previous : [];
+    const { start, end, endBefore, kept, open, spare } = aligned(before, next);
+    if (start === next.length && start === before.length && before === previous) return previous;
     const out = new Rewritten(next);
-    const { kept, open, spare } = aligned(before, next);
+    for (let i = 0; i < start; i++) out.put(i, before[i]);
+    for (let i = end; i < next.length; i++) out.put(i, before[i - end + endBefore]);
     for (const [i, j] of kept) out.put(i, before[j]);
     const { left, unused } = findMoved(before, next, open, spare, (i, j) => out.put(i, before[j]));
     left.forEach((i, k) => out.put(i, this.share(k < unused.length ? before[unused[k]!] : undefined, next[i], depth)));
@@ -88,11 +94,16 @@ class Rewritten {
 
 function copyOf(original: object): object {
   if (Array.isArray(original)) return original.slice(); // keeps holes
-  return Object.assign(Object.create(Object.getPrototypeOf(original) as object | null) as object, original);
+  // Not by assignment, which takes a field named `__proto__` for the prototype.
+  return Object.getPrototypeOf(original) === null ? Object.assign(Object.create(null), original) : { ...original };
 }
 
 interface Alignment {
-  /** Positions in `next` and in `before` of objects that are equal. */
+  /** Below `start` both are the same, and from `end` on what the other one has from `endBefore` on. */
+  readonly start: number;
+  readonly end: number;
+  readonly endBefore: number;
+  /** In between: positions in `next` and in `before` of objects that are equal. */
   readonly kept: readonly (readonly [number, number])[];
   /** Positions of objects in `next` without such a partner, and in `before`. */
   readonly open: readonly number[];
@@ -108,8 +119,9 @@ function aligned(before: List, next: List): Alignment {
 
   let start = 0;
   let [end, endBefore] = [next.length, before.length];
-  for (; start < end && start < endBefore && isSame(start, start); start++) keep(start, start);
-  while (end > start && endBefore > start && isSame(end - 1, endBefore - 1)) keep(--end, --endBefore);
+  for (; start < end && start < endBefore && isSame(start, start);) start++;
+  while (end > start && endBefore > start && isSame(end - 1, endBefore - 1))
+    [end, endBefore] = [end - 1, endBefore - 1];
 
   let j = start;
   for (let i = start; i < end; i++) {
@@ -125,7 +137,7 @@ function aligned(before: List, next: List): Alignment {
     }
   }
   for (; j < endBefore; j++) leave(spare, before, j);
-  return { kept, open, spare };
+  return { start, end, endBefore, kept, open, spare };
 }
 
 /** Tells of each open position where in `before` an equal one is left; answers what remains open, and what unused. */
