@@ -9,6 +9,7 @@ import {
   type TidemarkError,
   type UpgradeProgress,
 } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Note {
   id: string;
@@ -31,7 +32,7 @@ let n = 0;
 let name = "";
 const made: { close(): Promise<void> }[] = [];
 function make<const C extends Declarations>(collections: C): Database<C> {
-  const db = createDatabase({ name, collections, storage: "memory", worker: false });
+  const db = createDatabase({ name, collections, storage: "memory", worker: false, ...ownWorker(made.length) });
   made.push(db);
   return db;
 }

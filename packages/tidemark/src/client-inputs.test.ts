@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { collection, createDatabase, type Database, openDatabase, type TransactionOptions } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Item {
   id: string | Date;
@@ -19,7 +20,7 @@ type Db = Database<typeof collections>;
 let n = 0;
 const made: { close(): Promise<void> }[] = [];
 function make(name = `inputs${n++}`): Db {
-  const db = createDatabase({ name, collections, storage: "memory", worker: false });
+  const db = createDatabase({ name, collections, storage: "memory", worker: false, ...ownWorker(made.length) });
   made.push(db);
   return db;
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { collection, createDatabase, type Database, deleteDatabase, type Live } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 const rows = collection<{ id: string; v: number }>()({ key: "id" });
 type Db = Database<{ rows: typeof rows }>;
@@ -7,7 +8,13 @@ type Db = Database<{ rows: typeof rows }>;
 let n = 0;
 const made: Db[] = [];
 function make(name = `live-client${n++}`): Db {
-  const db = createDatabase({ name, collections: { rows }, storage: "memory", worker: false });
+  const db = createDatabase({
+    name,
+    collections: { rows },
+    storage: "memory",
+    worker: false,
+    ...ownWorker(made.length),
+  });
   made.push(db);
   return db;
 }

@@ -12,6 +12,7 @@ import {
   type MigrationTransaction,
   type TidemarkError,
 } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Old {
   id: string;
@@ -36,7 +37,7 @@ beforeEach(() => {
   name = `migrations${n++}`;
 });
 function make<const C extends Declarations>(options: Omit<DatabaseOptions<C>, "name">): Database<C> {
-  const db = createDatabase<C>({ name, storage: "memory", worker: false, ...options });
+  const db = createDatabase<C>({ name, storage: "memory", worker: false, ...ownWorker(made.length), ...options });
   made.push(db);
   return db;
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { type Collection, collection, createDatabase, type Database } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Row {
   id: string;
@@ -12,7 +13,13 @@ type Db = Database<{ rows: typeof rows }>;
 let n = 0;
 const made: Db[] = [];
 function make(name = `order${n++}`): Db {
-  const db = createDatabase({ name, collections: { rows }, storage: "memory", worker: false });
+  const db = createDatabase({
+    name,
+    collections: { rows },
+    storage: "memory",
+    worker: false,
+    ...ownWorker(made.length),
+  });
   made.push(db);
   return db;
 }

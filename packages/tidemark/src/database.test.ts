@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { collection, createDatabase, type Database, deleteDatabase, isTidemarkError, listDatabases } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Note {
   id: string;
@@ -11,7 +12,13 @@ const notes = collection<Note>()({ key: "id", indexes: { at: "at", title: { path
 let n = 0;
 const open: Database<{ notes: typeof notes }>[] = [];
 const make = (name = `db${n++}`) => {
-  const db = createDatabase({ name, collections: { notes }, storage: "memory", worker: false });
+  const db = createDatabase({
+    name,
+    collections: { notes },
+    storage: "memory",
+    worker: false,
+    ...ownWorker(open.length),
+  });
   open.push(db);
   return db;
 };

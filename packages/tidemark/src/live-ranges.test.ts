@@ -2,6 +2,7 @@ import "fake-indexeddb/auto";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { collection, createDatabase, type Database, deleteDatabase, type Live, type View } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Row {
   readonly id: string;
@@ -21,7 +22,7 @@ vi.setConfig({ testTimeout: 30_000, expect: { poll: { interval: 2, timeout: 8000
 const name = "live-ranges";
 const open: Db[] = [];
 function tab(): Db {
-  const db = createDatabase({ name, collections, worker: false });
+  const db = createDatabase({ name, collections, worker: false, ...ownWorker(open.length) });
   open.push(db);
   return db;
 }

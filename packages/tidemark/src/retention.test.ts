@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { collection, createDatabase, type Database, type GcSettings, RetentionPolicy } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Note {
   id: string;
@@ -14,7 +15,14 @@ const make = (
   notes = kept,
   gc: GcSettings = {},
 ): Database<{ notes: typeof kept; plain: typeof plain }> => {
-  const db = createDatabase({ name, collections: { notes, plain }, storage: "memory", worker: false, gc });
+  const db = createDatabase({
+    name,
+    collections: { notes, plain },
+    storage: "memory",
+    worker: false,
+    gc,
+    ...ownWorker(open.length),
+  });
   open.push(db);
   return db;
 };

@@ -54,7 +54,7 @@ describe("handles of one name and definition in a realm", () => {
           .at(-1),
       )
       .toBe(2);
-    expect(seen.filter(([of]) => of === "a").at(-1)).toEqual(["a", "CLOSED"]);
+    expect(seen.findLast(([of]) => of === "a")).toEqual(["a", "CLOSED"]);
     await b.close();
   });
 

@@ -187,7 +187,6 @@ export class Session {
   }
 
   async #connect(): Promise<void> {
-    const { upgrade } = this.options;
     const seat = this.#hosts.join(this.#joining, {
       opened: (catalog) => this.#hear(catalog),
       receive: (event) => this.#receive(event),
@@ -196,7 +195,7 @@ export class Session {
     });
     this.#seat = seat;
     try {
-      await seat.open(async (connection) => upgrade?.(this, connection));
+      await seat.open(async (connection) => this.options.upgrade?.(this, connection));
       this.#isOpen = true;
     } catch (e) {
       this.#failure = e;

@@ -19,7 +19,7 @@ import type {
 import type { GcSettings } from "./gc-settings.ts";
 
 /** Page and worker refuse to talk when their numbers differ: they come from different builds. */
-export const protocolVersion = 3;
+export const protocolVersion = 4;
 
 export type Durability = "relaxed" | "strict";
 export type Isolation = "serializable" | "snapshot";
