@@ -130,6 +130,10 @@ describe("a query", () => {
       ]) {
         await expect(call()).rejects.toBe(reason);
       }
+      for (const call of [() => query.delete({ signal: aborted }), () => query.update({ n: 1 }, { signal: aborted })]) {
+        await expect(call()).rejects.toBe(reason);
+      }
+      expect(await query.equals(1).count()).toBe(1);
       const controller = new AbortController();
       const running = query.toArray({ signal: controller.signal });
       controller.abort(reason);

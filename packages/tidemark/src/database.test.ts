@@ -82,6 +82,21 @@ describe("a database", () => {
     await c.put({ id: "b", title: "T" });
   });
 
+  test("[MV3] is refused within a transaction, and the outer one can go on", async () => {
+    const db = make();
+    const n = await db.transaction(async (tx) => {
+      await expect(db.transaction(async () => 1)).rejects.toMatchObject({
+        code: "TRANSACTION_INVALID",
+        details: { why: "nested" },
+      });
+      await tx.collection("notes").put({ id: "outer", title: "O" });
+      return tx.collection("notes").count();
+    });
+    expect(n).toBe(1);
+    // Side by side they are as many as one likes.
+    await Promise.all([db.transaction(async () => 1), db.transaction(async () => 2)]);
+  });
+
   test("[MV3] 1 000 parallel increments of one key all succeed", async () => {
     const db = make();
     const c = db.collection("notes");

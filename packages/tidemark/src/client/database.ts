@@ -1,3 +1,4 @@
+import { TidemarkError } from "../base/errors.ts";
 import type { Definition } from "../codec/schema.ts";
 import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
 import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
@@ -94,6 +95,8 @@ export class Database<C extends Declarations> {
   readonly #head: HeadSource;
   readonly #sink: Sink;
   readonly #advice: Advice;
+  /** The body of a transaction runs, and has awaited nothing yet. */
+  #isInBody = false;
   /** Called when it closes. */
   #left: (() => void) | undefined;
   readonly #handles = new Map<string, unknown>();
@@ -176,18 +179,31 @@ export class Database<C extends Declarations> {
 
   /**
    * Runs `body` atomically. After a conflict it runs again, at most 10 times, then CONFLICT; throwing rolls back.
-   * It may await anything; there is no auto-commit.
+   * It may await anything; there is no auto-commit. Calls on this handle within it are not part of it: functions that do
+   * a part of the work take `tx`.
+   * @throws TRANSACTION_INVALID where `body` begins with another transaction on this handle
    */
   async transaction<R>(body: (tx: Transaction<C>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
     checkTransactionOptions(options);
+    if (this.#isInBody) throw nested();
     const asCalled = { ...options };
     return this.#session.enter(() =>
       this.#session.opening((connection) =>
         runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
-          body(new Transaction(this.#collections, source, sink, attempt)),
+          this.#begin(body, new Transaction(this.#collections, source, sink, attempt)),
         ),
       ),
     );
+  }
+
+  /** What a body calls before it awaits anything can be told from what others call meanwhile; what it calls later cannot. */
+  #begin<R>(body: (tx: Transaction<C>) => Promise<R>, tx: Transaction<C>): Promise<R> {
+    this.#isInBody = true;
+    try {
+      return body(tx);
+    } finally {
+      this.#isInBody = false;
+    }
   }
 
   /** Runs `body` on one consistent state. */
@@ -247,6 +263,13 @@ export class Database<C extends Declarations> {
     return new View(this.#session, this.#collections, connection, this.#session.newHandle(), "view", fresh, snapshot);
   }
 }
+
+const nested = (): TidemarkError =>
+  new TidemarkError(
+    "TRANSACTION_INVALID",
+    "A transaction within a transaction would be one of its own: give the outer one's tx to the function that does this part",
+    { why: "nested" },
+  );
 
 /** Writes that are commits of their own. */
 function committingSink(session: Session): Sink {

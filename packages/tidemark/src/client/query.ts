@@ -181,11 +181,15 @@ export class Query<T, K, P = unknown> {
   }
 
   /** Primary keys, encoded and without their table, a part at a time, by a connection that the call has its turn on. */
-  protected async *keyParts(source: Source, connection: Connection): AsyncGenerator<readonly ByteKey[], void> {
+  protected async *keyParts(
+    source: Source,
+    connection: Connection,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<readonly ByteKey[], void> {
     const wants = this.shape.filters.length > 0 ? "both" : "keys";
     const refinement = new Refinement(this.shape);
     const target = { ...this.target, source };
-    for await (const part of streamed(partsOn(connection, target, { shape: this.shape, wants }))) {
+    for await (const part of streamed(partsOn(connection, target, { shape: this.shape, wants, signal }))) {
       yield refinement.of(part).keys.map((key) => this.#primaryOf(key));
       if (refinement.isEnough) return;
     }

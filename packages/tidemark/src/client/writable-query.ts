@@ -7,7 +7,7 @@ import { Query } from "./query.ts";
 import type { QueryTarget } from "./reading.ts";
 import type { Source } from "./source.ts";
 import type { Shape } from "./shape.ts";
-import type { Patch } from "./types.ts";
+import type { Patch, ReadOptions } from "./types.ts";
 
 /** How what a query finds is changed: by the collection it was made of. */
 export interface QueryWriter<T> {
@@ -52,29 +52,34 @@ export class WritableQuery<T, K, P = unknown> extends Query<T, K, P> {
     super(target, shape);
   }
 
-  /** Deletes what it finds, in one transaction. How many that were. */
-  delete(): Promise<number> {
+  /** Deletes what it finds, in one transaction. How many that were. Aborting rolls it back, until it commits. */
+  delete({ signal }: ReadOptions = {}): Promise<number> {
     const { writer } = this.target;
     return writer.atomically(async (connection, source, sink) => {
       let n = 0;
-      for await (const keys of this.keyParts(source, connection)) n += await writer.deleteKeys(connection, sink, keys);
+      for await (const keys of this.keyParts(source, connection, signal)) {
+        n += await writer.deleteKeys(connection, sink, keys);
+        signal?.throwIfAborted();
+      }
       return n;
     });
   }
 
   /**
    * Changes each record it finds once, in one transaction, by a patch of top-level fields or by a synchronous function
-   * that may run again. How many that were. @throws KEY_INVALID where a key would change
+   * that may run again. How many that were. Aborting rolls it back, until it commits. @throws KEY_INVALID where a key
+   * would change
    */
-  async update(change: Change<T>): Promise<number> {
+  async update(change: Change<T>, { signal }: ReadOptions = {}): Promise<number> {
     const { writer } = this.target;
     const make = writer.makerOf(change);
     return writer.atomically(async (connection, source, sink) => {
       // All keys first: a changed record may come to lie further on in the index.
       const keys: ByteKey[] = [];
-      for await (const part of this.keyParts(source, connection)) for (const key of part) keys.push(key);
+      for await (const part of this.keyParts(source, connection, signal)) for (const key of part) keys.push(key);
       let n = 0;
       for (let i = 0; i < keys.length; i += changedAtOnce) {
+        signal?.throwIfAborted();
         n += await writer.changeKeys(connection, source, sink, keys.slice(i, i + changedAtOnce), make);
       }
       return n;
