@@ -84,7 +84,7 @@ describe("a database", () => {
 
   test("[MV3] is refused within a transaction, and the outer one can go on", async () => {
     const db = make();
-    const n = await db.transaction(async (tx) => {
+    const inside = await db.transaction(async (tx) => {
       await expect(db.transaction(async () => 1)).rejects.toMatchObject({
         code: "TRANSACTION_INVALID",
         details: { why: "nested" },
@@ -92,7 +92,7 @@ describe("a database", () => {
       await tx.collection("notes").put({ id: "outer", title: "O" });
       return tx.collection("notes").count();
     });
-    expect(n).toBe(1);
+    expect(inside).toBe(1);
     // Side by side they are as many as one likes.
     await Promise.all([db.transaction(async () => 1), db.transaction(async () => 2)]);
   });
