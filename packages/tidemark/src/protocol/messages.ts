@@ -84,6 +84,8 @@ export interface ScanRequest extends Ranged {
   readonly wants: ScanWants;
   /** About how many bytes of values and keys one answer may carry. */
   readonly maxBytes: number;
+  /** Pass over what is damaged, and tell of it. Of ranges of records, for their values. */
+  readonly isSalvaging?: boolean;
 }
 /** Keys are full ones: of records, or where the ranges are of an index, of its entries. */
 export type ScanWants = "values" | "keys" | "both";
@@ -155,6 +157,8 @@ export interface ScanAnswer {
   readonly handle: HandleId;
   /** Where to go on; absent at the end. */
   readonly rest: ScanRest | undefined;
+  /** What was passed over; neighbouring answers may both tell of it. */
+  readonly damage?: readonly DamageReport[];
 }
 /** The ranges before position `range` are dealt with, and of that one this is left. */
 export interface ScanRest {
