@@ -4,7 +4,7 @@ import type { ByteSource } from "./byte-source.ts";
 import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
 import type { Header } from "./frames.ts";
 import { badLine, maxLineBytes } from "./lines.ts";
-import { setOwn, taggedWithBlobs } from "./tagged.ts";
+import { setOwn, taggedText } from "./tagged.ts";
 
 const chunkChars = 60 * 1024;
 
@@ -72,7 +72,7 @@ async function cellOf(value: unknown, where: string): Promise<string> {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
   if (typeof value === "bigint" || typeof value === "boolean") return String(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "" : value.toISOString();
-  return JSON.stringify(await taggedWithBlobs(value, where));
+  return taggedText(value, where);
 }
 
 interface Row {

@@ -14,7 +14,7 @@ import type { RecordWriter, TransferFormat } from "./formats.ts";
 import type { Header } from "./frames.ts";
 import { LinesWriter } from "./lines.ts";
 import { NativeWriter } from "./native.ts";
-import { toTagged } from "./tagged.ts";
+import { taggedText } from "./tagged.ts";
 import type { ExportOptions } from "./options.ts";
 
 const isName = (value: unknown): boolean => typeof value === "string";
@@ -99,7 +99,7 @@ async function* salvaged(view: AnyView, name: string, signal: AbortSignal | unde
   for (const [i, { name: one }] of header.collections.entries()) {
     for await (const part of streamed(await scanOf(view, one, true, signal))) {
       // Parts that meet in a damaged block both tell of it.
-      for (const found of part.damage ?? []) damage.set(JSON.stringify(toTagged(found, "damage")), found);
+      for (const found of part.damage ?? []) damage.set(await taggedText(found, "damage"), found);
       yield* writer.write(i, part.values);
     }
   }

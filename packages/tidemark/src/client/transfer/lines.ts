@@ -3,7 +3,7 @@ import { isTidemarkError, TidemarkError } from "../../base/errors.ts";
 import { joined, type ByteSource } from "./byte-source.ts";
 import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
 import type { Header } from "./frames.ts";
-import { fromTagged, taggedWithBlobs } from "./tagged.ts";
+import { fromTagged, taggedText } from "./tagged.ts";
 
 /** Lines are gathered until they are so long together. */
 const chunkChars = 60 * 1024;
@@ -31,8 +31,8 @@ export class LinesWriter implements RecordWriter {
     const encoder = new TextEncoder();
     let text = "";
     for (const value of values) {
-      const tagged = await taggedWithBlobs(value, name);
-      text += `${JSON.stringify(this.#isBare ? tagged : { collection: name, value: tagged })}\n`;
+      const tagged = await taggedText(value, name);
+      text += this.#isBare ? `${tagged}\n` : `{"collection":${JSON.stringify(name)},"value":${tagged}}\n`;
       if (text.length < chunkChars) continue;
       yield encoder.encode(text);
       text = "";

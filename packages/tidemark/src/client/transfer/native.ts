@@ -16,7 +16,6 @@ import {
   maxFrameBytes,
   type Trailer,
 } from "./frames.ts";
-import { fromTagged, toTagged } from "./tagged.ts";
 
 /** A frame of records is sent off when it holds so much. */
 const frameBytes = 60 * 1024;
@@ -32,7 +31,7 @@ export class NativeWriter implements RecordWriter {
   }
 
   begin(): readonly Uint8Array[] {
-    return [this.#frames.preamble(), this.#frames.frame(frameType.header, json(this.#header))];
+    return [this.#frames.preamble(), this.#frames.frame(frameType.header, encoded(this.#header))];
   }
 
   async *write(collection: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
@@ -65,7 +64,7 @@ export class NativeWriter implements RecordWriter {
 
   end(damage: readonly DamageReport[] | undefined): readonly Uint8Array[] {
     const trailer: Trailer = { records: this.#counts, ...(damage ? { damage } : {}) };
-    return [this.#frames.frame(frameType.trailer, json(toTagged(trailer, "damage")))];
+    return [this.#frames.frame(frameType.trailer, encoded(trailer))];
   }
 }
 
@@ -75,7 +74,11 @@ const tooLarge = (where: string): TidemarkError =>
     maxBytes: maxFrameBytes,
   });
 
-const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+function encoded(value: unknown): Uint8Array {
+  const out = new ByteWriter(1024);
+  encodeValue(value, out, "export");
+  return out.written();
+}
 
 /** @throws FORMAT_UNSUPPORTED, CORRUPT. `begun` hears of the header before any record comes. */
 export async function* readNative(source: ByteSource, begun: (header: Header) => void): RecordReader {
@@ -134,12 +137,7 @@ function valueIn(bytes: Uint8Array, offset: number): unknown {
 }
 
 function parsed<T>({ payload, offset }: Frame, is: (value: unknown) => value is T): T {
-  let value: unknown;
-  try {
-    value = fromTagged(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)));
-  } catch (e) {
-    throw damaged("A frame is no JSON", offset, e);
-  }
+  const value = valueIn(payload, offset);
   if (!is(value)) throw damaged("A frame does not say what it must", offset);
   return value;
 }

@@ -5,7 +5,8 @@
  *   $number     "NaN" "Infinity" "-0" …      $bigint  decimal digits
  *   $regexp     [source, flags]              $map     [[key, value], …]
  *   $set        [value, …]                   $bytes   [type, base64]
- *   $encoded    base64 of the codec's bytes: all else that can be stored (blobs, files, arrays with holes)
+ *   $encoded    base64 of the codec's bytes: all else that can be stored: blobs, files, arrays with holes, and objects
+ *               with names that JSON escapes, which not every JSON.parse reads right (codec/text.ts)
  *
  * A name of ours that begins with $ gets another $ in front. Read, an object that is no tag and no such name stays as it is.
  */
@@ -13,23 +14,18 @@ import { ByteWriter } from "../../base/bytes.ts";
 import { TidemarkError } from "../../base/errors.ts";
 import { maxNesting } from "../../codec/pack.ts";
 import { type BlobLike, viewConstructor } from "../../codec/platform.ts";
+import { hasEscapes, stringifyUnpatched, toJsonPatched } from "../../codec/text.ts";
 import { decodeValue, encodeValue } from "../../codec/value.ts";
 import { blobsOf } from "./blobs.ts";
 
 type BlobBytes = ReadonlyMap<object, Uint8Array>;
 
-/** `value` as JSON holds it. @throws VALUE_UNSUPPORTED, also for blobs, which `taggedWithBlobs` takes. */
-export function toTagged(value: unknown, where: string): unknown {
+/** `value` as JSON text. @throws VALUE_UNSUPPORTED naming `where` */
+export async function taggedText(value: unknown, where: string): Promise<string> {
   const tagger = new Tagger(where, undefined);
   const tagged = tagger.tag(value);
-  if (tagger.unread.length === 0) return tagged;
-  throw new TidemarkError("VALUE_UNSUPPORTED", `${where} holds a blob`, { where, path: where, type: "Blob" });
-}
-
-export async function taggedWithBlobs(value: unknown, where: string): Promise<unknown> {
-  const tagger = new Tagger(where, undefined);
-  const tagged = tagger.tag(value);
-  return tagger.unread.length === 0 ? tagged : new Tagger(where, await blobsOf(tagger.unread)).tag(value);
+  const whole = tagger.unread.length === 0 ? tagged : new Tagger(where, await blobsOf(tagger.unread)).tag(value);
+  return toJsonPatched() ? stringifyUnpatched(whole) : JSON.stringify(whole);
 }
 
 class Tagger {
@@ -82,6 +78,7 @@ class Tagger {
 
   #fields(value: object): unknown {
     const tagged: Record<string, unknown> = {};
+    if (Object.keys(value).some(hasEscapes)) return this.#encoded(value);
     for (const [name, field] of Object.entries(value)) {
       setOwn(tagged, name.startsWith("$") ? `$${name}` : name, this.tag(field));
     }
