@@ -5,6 +5,7 @@
  */
 import { checkOptions, invalid, type OptionChecks } from "../declare.ts";
 import { TidemarkError } from "../../base/errors.ts";
+import type { DamageReport } from "../../protocol/messages.ts";
 import { Batch, type ImportTarget } from "./batch.ts";
 import { ByteSource } from "./byte-source.ts";
 import { readCsv } from "./csv.ts";
@@ -46,7 +47,7 @@ export async function importFrom(
   const source = new ByteSource(stream, options.signal);
   const running = new Import(target, options);
   try {
-    const report = await running.run(readerOf(source, options, (names) => running.refuseUnknown(names)));
+    const report = await running.run(readerOf(source, options, running));
     await source.cancel();
     return report;
   } catch (e) {
@@ -70,12 +71,15 @@ function checkImport(stream: unknown, options: ImportOptions): void {
 function readerOf(
   source: ByteSource,
   { format = "tidemark", collection }: ImportOptions,
-  hear: (names: readonly string[]) => void,
+  running: Import,
 ): RecordReader {
-  if (collection !== undefined) hear([collection]);
+  if (collection !== undefined) running.refuseUnknown([collection]);
   if (format === "csv") return readCsv(source, collection!);
   if (format === "ndjson") return readLines(source, collection);
-  return readNative(source, ({ collections }) => hear(collections.map(({ name }) => name)));
+  return readNative(source, {
+    begun: ({ collections }) => running.refuseUnknown(collections.map(({ name }) => name)),
+    ended: ({ damage }) => (running.damage = damage),
+  });
 }
 
 class Import {
@@ -84,6 +88,8 @@ class Import {
   readonly #wanted: ReadonlySet<string> | undefined;
   readonly #written = new Map<string, number>();
   #done: ImportProgress;
+  /** Of a salvage: what its stream lacks. */
+  damage: readonly DamageReport[] | undefined;
   /** Records of the stream that were read. */
   #read = 0;
   #batch = new Batch();
@@ -122,7 +128,8 @@ class Import {
       await this.#writing?.catch(() => undefined);
       throw resumable(e, this.#done.position);
     }
-    return { ...this.#done, collections: Object.fromEntries(this.#written) };
+    const { damage } = this;
+    return { ...this.#done, collections: Object.fromEntries(this.#written), ...(damage ? { damage } : {}) };
   }
 
   #take(record: Incoming): void {

@@ -80,8 +80,14 @@ function encoded(value: unknown): Uint8Array {
   return out.written();
 }
 
-/** @throws FORMAT_UNSUPPORTED, CORRUPT. `begun` hears of the header before any record comes. */
-export async function* readNative(source: ByteSource, begun: (header: Header) => void): RecordReader {
+/** Told of what stands around the records: of the header before any of them comes. */
+export interface NativeListener {
+  begun(header: Header): void;
+  ended(trailer: Trailer): void;
+}
+
+/** @throws FORMAT_UNSUPPORTED, CORRUPT */
+export async function* readNative(source: ByteSource, listener: NativeListener): RecordReader {
   let header: Header | undefined;
   const counts: number[] = [];
   for await (const frame of framesOf(source)) {
@@ -89,13 +95,14 @@ export async function* readNative(source: ByteSource, begun: (header: Header) =>
     if (header === undefined) {
       if (type !== frameType.header) throw damaged("The first frame is no header", offset);
       header = parsed(frame, isHeader);
-      begun(header);
+      listener.begun(header);
     } else if (type === frameType.records) {
       yield recordsOf(frame, header, counts);
     } else if (type === frameType.trailer) {
-      const { records } = parsed(frame, isTrailer);
-      const isWhole = header.collections.every((_, i) => records[i] === (counts[i] ?? 0));
+      const trailer = parsed(frame, isTrailer);
+      const isWhole = header.collections.every((_, i) => trailer.records[i] === (counts[i] ?? 0));
       if (!isWhole) throw damaged("There are not as many records as the last frame says", offset);
+      listener.ended(trailer);
     } else if (type === frameType.header) {
       throw damaged("A second header follows", offset);
     } else {

@@ -1,3 +1,4 @@
+import type { DamageReport } from "../../protocol/messages.ts";
 import type { TransferFormat } from "./formats.ts";
 
 export interface ExportOptions {
@@ -48,4 +49,6 @@ export interface ImportProgress {
 export interface ImportReport extends ImportProgress {
   /** Written by this call, by collection. */
   readonly collections: Readonly<Record<string, number>>;
+  /** Of a stream that `salvage` made: what was damaged in the database, and so is not in the stream. */
+  readonly damage?: readonly DamageReport[];
 }
