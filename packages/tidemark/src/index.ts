@@ -19,6 +19,8 @@ export type { Query } from "./client/query.ts";
 export type { Change, WritableQuery } from "./client/writable-query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
 export type { Snapshots } from "./client/snapshots.ts";
+export type { TransferFormat } from "./client/transfer/formats.ts";
+export type { ExportOptions, ImportOptions, ImportProgress, ImportReport } from "./client/transfer/options.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
   CollectionDeclaration,
@@ -61,6 +63,8 @@ export type {
 export type { GcSettings } from "./protocol/gc-settings.ts";
 export type {
   CollectionUsage,
+  DamageReport,
+  KeyReport,
   Metrics,
   SliceFigures,
   SliceSource,

@@ -117,7 +117,12 @@ describe("salvage", () => {
   });
 
   test("[MV8] blocks that are not there at all are passed over too, several at once", async () => {
-    const name = await filled((db) => db.collection("rows").putMany(range(0, 1200)).then(() => undefined));
+    const name = await filled((db) =>
+      db
+        .collection("rows")
+        .putMany(range(0, 1200))
+        .then(() => undefined),
+    );
     const db = await open(name);
     const blocks = (await onStore(name, "blocks", (s) => s.getAllKeys())) as number[];
     for (const id of blocks.slice(1, 3)) await onStore(name, "blocks", (s) => s.delete(id));
@@ -141,7 +146,10 @@ describe("salvage", () => {
     });
     for (const id of (await onStore(name, "blocks", (s) => s.getAllKeys())) as number[]) {
       await flip(name, "blocks", id, 150);
-      const isOpen = await open(name).then((db) => db.close().then(() => true), () => false);
+      const isOpen = await open(name).then(
+        (db) => db.close().then(() => true),
+        () => false,
+      );
       if (isOpen) {
         for (const one of (await salvaged(name)).rows) {
           const i = Number(one.id.slice(1));
@@ -154,7 +162,12 @@ describe("salvage", () => {
 
   test("[MV8] a large value that is damaged is missing and told; its neighbours come out", async () => {
     const large = (id: number): { id: number; blob: Uint8Array } => ({ id, blob: new Uint8Array(200_000).fill(id) });
-    const name = await filled((db) => db.collection("others").putMany([large(1), large(2), large(3)]).then(() => undefined));
+    const name = await filled((db) =>
+      db
+        .collection("others")
+        .putMany([large(1), large(2), large(3)])
+        .then(() => undefined),
+    );
     const chunks = ((await onStore(name, "blobs", (s) => s.getAllKeys())) as number[]).filter((key) => key >= 0);
     expect(chunks.length).toBeGreaterThan(5);
     await flip(name, "blobs", chunks[Math.floor(chunks.length / 2)]!, 1000);
@@ -165,7 +178,12 @@ describe("salvage", () => {
   });
 
   test("an export of a damaged database fails and says where; nothing is passed over in silence", async () => {
-    const name = await filled((db) => db.collection("rows").putMany(range(0, 1200)).then(() => undefined));
+    const name = await filled((db) =>
+      db
+        .collection("rows")
+        .putMany(range(0, 1200))
+        .then(() => undefined),
+    );
     const blocks = (await onStore(name, "blocks", (s) => s.getAllKeys())) as number[];
     await flip(name, "blocks", blocks[1]!, 300);
     const db = await open(name);

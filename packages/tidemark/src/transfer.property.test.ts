@@ -2,7 +2,15 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { isTidemarkError } from "./index.ts";
-import { anyThings, anyValue, bytesOf, streamOf, type Thing, withDatabases, type World } from "./transfer.test-support.ts";
+import {
+  anyThings,
+  anyValue,
+  bytesOf,
+  streamOf,
+  type Thing,
+  withDatabases,
+  type World,
+} from "./transfer.test-support.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -15,17 +23,24 @@ const chunking = fc.oneof(fc.constant([1]), fc.array(fc.integer({ min: 1, max: 3
 describe.each(["tidemark", "ndjson"] as const)("%s", (format) => {
   test("[MV6] what is exported and imported again is the same, in chunks of any length and batches of any size", () =>
     fc.assert(
-      fc.asyncProperty(anyThings, anyValue, chunking, fc.constantFrom(1024, 65_536), async (all, value, lengths, size) =>
-        withDatabases(2, async (from, to) => {
-          await from.collection("things").putMany(all);
-          await from.collection("places").put({ at: [1, new Date(5)], value });
-          const bytes = await bytesOf(from.export({ format }));
-          const report = await to.import(streamOf(bytes, lengths), { format, batchBytes: size });
-          expect(report).toMatchObject({ records: all.length + 1, skipped: 0, position: all.length + 1 });
-          const [before, after] = [await contentOf(from), await contentOf(to)];
-          if (!isDeepStrictEqual(after, before)) expect(after).toStrictEqual(before);
-          expect(await bytesOf(to.export({ format: "ndjson" }))).toEqual(await bytesOf(from.export({ format: "ndjson" })));
-        }),
+      fc.asyncProperty(
+        anyThings,
+        anyValue,
+        chunking,
+        fc.constantFrom(1024, 65_536),
+        async (all, value, lengths, size) =>
+          withDatabases(2, async (from, to) => {
+            await from.collection("things").putMany(all);
+            await from.collection("places").put({ at: [1, new Date(5)], value });
+            const bytes = await bytesOf(from.export({ format }));
+            const report = await to.import(streamOf(bytes, lengths), { format, batchBytes: size });
+            expect(report).toMatchObject({ records: all.length + 1, skipped: 0, position: all.length + 1 });
+            const [before, after] = [await contentOf(from), await contentOf(to)];
+            if (!isDeepStrictEqual(after, before)) expect(after).toStrictEqual(before);
+            expect(await bytesOf(to.export({ format: "ndjson" }))).toEqual(
+              await bytesOf(from.export({ format: "ndjson" })),
+            );
+          }),
       ),
       { numRuns: 150 },
     ));
@@ -55,16 +70,20 @@ test("[MV8] any byte of an export that is changed is noticed, and what was writt
 
 test("[MV8] an export that ends early is noticed wherever it ends, and is gone on with", () =>
   withDatabases(1, async (from) => {
-    await from.collection("things").putMany(Array.from({ length: 60 }, (_, i) => ({ id: `t${i}`, value: "x".repeat(3000) })));
+    await from
+      .collection("things")
+      .putMany(Array.from({ length: 60 }, (_, i) => ({ id: `t${i}`, value: "x".repeat(3000) })));
     await from.collection("places").put({ at: [0, new Date(0)] });
     const bytes = await bytesOf(from.export());
     await fc.assert(
       fc.asyncProperty(fc.nat(bytes.length - 1), chunking, async (length, lengths) =>
         withDatabases(1, async (to) => {
-          const failure = await to.import(streamOf(bytes.subarray(0, length), [...lengths, 5000]), { batchBytes: 8192 }).then(
-            () => undefined,
-            (e: unknown) => e,
-          );
+          const failure = await to
+            .import(streamOf(bytes.subarray(0, length), [...lengths, 5000]), { batchBytes: 8192 })
+            .then(
+              () => undefined,
+              (e: unknown) => e,
+            );
           if (!isTidemarkError(failure)) return expect.unreachable(`it ends with ${String(failure)}`);
           expect(failure.code).toMatch(/^(CORRUPT|FORMAT_UNSUPPORTED)$/);
           const resumeAfter = failure.details["resumeAfter"] as number;

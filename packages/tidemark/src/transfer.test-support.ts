@@ -33,7 +33,10 @@ export const textOf = async (stream: ReadableStream<Uint8Array>): Promise<string
   new TextDecoder().decode(await bytesOf(stream));
 
 /** A stream of these bytes, in chunks of the lengths given, over and over. */
-export function streamOf(content: Uint8Array | string, lengths: readonly number[] = [65_536]): ReadableStream<Uint8Array> {
+export function streamOf(
+  content: Uint8Array | string,
+  lengths: readonly number[] = [65_536],
+): ReadableStream<Uint8Array> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   let at = 0;
   let i = 0;
@@ -51,15 +54,17 @@ const name = fc.oneof(
   fc.string({ maxLength: 4 }),
   fc.constantFrom("__proto__", "$date", "$$x", "$", "$encoded", "collection", "value", "\ud800", "toJSON"),
 );
-const view = fc.uint8Array({ maxLength: 24 }).chain((bytes) =>
-  fc.constantFrom<unknown>(
-    bytes.slice(),
-    bytes.slice().buffer,
-    new Float64Array(bytes.slice(0, bytes.length & ~7).buffer),
-    new DataView(bytes.slice().buffer),
-    new Uint16Array(bytes.slice(0, bytes.length & ~1).buffer),
-  ),
-);
+const view = fc
+  .uint8Array({ maxLength: 24 })
+  .chain((bytes) =>
+    fc.constantFrom<unknown>(
+      bytes.slice(),
+      bytes.slice().buffer,
+      new Float64Array(bytes.slice(0, bytes.length & ~7).buffer),
+      new DataView(bytes.slice().buffer),
+      new Uint16Array(bytes.slice(0, bytes.length & ~1).buffer),
+    ),
+  );
 const leaf = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
   fc.constantFrom<unknown>(undefined, null, true, false, NaN, Infinity, -Infinity, -0, 0, "\ud83d", "$date"),

@@ -216,7 +216,7 @@ export class Database<C extends Declarations> {
    */
   async import(stream: ReadableStream<Uint8Array>, options: ImportOptions = {}): Promise<ImportReport> {
     const { importFrom } = await import("./transfer/import.ts");
-    return importFrom({ database: this as unknown as Database<Declarations>, declarations: this.#collections }, stream, options);
+    return importFrom(this as unknown as Database<Declarations>, stream, options);
   }
 
   /** Calls `listener` on an event; the answer stops that. */

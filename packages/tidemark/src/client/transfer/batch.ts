@@ -1,7 +1,7 @@
 import { TidemarkError } from "../../base/errors.ts";
 import type { ByteKey } from "../../base/brand.ts";
 import { encodeKey } from "../../codec/key.ts";
-import { type KeyPath, readPath } from "../../codec/path.ts";
+import { readPath } from "../../codec/path.ts";
 import type { Collection } from "../collection.ts";
 import type { Database } from "../database.ts";
 import type { AnyDeclaration, Declarations } from "../types.ts";
@@ -9,13 +9,8 @@ import type { ImportOptions } from "./options.ts";
 
 type OnConflict = NonNullable<ImportOptions["onConflict"]>;
 type Rows = Collection<AnyDeclaration>;
-type Place = Readonly<Record<string, number>>;
-
-/** Where records go. */
-export interface ImportTarget {
-  readonly database: Database<Declarations>;
-  readonly declarations: Declarations;
-}
+/** Where a record stands in what it came from: its line, its frame's offset, its key there. */
+type Place = Readonly<Record<string, unknown>>;
 
 interface Entries {
   readonly values: object[];
@@ -43,7 +38,7 @@ export class Batch {
   }
 
   /** How many records were written, by collection. */
-  async write({ database, declarations }: ImportTarget, onConflict: OnConflict): Promise<ReadonlyMap<string, number>> {
+  async write(database: Database<Declarations>, onConflict: OnConflict): Promise<ReadonlyMap<string, number>> {
     const [first] = this.#entries;
     if (first === undefined) return new Map();
     // A transaction is needed only for what depends on what is there, or is of several collections.
@@ -55,7 +50,7 @@ export class Batch {
       const written = new Map<string, number>();
       for (const [name, entries] of this.#entries) {
         const collection = tx.collection(name);
-        const free = onConflict === "skip" ? await freeOf(collection, declarations[name]!.key, entries) : entries;
+        const free = onConflict === "skip" ? await freeOf(collection, entries) : entries;
         written.set(name, await writeAll(collection, free, onConflict === "replace"));
       }
       return written;
@@ -73,7 +68,8 @@ async function writeAll(collection: Rows, entries: Entries, isReplacing: boolean
 }
 
 /** Those whose key is not taken, neither in the collection nor by one before. */
-async function freeOf(collection: Rows, path: KeyPath, { values, places }: Entries): Promise<Entries> {
+async function freeOf(collection: Rows, { values, places }: Entries): Promise<Entries> {
+  const { keyPath: path } = collection;
   const seen = new Set<ByteKey>();
   const isFree = await Promise.all(
     values.map(async (value, i) => {
@@ -106,6 +102,6 @@ function placed(e: unknown, { places }: Entries): unknown {
   const named = typeof where === "string" ? /^[^.]*?\[(\d+)\]/.exec(where)?.[1] : undefined;
   const place = places[failures?.[0]?.position ?? Number(named ?? 0)];
   if (place === undefined || (failures === undefined && typeof where !== "string")) return e;
-  const [[what, at] = []] = Object.entries(place);
-  return new TidemarkError(e.code, `${e.message} (${what === "line" ? "line" : "in the frame at byte"} ${at})`, { ...e.details, ...place }, e);
+  const stands = Object.entries(place).map(([what, at]) => `${what} ${String(at)}`);
+  return new TidemarkError(e.code, `${e.message} (${stands.join(", ")})`, { ...e.details, ...place }, e);
 }

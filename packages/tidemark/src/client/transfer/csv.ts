@@ -37,7 +37,8 @@ export class CsvWriter implements RecordWriter {
       const unknown = this.#isChosen ? undefined : Object.keys(record).find((name) => !known.has(name));
       if (unknown !== undefined) throw this.#unknownColumn(unknown);
       const cells: string[] = [];
-      for (const name of columns) cells.push(await cellOf(Object.hasOwn(record, name) ? record[name] : undefined, name));
+      for (const name of columns)
+        cells.push(await cellOf(Object.hasOwn(record, name) ? record[name] : undefined, name));
       text += rowOf(cells);
       if (text.length < chunkChars) continue;
       yield encoder.encode(text);
@@ -90,18 +91,10 @@ export async function* readCsv(source: ByteSource, collection: string): RecordRe
     columns = checkedColumns(row);
     return undefined;
   };
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const decoded = (chunk?: Uint8Array): string => {
-    try {
-      return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
-    } catch (e) {
-      throw badLine(parser.line, "is not UTF-8", e);
-    }
-  };
   for (let chunk = await source.next(); chunk; chunk = await source.next()) {
-    yield* upToFailure(parser.push(decoded(chunk)), take);
+    yield* upToFailure(parser.rowsOf(chunk), take);
   }
-  yield* upToFailure(parser.push(decoded(), true), take);
+  yield* upToFailure(parser.end(), take);
 }
 
 function checkedColumns({ cells, line }: Row): readonly string[] {
@@ -126,6 +119,7 @@ function recordOf({ cells, line, chars }: Row, columns: readonly string[], colle
 type State = "start" | "plain" | "quoted" | "quote";
 
 class CsvParser {
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   line = 1;
   #state: State = "start";
   #cell = "";
@@ -134,14 +128,37 @@ class CsvParser {
   #chars = 0;
   #isAfterReturn = false;
 
-  /** Rows that end within `text`; with `isLast` also one that has no end. Blank lines are none. @throws VALIDATION */
-  *push(text: string, isLast = false): Generator<Row, void> {
+  /** Rows that end within the bytes; blank lines are none. @throws VALIDATION */
+  *rowsOf(bytes: Uint8Array): Generator<Row, void> {
+    for (let from = 0; from < bytes.length;) {
+      const newline = bytes.indexOf(0x0a, from);
+      const to = newline < 0 ? bytes.length : newline + 1;
+      yield* this.#push(this.#decoded(bytes.subarray(from, to)));
+      from = to;
+    }
+  }
+
+  /** The row that has no end. @throws VALIDATION */
+  *end(): Generator<Row, void> {
+    yield* this.#push(this.#decoded());
+    if (this.#state === "quoted") throw badLine(this.#rowLine, "begins a quoted value that has no end");
+    const last = this.#endRow();
+    if (last) yield last;
+  }
+
+  *#push(text: string): Generator<Row, void> {
     for (const char of text) {
       const row = this.#take(char);
       if (row) yield row;
     }
-    const last = isLast ? this.#finish() : undefined;
-    if (last) yield last;
+  }
+
+  #decoded(bytes?: Uint8Array): string {
+    try {
+      return bytes ? this.#decoder.decode(bytes, { stream: true }) : this.#decoder.decode();
+    } catch (e) {
+      throw badLine(this.line, "is not UTF-8", e);
+    }
   }
 
   #take(char: string): Row | undefined {
@@ -184,10 +201,5 @@ class CsvParser {
     this.#chars = 0;
     this.#rowLine = this.line;
     return isBlank ? undefined : row;
-  }
-
-  #finish(): Row | undefined {
-    if (this.#state === "quoted") throw badLine(this.#rowLine, "begins a quoted value that has no end");
-    return this.#endRow();
   }
 }

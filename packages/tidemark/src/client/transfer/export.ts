@@ -39,7 +39,11 @@ export async function exportOf(view: AnyView, name: string, options: ExportOptio
 }
 
 /** What of it is intact. */
-export async function salvageOf(view: AnyView, name: string, signal: AbortSignal | undefined): Promise<ByteStreamSource> {
+export async function salvageOf(
+  view: AnyView,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<ByteStreamSource> {
   if (signal !== undefined && !isSignal(signal)) throw invalid("signal", signal, "an AbortSignal");
   return byteSource(view, () => salvaged(view, name, signal));
 }
@@ -90,7 +94,11 @@ function writerOf(format: TransferFormat, header: Header, isBare: boolean, colum
   return format === "ndjson" ? new LinesWriter(header, isBare) : new CsvWriter(header, columns);
 }
 
-async function* salvaged(view: AnyView, name: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+async function* salvaged(
+  view: AnyView,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void> {
   signal?.throwIfAborted();
   const header = headerOf(name, view.seq, "salvage", await catalogOf(view), undefined);
   const writer = new NativeWriter(header);

@@ -26,7 +26,10 @@ export interface Incoming {
 export type RecordReader = AsyncGenerator<readonly Incoming[], void>;
 
 /** What `make` makes of the items, up to the first that it refuses: that comes after what was before it. */
-export function* upToFailure<T, R>(items: Iterable<T>, make: (item: T) => R | undefined): Generator<readonly R[], void> {
+export function* upToFailure<T, R>(
+  items: Iterable<T>,
+  make: (item: T) => R | undefined,
+): Generator<readonly R[], void> {
   const made: R[] = [];
   try {
     for (const item of items) {

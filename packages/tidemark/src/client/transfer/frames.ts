@@ -87,21 +87,29 @@ export async function* framesOf(source: ByteSource): AsyncGenerator<Frame, void>
 async function readPreamble(source: ByteSource): Promise<void> {
   const found = await source.take(magic.length);
   if (found.length < magic.length || found.some((b, i) => b !== magic[i])) {
-    throw new TidemarkError("FORMAT_UNSUPPORTED", "This stream is no export of Tidemark; is its `format` another one?", {
-      found: "another format",
-      supported: formatVersion,
-      offset: 0,
-    });
+    throw new TidemarkError(
+      "FORMAT_UNSUPPORTED",
+      "This stream is no export of Tidemark; is its `format` another one?",
+      {
+        found: "another format",
+        supported: formatVersion,
+        offset: 0,
+      },
+    );
   }
   const bytes = await source.take(4);
   if (bytes.length < 4) throw damaged("The stream ends before its first frame", magic.length);
   const version = new ByteReader(bytes, "export").u32();
   if (version === formatVersion) return;
-  throw new TidemarkError("FORMAT_UNSUPPORTED", `This export is of format ${version}; this build reads ${formatVersion}`, {
-    found: version,
-    supported: formatVersion,
-    offset: magic.length,
-  });
+  throw new TidemarkError(
+    "FORMAT_UNSUPPORTED",
+    `This export is of format ${version}; this build reads ${formatVersion}`,
+    {
+      found: version,
+      supported: formatVersion,
+      offset: magic.length,
+    },
+  );
 }
 
 interface Checked {

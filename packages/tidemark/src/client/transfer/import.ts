@@ -6,7 +6,9 @@
 import { checkOptions, invalid, type OptionChecks } from "../declare.ts";
 import { TidemarkError } from "../../base/errors.ts";
 import type { DamageReport } from "../../protocol/messages.ts";
-import { Batch, type ImportTarget } from "./batch.ts";
+import type { Database } from "../database.ts";
+import type { Declarations } from "../types.ts";
+import { Batch } from "./batch.ts";
 import { ByteSource } from "./byte-source.ts";
 import { readCsv } from "./csv.ts";
 import { isFormat, isSignal } from "./export.ts";
@@ -38,14 +40,14 @@ const checks: OptionChecks<ImportOptions> = {
 };
 
 export async function importFrom(
-  target: ImportTarget,
+  database: Database<Declarations>,
   stream: ReadableStream<Uint8Array>,
   options: ImportOptions,
 ): Promise<ImportReport> {
   checkImport(stream, options);
   options.signal?.throwIfAborted();
   const source = new ByteSource(stream, options.signal);
-  const running = new Import(target, options);
+  const running = new Import(database, options);
   try {
     const report = await running.run(readerOf(source, options, running));
     await source.cancel();
@@ -83,7 +85,7 @@ function readerOf(
 }
 
 class Import {
-  readonly #target: ImportTarget;
+  readonly #database: Database<Declarations>;
   readonly #options: ImportOptions;
   readonly #wanted: ReadonlySet<string> | undefined;
   readonly #written = new Map<string, number>();
@@ -95,8 +97,8 @@ class Import {
   #batch = new Batch();
   #writing: Promise<void> | undefined;
 
-  constructor(target: ImportTarget, options: ImportOptions) {
-    this.#target = target;
+  constructor(database: Database<Declarations>, options: ImportOptions) {
+    this.#database = database;
     this.#options = options;
     this.#wanted = options.collections && new Set(options.collections);
     this.#done = { records: 0, skipped: 0, position: options.resumeAfter ?? 0 };
@@ -104,7 +106,7 @@ class Import {
 
   /** Before anything is written. @throws UNKNOWN_NAME */
   refuseUnknown(names: readonly string[]): void {
-    for (const name of names) if (this.#isWanted(name)) this.#target.database.collection(name);
+    for (const name of names) if (this.#isWanted(name)) this.#database.collection(name);
   }
 
   async run(reader: RecordReader): Promise<ImportReport> {
@@ -156,7 +158,7 @@ class Import {
   #declared({ collection, place }: Incoming): void {
     if (this.#batch.has(collection)) return;
     try {
-      this.#target.database.collection(collection);
+      this.#database.collection(collection);
     } catch (e) {
       throw e instanceof TidemarkError ? new TidemarkError(e.code, e.message, { ...e.details, ...place }, e) : e;
     }
@@ -175,7 +177,7 @@ class Import {
 
   async #commit(batch: Batch): Promise<void> {
     const { onConflict = "replace", progress } = this.#options;
-    const written = await batch.write(this.#target, onConflict);
+    const written = await batch.write(this.#database, onConflict);
     let { records, skipped } = this.#done;
     for (const [name, count] of written) {
       records += count;

@@ -106,11 +106,15 @@ export async function* readNative(source: ByteSource, listener: NativeListener):
     } else if (type === frameType.header) {
       throw damaged("A second header follows", offset);
     } else {
-      throw new TidemarkError("FORMAT_UNSUPPORTED", `This export holds frames of a kind ${type} that is not known here`, {
-        found: type,
-        supported: frameType.trailer,
-        offset,
-      });
+      throw new TidemarkError(
+        "FORMAT_UNSUPPORTED",
+        `This export holds frames of a kind ${type} that is not known here`,
+        {
+          found: type,
+          supported: frameType.trailer,
+          offset,
+        },
+      );
     }
   }
 }

@@ -109,20 +109,12 @@ export function fromTagged(json: unknown, depth = 0): unknown {
     return fields;
   }
   const made: Record<string, unknown> = {};
-  for (const name of names) setOwn(made, name.startsWith("$$") ? name.slice(1) : name, fromTagged(fields[name], depth + 1));
+  for (const name of names)
+    setOwn(made, name.startsWith("$$") ? name.slice(1) : name, fromTagged(fields[name], depth + 1));
   return made;
 }
 
-type Tag =
-  | "$undefined"
-  | "$number"
-  | "$bigint"
-  | "$date"
-  | "$regexp"
-  | "$map"
-  | "$set"
-  | "$bytes"
-  | "$encoded";
+type Tag = "$undefined" | "$number" | "$bigint" | "$date" | "$regexp" | "$map" | "$set" | "$bytes" | "$encoded";
 
 const numbers: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity, "-0": -0 };
 
