@@ -13,7 +13,7 @@ interface Friend {
   born?: Date;
   picture?: Uint8Array;
 }
-export const friends = collection<Friend>()({
+const friends = collection<Friend>()({
   key: "id",
   indexes: {
     name: "name",
@@ -23,8 +23,8 @@ export const friends = collection<Friend>()({
     "[name+age]": ["name", "age"],
   },
 });
-export const settings = collection<{ key: string; value?: unknown }>()({ key: "key" });
-export const visits = collection<{ who: number; at: Date }>()({ key: ["who", "at"] });
+const settings = collection<{ key: string; value?: unknown }>()({ key: "key" });
+const visits = collection<{ who: number; at: Date }>()({ key: ["who", "at"] });
 export const declarations = { friends, settings, visits };
 
 export const friend = (id: number): Friend => ({

@@ -1,7 +1,7 @@
 import "fake-indexeddb/auto";
 import { Dexie } from "dexie";
 import { describe, expect, test } from "vitest";
-import { declarations, friend, makeDexie, provesImport } from "./dexie-import.test-support.ts";
+import { declarations, type friend, makeDexie, provesImport } from "./dexie-import.test-support.ts";
 import { describeDexie, importFromDexie } from "./dexie.ts";
 import { type Database, openDatabase } from "./index.ts";
 

@@ -84,7 +84,7 @@ test("[MV8] an export that ends early is noticed wherever it ends, and is gone o
               () => undefined,
               (e: unknown) => e,
             );
-          if (!isTidemarkError(failure)) return expect.unreachable(`it ends with ${String(failure)}`);
+          if (!isTidemarkError(failure)) expect.unreachable(`it ends with ${String(failure)}`);
           expect(failure.code).toMatch(/^(CORRUPT|FORMAT_UNSUPPORTED)$/);
           const resumeAfter = failure.details["resumeAfter"] as number;
           const done = await to.import(streamOf(bytes), { resumeAfter, onConflict: "fail" });

@@ -78,7 +78,7 @@ async function freeOf(collection: Rows, { values, places }: Entries): Promise<En
       const encoded = encodedKey(key, collection.name, places[i]!);
       if (seen.has(encoded)) return false;
       seen.add(encoded);
-      return !(await collection.has(key as never));
+      return !(await collection.has(key));
     }),
   );
   return { values: values.filter((_, i) => isFree[i]), places: places.filter((_, i) => isFree[i]) };

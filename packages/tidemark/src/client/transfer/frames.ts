@@ -11,8 +11,8 @@ import type { DamageReport } from "../../protocol/messages.ts";
 import type { ByteSource } from "./byte-source.ts";
 
 /** "\x89TMEX\r\n\x1a": whatever takes the stream for text breaks it at once. */
-export const magic: Uint8Array = new Uint8Array([0x89, 0x54, 0x4d, 0x45, 0x58, 0x0d, 0x0a, 0x1a]);
-export const formatVersion = 1;
+const magic: Uint8Array = new Uint8Array([0x89, 0x54, 0x4d, 0x45, 0x58, 0x0d, 0x0a, 0x1a]);
+const formatVersion = 1;
 
 export const frameType = { header: 1, records: 2, trailer: 3 } as const;
 export type FrameType = (typeof frameType)[keyof typeof frameType];

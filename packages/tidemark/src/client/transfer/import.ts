@@ -20,7 +20,7 @@ import type { ImportOptions, ImportProgress, ImportReport } from "./options.ts";
 const isPosition = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const isName = (value: unknown): boolean => typeof value === "string";
-const conflicts: readonly unknown[] = ["replace", "skip", "fail"];
+const conflicts: ReadonlySet<unknown> = new Set(["replace", "skip", "fail"]);
 const [minBatchBytes, maxBatchBytes] = [1024, 16 * 1024 * 1024];
 const defaultBatchBytes = 256 * 1024;
 
@@ -29,7 +29,7 @@ const checks: OptionChecks<ImportOptions> = {
   collection: [isName, "the name of a collection"],
   collections: [(v) => Array.isArray(v) && v.every(isName), "a list of names of collections"],
   map: [isFunction, "a function"],
-  onConflict: [(v) => conflicts.includes(v), `"replace", "skip" or "fail"`],
+  onConflict: [(v) => conflicts.has(v), `"replace", "skip" or "fail"`],
   batchBytes: [
     (v) => isPosition(v) && (v as number) >= minBatchBytes && (v as number) <= maxBatchBytes,
     `a whole number of bytes from ${minBatchBytes} to ${maxBatchBytes}`,
