@@ -21,6 +21,7 @@ import { paging } from "./scale/paging.mjs";
 import { querying } from "./scale/queries.mjs";
 import { grouped, section } from "./scale/report.mjs";
 import { manyTabs } from "./scale/tabs.mjs";
+import { transferring } from "./scale/transfer.mjs";
 import { typing } from "./scale/typing.mjs";
 
 /** @typedef {import("./scale/rows.mjs").Settings} Settings */
@@ -30,6 +31,7 @@ const scenarios = {
   import: { title: "A large import", run: importing },
   open: { title: "Opening", run: opening },
   queries: { title: "Queries", run: querying },
+  transfer: { title: "Import and export", run: transferring },
   paging: { title: "Reading all of it", run: paging },
   tabs: { title: "Eight tabs", run: manyTabs },
   typing: { title: "A typing session", run: typing },

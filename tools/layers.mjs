@@ -25,7 +25,7 @@ const uses = {
 /** A test may also run on a real medium. */
 const testsUse = ["storage"];
 /** What other packages may import. */
-const doors = ["tidemark", "tidemark/worker", "tidemark/testing"];
+const doors = ["tidemark", "tidemark/worker", "tidemark/testing", "tidemark/dexie"];
 
 const engine = "packages/tidemark";
 const src = `${engine}/src`;

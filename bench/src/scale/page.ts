@@ -4,6 +4,7 @@ import { collectGarbage } from "../measure.ts";
 import { collectionCalls } from "./collection.ts";
 import { assertRow, dice, idOf, numberOf, type Row, rowOf, shuffled } from "./rows.ts";
 import { bytesInIndexedDb, storedBytes, untilQuiet } from "./stores.ts";
+import { exportAll, importLines, type Transferred } from "./transfer.ts";
 import { expectedText, idle, textNow, type } from "./typing.ts";
 import { batchesOf, type PlainRow, Tally, type Workload } from "./workloads.ts";
 
@@ -115,6 +116,9 @@ const calls = {
     }
     return { ms, longestMs };
   },
+
+  importLines: (records: number): Promise<Transferred> => importLines(opened(), records),
+  exportAll: (what: "tidemark" | "ndjson" | "salvage"): Promise<Transferred> => exportAll(opened(), what),
 
   /** Folds what is in the log and waits until the background has nothing left to do. */
   settle: async (): Promise<{ checkpointMs: number; busyMs: number; metrics: Metrics }> => {

@@ -7,7 +7,18 @@ beforeEach(() => {
 });
 afterEach(async () => {
   log.mockRestore();
-  const names = ["wiki", "sensor", "tasks", "todos", "library", "todo-list", "contacts"];
+  const names = [
+    "wiki",
+    "sensor",
+    "tasks",
+    "todos",
+    "library",
+    "todo-list",
+    "contacts",
+    "garden",
+    "garden copy",
+    "garden rescued",
+  ];
   await Promise.all(names.map((name) => deleteDatabase(name)));
 });
 
@@ -64,4 +75,16 @@ test("queries: by indexes, in pages, one at a time, by conditions", async () => 
   expect(pages).toEqual([3, 1, undefined]);
   expect([one, two]).toEqual([["Kindred"], ["Solaris"]]);
   expect(found).toEqual([["Dawn", "Solaris"], "tags"]);
+});
+
+test("[MV8] import and export: a backup, lines, a table, going on, a salvage", async () => {
+  await import("./import-export.ts");
+  const [restored, lines, table, count, rest, damage] = log.mock.calls;
+  const fern = { id: "p1", name: "Fern", planted: new Date("2024-05-01"), photo: Uint8Array.of(1, 2, 3) };
+  expect(restored).toEqual([2, fern]);
+  expect(lines![0]).toContain(
+    '"planted":{"$date":"2024-05-01T00:00:00.000Z"},"photo":{"$bytes":["Uint8Array","AQID"]}',
+  );
+  expect(table![0]).toBe("id,height\r\np1,\r\np2,120\r\n");
+  expect([count, rest, damage]).toEqual([[3], [true, 2000], [[]]]);
 });

@@ -10,6 +10,7 @@ const examples = {
   queries: "queries",
   "live-queries": "live-queries",
   react: "../../react/examples/notebook",
+  "import-export": "import-export",
 };
 const guides = new URL("../../../docs/guide/", import.meta.url);
 

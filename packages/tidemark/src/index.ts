@@ -24,6 +24,8 @@ export type { Change, WritableQuery } from "./client/writable-query.ts";
 export type { DatabaseEvents } from "./client/session.ts";
 export type { Snapshots } from "./client/snapshots.ts";
 export type { StandardIssue, StandardSchema } from "./client/standard.ts";
+export type { TransferFormat } from "./client/transfer/formats.ts";
+export type { ExportOptions, ImportOptions, ImportProgress, ImportReport } from "./client/transfer/options.ts";
 export type { Transaction, TransactionOptions } from "./client/transaction.ts";
 export type {
   AnyDeclaration,
@@ -69,16 +71,8 @@ export type {
   HolderKind,
 } from "./protocol/gc.ts";
 export type { GcSettings } from "./protocol/gc-settings.ts";
-export type {
-  CollectionUsage,
-  Metrics,
-  SliceFigures,
-  SliceSource,
-  SnapshotReport,
-  Spread,
-  Usage,
-  VerifyReport,
-} from "./protocol/messages.ts";
+export type { DamageReport, KeyReport, SnapshotReport, VerifyReport } from "./protocol/messages.ts";
+export type { CollectionUsage, Metrics, SliceFigures, SliceSource, Spread, Usage } from "./protocol/metrics.ts";
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {

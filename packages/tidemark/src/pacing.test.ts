@@ -5,7 +5,8 @@ import { Gate } from "./host/gate.ts";
 import { Grants } from "./host/grants.ts";
 import { type PaceOptions, Slices } from "./host/pace.ts";
 import { type Process, simulate, type World } from "./host-world.test-support.ts";
-import type { PageOffer, PageState, SliceSource } from "./protocol/messages.ts";
+import type { PageOffer, PageState } from "./protocol/messages.ts";
+import type { SliceSource } from "./protocol/metrics.ts";
 import type { Pace } from "./segments/pace.ts";
 
 interface Setting {

@@ -8,7 +8,7 @@ import { defaultWork } from "./gc/work.ts";
 import { seed } from "./mvcc/ledger-world.test-support.ts";
 import { floorIn, readFloor } from "./mvcc/read-floor.ts";
 import { systemTable } from "./mvcc/schema.ts";
-import type { Usage } from "./protocol/messages.ts";
+import type { Usage } from "./protocol/metrics.ts";
 import { readableAt } from "./segments/segments.test-support.ts";
 import { del, put, type Tab, World, write } from "./test-world.test-support.ts";
 import { allUsages, clearCollection, countAll, metricsOf, more, sumOfAll, writeNotes } from "./usage.test-support.ts";

@@ -9,7 +9,7 @@ import { encodeValue } from "./codec/value.ts";
 import { metrics } from "./host/metrics.ts";
 import { SliceMeter } from "./host/slice-figures.ts";
 import { systemTable } from "./mvcc/schema.ts";
-import type { Metrics, Usage } from "./protocol/messages.ts";
+import type { Metrics, Usage } from "./protocol/metrics.ts";
 import { Block, type BlockEntry, blockHeaderBytes } from "./segments/block.ts";
 import { sharedPrefixLength } from "./segments/internal-key.ts";
 import { type Version, versionBytes } from "./segments/version.ts";

@@ -1,7 +1,7 @@
 import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeKey } from "../codec/key.ts";
-import { readPath } from "../codec/path.ts";
+import { type KeyPath, readPath } from "../codec/path.ts";
 import { tablePrefix, type WriteKind } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { decodeValue } from "../codec/value.ts";
@@ -42,6 +42,11 @@ export class ReadableCollection<D extends AnyDeclaration> {
     this.name = name;
     this.#source = source;
     this.#indexed = indexedBy(declaration);
+  }
+
+  /** Of the primary key, as declared. */
+  get keyPath(): KeyPath {
+    return this.#indexed.key;
   }
 
   async get(key: KeyOf<D>, options: ReadOptions = {}): Promise<RecordOf<D> | undefined> {

@@ -1,7 +1,8 @@
 import { TidemarkError } from "../base/errors.ts";
 import type { Definition } from "../codec/schema.ts";
 import { checkedGcSettings, type GcSettings } from "../protocol/gc-settings.ts";
-import type { Metrics, OpenRequest, VerifyReport } from "../protocol/messages.ts";
+import type { OpenRequest, VerifyReport } from "../protocol/messages.ts";
+import type { Metrics } from "../protocol/metrics.ts";
 import { invalid, unknownOption } from "../protocol/options.ts";
 import { Advice, type Log } from "./advice.ts";
 import { Collection, type Sink } from "./collection.ts";
@@ -14,6 +15,8 @@ import type { SharedHosts } from "./shared-hosts.ts";
 import { type DatabaseEvents, Session } from "./session.ts";
 import { HeadSource } from "./source.ts";
 import { Snapshots } from "./snapshots.ts";
+import { byteStream, type ByteStreamSource } from "./byte-stream.ts";
+import type { ExportOptions, ImportOptions, ImportReport } from "./transfer/options.ts";
 import {
   checkTransactionOptions,
   declared,
@@ -21,7 +24,7 @@ import {
   Transaction,
   type TransactionOptions,
 } from "./transaction.ts";
-import type { Declarations } from "./types.ts";
+import type { Declarations, ReadOptions } from "./types.ts";
 import type { Migrations, Upgrade } from "./upgrade.ts";
 import { View } from "./view.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
@@ -254,9 +257,48 @@ export class Database<C extends Declarations> {
     return this.#session.enter((c) => c.call<"verify">({ op: "verify" }));
   }
 
+  /**
+   * All records of one state, that of the call, as bytes that are made as they are read; a part of it is in memory at a
+   * time, whatever there is. It keeps a read view open until it is read to its end or cancelled.
+   * The stream fails with OPTIONS_INVALID, UNKNOWN_NAME, CORRUPT (see `salvage`), or the signal's reason.
+   */
+  export(options: ExportOptions = {}): ReadableStream<Uint8Array> {
+    return this.#bytes(options.signal, async (view) =>
+      (await import("./transfer/export.ts")).exportOf(await view, this.name, options),
+    );
+  }
+
+  /** As `export`, of all that is intact: the end of the stream lists the damage that was passed over. */
+  salvage({ signal }: ReadOptions = {}): ReadableStream<Uint8Array> {
+    return this.#bytes(signal, async (view) =>
+      (await import("./transfer/export.ts")).salvageOf(await view, this.name, signal),
+    );
+  }
+
+  /**
+   * Writes the records of a stream, in batches of bounded size each of which is written whole or not at all. Whatever it
+   * rejects with has `details.resumeAfter`: import the same stream again with that to go on behind what is written.
+   * @throws CORRUPT, VALIDATION or FORMAT_UNSUPPORTED saying what of the stream is wrong, and where; OPTIONS_INVALID,
+   * UNKNOWN_NAME, CONSTRAINT, KEY_INVALID, VALUE_UNSUPPORTED, the signal's reason, or what reading the stream failed with.
+   */
+  async import(stream: ReadableStream<Uint8Array>, options: ImportOptions = {}): Promise<ImportReport> {
+    const { importFrom } = await import("./transfer/import.ts");
+    return importFrom(this, stream, options);
+  }
+
   /** Calls `listener` on an event; the answer stops that. */
   on<E extends keyof DatabaseEvents>(event: E, listener: (payload: DatabaseEvents[E]) => void): () => void {
     return this.#session.on(event, listener);
+  }
+
+  #bytes(
+    signal: AbortSignal | undefined,
+    begin: (view: Promise<View<Declarations>>) => Promise<ByteStreamSource>,
+  ): ReadableStream<Uint8Array> {
+    const view = this.readView() as unknown as Promise<View<Declarations>>; // of the state now, whenever the rest is loaded
+    const begun = begin(view);
+    begun.catch(() => view.then((v) => v.release()).catch(() => undefined));
+    return byteStream(begun, signal);
   }
 
   #view(connection: Connection, fresh: boolean, snapshot?: string): View<C> {

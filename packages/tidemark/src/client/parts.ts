@@ -6,7 +6,7 @@ import type { ByteKey } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { countOf, unpackValues } from "../codec/values.ts";
-import type { ScanAnswer, ScanRequest } from "../protocol/messages.ts";
+import type { DamageReport, ScanAnswer, ScanRequest } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Source } from "./source.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
@@ -18,6 +18,8 @@ export interface Part {
   /** As far as they were wanted; positions match. */
   readonly values: readonly unknown[];
   readonly keys: readonly ByteKey[];
+  /** Of a salvage: what was passed over. */
+  readonly damage?: readonly DamageReport[] | undefined;
 }
 
 export interface PartsOptions {
@@ -65,7 +67,11 @@ async function* partsOf({ source, connection, request: made, signal }: PartsOpti
 
 const sizeOf = ({ values, keys }: ScanAnswer): number => keys?.length ?? countOf(values!);
 
-const unpacked = ({ values, keys = [] }: ScanAnswer): Part => ({ values: values ? unpackValues(values) : [], keys });
+const unpacked = ({ values, keys = [], damage }: ScanAnswer): Part => ({
+  values: values ? unpackValues(values) : [],
+  keys,
+  damage,
+});
 
 /** The view that a scan of the head read by is gone: with another one it can begin anew. */
 class OwnViewLost extends Error {}

@@ -16,12 +16,18 @@ const value = fc.oneof(
   fc.record({ at: fc.date({ noInvalidDate: true }), note: fc.constant(undefined), n: fc.constantFrom(-0, NaN, 3) }),
   fc.record({ list: fc.array(fc.oneof(fc.bigInt(), fc.string(), fc.constant(null))) }),
 );
+const withMany = fc.oneof(
+  value,
+  fc.record({ map: fc.dictionary(fc.string(), fc.nat()).map((of) => new Map(Object.entries(of))) }),
+  fc.record({ set: fc.array(fc.array(fc.nat())).map((of) => new Set(of)) }),
+  fc.record({ holes: fc.nat(40).map((length) => Object.assign(Array.from({ length: 0 }), { length, [length]: 1 })) }),
+);
 const withBytes = fc.record({ bytes: fc.uint8Array({ maxLength: 20 }) });
 const absent = fc.constant(undefined);
 
 test("[MV6] many values arrive as they were sent, in one text", () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(value, absent)), (values) => {
+    fc.property(fc.array(fc.oneof(withMany, absent)), (values) => {
       const packed = packValues(values.map((v) => v && encoded(v)));
       expect(packed.form).toBe("json");
       expect(unpackValues(packed)).toEqual(values);

@@ -29,7 +29,6 @@ const open = 0x5b;
 const close = 0x5d;
 const nullText: Uint8Array = new TextEncoder().encode("null");
 const decoder = new TextDecoder();
-const nothing = new ByteReader(new Uint8Array(0), "value");
 
 export function packValues(values: readonly (Uint8Array | undefined)[]): Values {
   return asJson(values) ?? oneByOne(values);
@@ -76,6 +75,8 @@ function fromJson({ text, count, kinds }: Extract<Values, { form: "json" }>): un
   const values = JSON.parse(decoder.decode(text)) as unknown[];
   assert(values.length === count, "as many values arrive as were sent");
   if (!kinds) return values;
+  // No bytes are attached; how long the text is bounds what is made of it.
+  const nothing = new ByteReader(text, "value", text.length);
   for (let i = 0; i < values.length; i++) {
     if (kinds[i] === rich) values[i] = unpack(values[i], nothing);
     else if (kinds[i] === absent) values[i] = undefined;

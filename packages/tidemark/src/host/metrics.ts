@@ -5,7 +5,7 @@ import type { Catalog } from "../codec/schema.ts";
 import { floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { liveTables, systemTable } from "../mvcc/schema.ts";
 import { type TableUsage, usageOf } from "../mvcc/usage.ts";
-import type { CollectionUsage, Metrics, SliceFigures, Usage } from "../protocol/messages.ts";
+import type { CollectionUsage, Metrics, SliceFigures, Usage } from "../protocol/metrics.ts";
 import { noCount, sumOf } from "../segments/table-counts.ts";
 import { readReserve, reserveBytes } from "../storage/reserve.ts";
 import { readChunkKeys, storedBytes } from "../wal/chunks.ts";

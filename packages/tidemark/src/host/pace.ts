@@ -9,7 +9,8 @@
  * one another, still with everybody else's turns in between.
  */
 import type { Pace } from "../segments/pace.ts";
-import { defaultSliceMs, idleMomentMs, type SliceFigures, type SliceSource } from "../protocol/messages.ts";
+import { defaultSliceMs, idleMomentMs } from "../protocol/messages.ts";
+import type { SliceFigures, SliceSource } from "../protocol/metrics.ts";
 import type { Foreground } from "./foreground.ts";
 import type { Gate } from "./gate.ts";
 import type { Grant, Grants } from "./grants.ts";

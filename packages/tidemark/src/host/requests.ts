@@ -1,16 +1,26 @@
 import { type BlockId, byteKey } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Database } from "../collections/database.ts";
-import type { Answers, CommitAnswer, Request, SnapshotReport, VerifyReport } from "../protocol/messages.ts";
+import type {
+  Answers,
+  CommitAnswer,
+  DamageReport,
+  Request,
+  ScanAnswer,
+  ScanRequest,
+  SnapshotReport,
+  VerifyReport,
+} from "../protocol/messages.ts";
 import type { HistoryAnswer } from "../protocol/gc.ts";
 import { type Definition, writableFrom } from "../codec/schema.ts";
 import { outdated } from "../collections/catalog.ts";
 import { defineIn } from "../collections/define.ts";
 import { beginMove, cancelMove, readSlice, writeSlice } from "../collections/moving.ts";
+import { salvageRecords } from "../collections/salvage.ts";
 import { countRecords } from "../collections/scan.ts";
 import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
-import { verify } from "../mvcc/verify.ts";
+import { type Damage, verify } from "../mvcc/verify.ts";
 import type { Building } from "./building.ts";
 import type { GcDesk } from "./gc-requests.ts";
 import { metrics } from "./metrics.ts";
@@ -46,7 +56,9 @@ export async function answer(answering: Answering, request: Request): Promise<An
     case "has":
       return database.reading(request.handle, request.epoch, (h) => database.has(h, request.keys));
     case "scan":
-      return database.scan(request.handle, request.epoch, request);
+      return request.isSalvaging === true
+        ? salvaged(database, request)
+        : database.scan(request.handle, request.epoch, request);
     case "history":
       return database.reading(request.handle, request.epoch, async (h) =>
         (await h.history(request.key)).map(historyAnswer),
@@ -116,16 +128,21 @@ const snapshotReport = ({ name, seq }: Snapshot): SnapshotReport => ({ name, seq
 
 async function verifyReport(database: Database): Promise<VerifyReport> {
   const { blocks, entries, damage } = await verify(database.store);
-  return {
-    blocks,
-    entries,
-    damage: damage.map(({ what, why, from, to }) => ({
-      what,
-      why,
-      ...(from === undefined ? {} : { from: database.describe(from) }),
-      ...(to === undefined ? {} : { to: database.describe(to) }),
-    })),
-  };
+  return { blocks, entries, damage: damageReports(database, damage) };
+}
+
+const damageReports = (database: Database, damage: readonly Damage[]): readonly DamageReport[] =>
+  damage.map(({ what, why, from, to }) => ({
+    what,
+    why,
+    ...(from === undefined ? {} : { from: database.describe(from) }),
+    ...(to === undefined ? {} : { to: database.describe(to) }),
+  }));
+
+async function salvaged(database: Database, request: ScanRequest): Promise<ScanAnswer> {
+  const { handle, epoch } = request;
+  const { values, keys, rest, damage } = await database.reading(handle, epoch, (h) => salvageRecords(h, request));
+  return { values, keys, rest, handle, damage: damageReports(database, damage) };
 }
 
 /** Damage in the user's terms: whose value, or which keys a block may have held. Everything else stays readable. */

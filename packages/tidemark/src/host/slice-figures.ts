@@ -1,5 +1,5 @@
 /** What background work takes of the worker's time: figures of bounded size, whatever the number of slices. */
-import type { SliceFigures, SliceSource } from "../protocol/messages.ts";
+import type { SliceFigures, SliceSource } from "../protocol/metrics.ts";
 
 const finestMs = 0.001;
 const bucketsPerDoubling = 8;

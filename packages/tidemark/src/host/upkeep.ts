@@ -15,7 +15,7 @@ import { sweepStaging } from "../gc/sweep.ts";
 import { Tenure } from "../gc/tenure.ts";
 import type { WorkOptions } from "../gc/work.ts";
 import type { GcProgress } from "../protocol/gc.ts";
-import type { SliceFigures } from "../protocol/messages.ts";
+import type { SliceFigures } from "../protocol/metrics.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import type { Gate } from "./gate.ts";
 import { Deposed, runCollection, type RunDone, type RunRequest } from "./gc-run.ts";

@@ -9,6 +9,8 @@ import { Memtable } from "./memtable.ts";
 import { after, type Range, ReadSet } from "./read-set.ts";
 import { guardOf, type Hold, type ReadGuard } from "./read-guard.ts";
 import { Reader } from "./reader.ts";
+import type { Damage } from "./verify.ts";
+import { SalvagingState } from "./salvage.ts";
 import type { Visit } from "./sightings.ts";
 import type { Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -165,6 +167,18 @@ export class Handle {
     });
     this.#refuseStruck();
     this.reads?.range(covered);
+  }
+
+  /**
+   * As `scan`, from the beginning to the end, but what lies in blocks that are damaged or gone is passed over, and told of.
+   * What other blocks hold of the same stretch is found: it may be older than what was lost.
+   */
+  async scanIntact(range: Range, visit: Visit): Promise<readonly Damage[]> {
+    const state = new SalvagingState(this.#store);
+    if (this.#store.hasSlept()) await this.#wake();
+    await new Reader(state, this.#guard).scan(range, this.seq, false, this.#overlay, visit);
+    this.#refuseStruck();
+    return state.blocks.damage;
   }
 
   /** After a sleep it looks first whether it still is held: what it would read may all be at hand. */

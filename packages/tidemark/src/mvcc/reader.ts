@@ -29,9 +29,11 @@ export interface ReadState {
   readonly manifest: Manifest;
   /** What the manifest's blocks hold: all versions up to this seq that anybody may still read. */
   readonly checkpoint: Seq;
-  readonly blocks: BlockSource;
+  readonly blocks: Blocks;
   reload(): Promise<void>;
 }
+
+export type Blocks = Pick<BlockSource, "cached" | "load">;
 
 interface BlockVersions {
   /** The checkpoint that they belong to. */

@@ -15,9 +15,9 @@ import { Reader } from "./reader.ts";
 import { catalogAt, liveTables } from "./schema.ts";
 import type { Store } from "./store.ts";
 
-/** A stretch of keys whose block is damaged or gone. */
+/** A stretch of keys whose block is damaged or gone, a value that is, or an end of the log. */
 export interface Damage {
-  readonly what: "block" | "log";
+  readonly what: "block" | "log" | "value";
   readonly id: BlockId | undefined;
   readonly from: ByteKey | undefined;
   readonly to: ByteKey | undefined;

@@ -1,0 +1,44 @@
+/** What every format of a stream of records is to the export and the import. */
+import type { DamageReport } from "../../protocol/messages.ts";
+
+export type TransferFormat = "tidemark" | "ndjson" | "csv";
+
+/** Makes the bytes of one export. What it yields is small, but for a single record that is not. */
+export interface RecordWriter {
+  begin(): readonly Uint8Array[];
+  /** `collection`: by its position in the header. */
+  write(collection: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void>;
+  end(damage: readonly DamageReport[] | undefined): readonly Uint8Array[];
+}
+
+/** A record of a stream that is read. */
+export interface Incoming {
+  readonly collection: string;
+  /** About what it takes in memory. */
+  readonly sizeBytes: number;
+  /** Where it stands, for errors: a line, or a byte offset. */
+  readonly place: Readonly<Record<string, number>>;
+  /** @throws what is wrong with it */
+  value(): unknown;
+}
+
+/** Records as they come, some at a time. */
+export type RecordReader = AsyncGenerator<readonly Incoming[], void>;
+
+/** What `make` makes of the items, up to the first that it refuses: that comes after what was before it. */
+export function* upToFailure<T, R>(
+  items: Iterable<T>,
+  make: (item: T) => R | undefined,
+): Generator<readonly R[], void> {
+  const made: R[] = [];
+  try {
+    for (const item of items) {
+      const one = make(item);
+      if (one !== undefined) made.push(one);
+    }
+  } catch (e) {
+    if (made.length > 0) yield made;
+    throw e;
+  }
+  if (made.length > 0) yield made;
+}

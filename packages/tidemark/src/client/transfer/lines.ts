@@ -1,0 +1,132 @@
+/** Records as lines of JSON. */
+import { isTidemarkError, TidemarkError } from "../../base/errors.ts";
+import { joined, type ByteSource } from "./byte-source.ts";
+import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
+import type { Header } from "./frames.ts";
+import { fromTagged, taggedText } from "./tagged.ts";
+
+/** Lines are gathered until they are so long together. */
+const chunkChars = 60 * 1024;
+/** No line is longer. */
+export const maxLineBytes: number = 256 * 1024 * 1024;
+
+const newline = 0x0a;
+
+export class LinesWriter implements RecordWriter {
+  readonly #header: Header;
+  readonly #isBare: boolean;
+
+  /** `isBare`: lines are records; else they also say of which collection. */
+  constructor(header: Header, isBare: boolean) {
+    this.#header = header;
+    this.#isBare = isBare;
+  }
+
+  begin(): readonly Uint8Array[] {
+    return [];
+  }
+
+  async *write(collection: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
+    const { name } = this.#header.collections[collection]!;
+    const encoder = new TextEncoder();
+    let text = "";
+    for (const value of values) {
+      const tagged = await taggedText(value, name);
+      text += this.#isBare ? `${tagged}\n` : `{"collection":${JSON.stringify(name)},"value":${tagged}}\n`;
+      if (text.length < chunkChars) continue;
+      yield encoder.encode(text);
+      text = "";
+    }
+    if (text !== "") yield encoder.encode(text);
+  }
+
+  end(): readonly Uint8Array[] {
+    return [];
+  }
+}
+
+/** `collection`: lines are records of it; else they say so themselves. @throws VALIDATION naming the line */
+export async function* readLines(source: ByteSource, collection: string | undefined): RecordReader {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for await (const lines of linesOf(source)) {
+    yield* upToFailure(lines, ({ bytes, line }) => {
+      const json = parsedLine(decoder, bytes, line);
+      return json && recordIn(json.value, collection, line, bytes.length);
+    });
+  }
+}
+
+interface Line {
+  readonly bytes: Uint8Array;
+  /** From 1 on. */
+  readonly line: number;
+}
+
+/** The lines of each chunk, without their ends. */
+async function* linesOf(source: ByteSource): AsyncGenerator<readonly Line[], void> {
+  let line = 1;
+  let begun: Uint8Array[] = [];
+  let begunBytes = 0;
+  for (let chunk = await source.next(); chunk; chunk = await source.next()) {
+    const lines: Line[] = [];
+    let from = 0;
+    for (let to = chunk.indexOf(newline); to >= 0; to = chunk.indexOf(newline, from)) {
+      const last = chunk.subarray(from, to);
+      lines.push({ bytes: joined([...begun, last], begunBytes + last.length), line: line++ });
+      begun = [];
+      begunBytes = 0;
+      from = to + 1;
+    }
+    if (from < chunk.length) {
+      begun.push(chunk.slice(from));
+      begunBytes += chunk.length - from;
+      if (begunBytes > maxLineBytes) throw badLine(line, "is longer than a line may be");
+    }
+    if (lines.length > 0) yield lines;
+  }
+  if (begunBytes > 0) yield [{ bytes: joined(begun, begunBytes), line }];
+}
+
+/** `undefined` where the line is blank. */
+function parsedLine(decoder: TextDecoder, bytes: Uint8Array, line: number): { readonly value: unknown } | undefined {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch (e) {
+    throw badLine(line, "is not UTF-8", e);
+  }
+  if (text.trim() === "") return undefined;
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch (e) {
+    throw badLine(line, "is no JSON", e);
+  }
+}
+
+function recordIn(json: unknown, collection: string | undefined, line: number, sizeBytes: number): Incoming {
+  const place = { line };
+  if (collection !== undefined) return { collection, sizeBytes, place, value: () => untagged(json, line) };
+  const { collection: name, value } = isWrapped(json) ? json : { collection: undefined, value: undefined };
+  if (name === undefined) {
+    throw badLine(line, `is not { "collection": …, "value": … }; say by option collection whose records the lines are`);
+  }
+  return { collection: name, sizeBytes, place, value: () => untagged(value, line) };
+}
+
+function isWrapped(json: unknown): json is { readonly collection: string; readonly value: unknown } {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return false;
+  const names = Object.keys(json);
+  return names.length === 2 && "value" in json && "collection" in json && typeof json.collection === "string";
+}
+
+function untagged(json: unknown, line: number): unknown {
+  try {
+    return fromTagged(json);
+  } catch (e) {
+    if (isTidemarkError(e, "VALIDATION")) throw badLine(line, e.message.replace(/^The value /, ""), e);
+    throw e;
+  }
+}
+
+export const badLine = (line: number, why: string, cause?: unknown): TidemarkError =>
+  new TidemarkError("VALIDATION", `Line ${line} ${why}`, { line }, cause);

@@ -1,0 +1,166 @@
+/** Records in the native format. */
+import { ByteReader, ByteWriter } from "../../base/bytes.ts";
+import { isTidemarkError, TidemarkError } from "../../base/errors.ts";
+import { decodeValue, encodeValue } from "../../codec/value.ts";
+import type { DamageReport } from "../../protocol/messages.ts";
+import { blobsOf } from "./blobs.ts";
+import type { ByteSource } from "./byte-source.ts";
+import type { Incoming, RecordReader, RecordWriter } from "./formats.ts";
+import {
+  damaged,
+  type Frame,
+  framesOf,
+  frameType,
+  FrameWriter,
+  type Header,
+  maxFrameBytes,
+  type Trailer,
+} from "./frames.ts";
+
+/** A frame of records is sent off when it holds so much. */
+const frameBytes = 60 * 1024;
+
+export class NativeWriter implements RecordWriter {
+  readonly #frames = new FrameWriter();
+  readonly #header: Header;
+  readonly #counts: number[];
+
+  constructor(header: Header) {
+    this.#header = header;
+    this.#counts = header.collections.map(() => 0);
+  }
+
+  begin(): readonly Uint8Array[] {
+    return [this.#frames.preamble(), this.#frames.frame(frameType.header, encoded(this.#header))];
+  }
+
+  async *write(collection: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
+    const { name } = this.#header.collections[collection]!;
+    const one = new ByteWriter(512);
+    let body = new ByteWriter(frameBytes + 4096);
+    let count = 0;
+    const framed = (): Uint8Array => {
+      const payload = new ByteWriter(body.length + 16);
+      payload.varint(collection);
+      payload.varint(count);
+      payload.bytes(body.written());
+      this.#counts[collection]! += count;
+      body = new ByteWriter(frameBytes + 4096);
+      count = 0;
+      return this.#frames.frame(frameType.records, payload.written());
+    };
+    for (const value of values) {
+      one.reset();
+      const blobs = encodeValue(value, one, name);
+      if (blobs.length > 0) encodeValue(value, one, name, await blobsOf(blobs));
+      if (one.length > maxFrameBytes - 64) throw tooLarge(name);
+      if (count > 0 && body.length + one.length > frameBytes) yield framed();
+      body.varint(one.length);
+      body.bytes(one.written());
+      count++;
+    }
+    if (count > 0) yield framed();
+  }
+
+  end(damage: readonly DamageReport[] | undefined): readonly Uint8Array[] {
+    const trailer: Trailer = { records: this.#counts, ...(damage ? { damage } : {}) };
+    return [this.#frames.frame(frameType.trailer, encoded(trailer))];
+  }
+}
+
+const tooLarge = (where: string): TidemarkError =>
+  new TidemarkError("VALUE_UNSUPPORTED", `A record of '${where}' is too large to be exported`, {
+    where,
+    maxBytes: maxFrameBytes,
+  });
+
+function encoded(value: unknown): Uint8Array {
+  const out = new ByteWriter(1024);
+  encodeValue(value, out, "export");
+  return out.written();
+}
+
+/** Told of what stands around the records: of the header before any of them comes. */
+export interface NativeListener {
+  begun(header: Header): void;
+  ended(trailer: Trailer): void;
+}
+
+/** @throws FORMAT_UNSUPPORTED, CORRUPT */
+export async function* readNative(source: ByteSource, listener: NativeListener): RecordReader {
+  let header: Header | undefined;
+  const counts: number[] = [];
+  for await (const frame of framesOf(source)) {
+    const { type, offset } = frame;
+    if (header === undefined) {
+      if (type !== frameType.header) throw damaged("The first frame is no header", offset);
+      header = parsed(frame, isHeader);
+      listener.begun(header);
+    } else if (type === frameType.records) {
+      yield recordsOf(frame, header, counts);
+    } else if (type === frameType.trailer) {
+      const trailer = parsed(frame, isTrailer);
+      const isWhole = header.collections.every((_, i) => trailer.records[i] === (counts[i] ?? 0));
+      if (!isWhole) throw damaged("There are not as many records as the last frame says", offset);
+      listener.ended(trailer);
+    } else if (type === frameType.header) {
+      throw damaged("A second header follows", offset);
+    } else {
+      throw new TidemarkError(
+        "FORMAT_UNSUPPORTED",
+        `This export holds frames of a kind ${type} that is not known here`,
+        {
+          found: type,
+          supported: frameType.trailer,
+          offset,
+        },
+      );
+    }
+  }
+}
+
+function recordsOf({ payload, offset }: Frame, { collections }: Header, counts: number[]): readonly Incoming[] {
+  try {
+    const r = new ByteReader(payload, "export");
+    const number = r.varint();
+    const collection = collections[number]?.name;
+    if (collection === undefined) throw damaged("A frame is of a collection that the header does not list", offset);
+    const count = r.varint();
+    const records: Incoming[] = [];
+    for (let i = 0; i < count; i++) {
+      const bytes = r.take(r.varint());
+      records.push({ collection, sizeBytes: bytes.length, place: { offset }, value: () => valueIn(bytes, offset) });
+    }
+    if (!r.done) throw damaged("A frame holds more than its records", offset);
+    counts[number] = (counts[number] ?? 0) + count;
+    return records;
+  } catch (e) {
+    throw isTidemarkError(e, "CORRUPT") && e.details["offset"] === undefined ? damaged(e.message, offset, e) : e;
+  }
+}
+
+function valueIn(bytes: Uint8Array, offset: number): unknown {
+  try {
+    return decodeValue(bytes);
+  } catch (e) {
+    throw isTidemarkError(e, "CORRUPT") ? damaged(e.message, offset, e) : e;
+  }
+}
+
+function parsed<T>({ payload, offset }: Frame, is: (value: unknown) => value is T): T {
+  const value = valueIn(payload, offset);
+  if (!is(value)) throw damaged("A frame does not say what it must", offset);
+  return value;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
+const isHeader = (value: unknown): value is Header =>
+  isObject(value) &&
+  Array.isArray(value["collections"]) &&
+  value["collections"].every((c: unknown) => isObject(c) && typeof c["name"] === "string");
+
+const isTrailer = (value: unknown): value is Trailer =>
+  isObject(value) &&
+  Array.isArray(value["records"]) &&
+  (value["damage"] === undefined || Array.isArray(value["damage"]));

@@ -1,0 +1,57 @@
+/** The records of a range that are intact; what is not is passed over, and told of. */
+import type { ByteKey } from "../base/brand.ts";
+import { isTidemarkError } from "../base/errors.ts";
+import { outsideIn } from "../codec/outside.ts";
+import { recordValue } from "../codec/record.ts";
+import { packValues } from "../codec/values.ts";
+import type { Handle } from "../mvcc/handles.ts";
+import { after, type Range } from "../mvcc/read-set.ts";
+import type { Damage } from "../mvcc/verify.ts";
+import type { ScannedRecords } from "./scan.ts";
+
+export interface SalvageQuery {
+  /** One, of records. */
+  readonly ranges: readonly Range[];
+  readonly maxBytes: number;
+}
+
+export interface Salvaged extends ScannedRecords {
+  readonly damage: readonly Damage[];
+}
+
+/** The next records of the range, about as many as `maxBytes` allow. */
+export async function salvageRecords(handle: Handle, { ranges, maxBytes }: SalvageQuery): Promise<Salvaged> {
+  const range = ranges[0]!;
+  const keys: ByteKey[] = [];
+  const values: Uint8Array[] = [];
+  let sizeBytes = 0;
+  let left: Range | undefined;
+  const lost = await handle.scanIntact(range, ({ key }, payload) => {
+    const value = recordValue(payload);
+    keys.push(key);
+    values.push(value);
+    sizeBytes += outsideIn(value)?.sizeBytes ?? value.length;
+    if (sizeBytes < maxBytes) return true;
+    left = { from: after(key), to: range.to };
+    return false;
+  });
+  const damage = [...lost];
+  const intact: Uint8Array[] = [];
+  for (const [i, value] of values.entries()) {
+    const whole = outsideIn(value) ? await wholeOf(handle, keys[i]!, value) : value;
+    if (whole instanceof Uint8Array) intact.push(whole);
+    else damage.push(whole);
+  }
+  const rest = left && { range: 0, left, skip: 0 };
+  return { values: packValues(intact), keys: undefined, rest, damage };
+}
+
+/** A value out of line, or what is wrong with it. */
+async function wholeOf(handle: Handle, key: ByteKey, value: Uint8Array): Promise<Uint8Array | Damage> {
+  try {
+    return (await handle.values([key], [value]))[0]!;
+  } catch (e) {
+    if (!isTidemarkError(e, "CORRUPT")) throw e;
+    return { what: "value", id: undefined, from: key, to: key, why: e.message };
+  }
+}
