@@ -133,6 +133,7 @@ export class Database<C extends Declarations> {
         await runUpgrade(session, connection, { version, collections, migrations: migrations ?? {}, seed: fill });
       },
       place: options.worker === false ? "here" : "worker",
+      starter: options.worker,
       ...(hosts ? { hosts } : {}),
       storage: options.storage ?? "indexeddb",
       durability: options.durability ?? "relaxed",

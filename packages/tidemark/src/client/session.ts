@@ -25,6 +25,7 @@ export interface SessionOptions {
   link(): Promise<HostLink>;
   /** Where the host runs, and with whom it is shared; absent: with nobody. */
   readonly place?: string;
+  readonly starter?: unknown;
   readonly hosts?: SharedHosts;
   /** Does what is pending when the database was opened. */
   upgrade?(session: Session, connection: Connection): Promise<void>;
@@ -83,6 +84,7 @@ export class Session {
       request: { protocol: protocolVersion, name, storage, definition, cacheMaxBytes, memtableMaxBytes, gc },
       link: () => options.link(),
       place,
+      starter: options.starter,
     };
   }
 

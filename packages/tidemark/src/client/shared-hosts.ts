@@ -17,6 +17,8 @@ export interface Joining {
   readonly link: Keeping["link"];
   /** What else tells one host from another: in which place it runs. */
   readonly place: string;
+  /** What starts it. Until it has, only those wait together who would start it in the same way. */
+  readonly starter: unknown;
 }
 
 export class SharedHosts {
@@ -28,11 +30,11 @@ export class SharedHosts {
     return ++this.#lastNumber;
   }
 
-  join({ request, link, place }: Joining, member: Member): Seat {
-    const key = JSON.stringify([place, request]);
+  join(joining: Joining, member: Member): Seat {
+    const key = JSON.stringify([joining.place, joining.request]);
     let host = this.#hosts.get(key);
-    if (!host) {
-      const made = new SharedHost(request, link, () => {
+    if (!host?.takes(joining)) {
+      const made = new SharedHost(joining, () => {
         if (this.#hosts.get(key) === made) this.#hosts.delete(key);
       });
       this.#hosts.set(key, made);
@@ -45,11 +47,15 @@ export class SharedHosts {
 class SharedHost {
   readonly keeper: HostKeeper;
   readonly members: Set<Member> = new Set();
+  readonly #starter: unknown;
   readonly #forget: () => void;
   #catalog: Catalog | undefined;
   #opening: Promise<void> | undefined;
 
-  constructor(request: OpenRequest, link: Keeping["link"], forget: () => void) {
+  #isOpen = false;
+
+  constructor({ request, link, starter }: Joining, forget: () => void) {
+    this.#starter = starter;
     this.#forget = forget;
     this.keeper = new HostKeeper({
       request,
@@ -71,6 +77,10 @@ class SharedHost {
     });
   }
 
+  takes({ starter }: Joining): boolean {
+    return this.#isOpen || starter === this.#starter;
+  }
+
   /** The first to come opens it, and does what is pending then; the others wait, and find it done. */
   async open(member: Member, upgrade: (connection: Connection) => Promise<void>): Promise<void> {
     this.members.add(member);
@@ -87,15 +97,19 @@ class SharedHost {
 
   async #openFirst(upgrade: (connection: Connection) => Promise<void>): Promise<void> {
     try {
-      if (!(await this.keeper.open())) return;
-      try {
-        await upgrade(this.keeper.connection);
-      } catch (e) {
-        await this.keeper.abandon();
-        throw e;
-      }
+      if (await this.keeper.open()) await this.#upgradeBy(upgrade);
+      this.#isOpen = true;
     } catch (e) {
       this.#forget(); // who tries again begins anew
+      throw e;
+    }
+  }
+
+  async #upgradeBy(upgrade: (connection: Connection) => Promise<void>): Promise<void> {
+    try {
+      await upgrade(this.keeper.connection);
+    } catch (e) {
+      await this.keeper.abandon();
       throw e;
     }
   }
