@@ -1,10 +1,10 @@
 /** Records in by a stream of lines that is made as it is read, out by another, and through a salvage. */
-import type { Database } from "tidemark";
+import type { Database, Declarations } from "tidemark";
 import { rowOf } from "./rows.ts";
 
-type Rows = Pick<Database<Record<never, never>>, "import" | "export" | "salvage"> & {
+interface Rows extends Pick<Database<Declarations>, "import" | "export" | "salvage"> {
   collection(name: "rows"): { count(): Promise<number> };
-};
+}
 
 export interface Transferred {
   readonly ms: number;
