@@ -70,6 +70,7 @@ describe("an export", () => {
 
   test.each<[ExportOptions, string]>([
     [{ format: "xml" as never }, "OPTIONS_INVALID"],
+    [{ signal: {} as never }, "OPTIONS_INVALID"],
     [{ format: "csv" }, "OPTIONS_INVALID"],
     [{ columns: ["a"] }, "OPTIONS_INVALID"],
     [{ collection: "things", collections: ["things"] }, "OPTIONS_INVALID"],
@@ -211,6 +212,8 @@ describe("an import", () => {
         [streamOf(lines({ id: "a" })), { format: "ndjson" }, "VALIDATION"],
         [streamOf(lines({ collection: "nobody", value: { id: "a" } })), { format: "ndjson" }, "UNKNOWN_NAME"],
         [streamOf(lines({ id: "a" })), { ...things, collection: "nobody" }, "UNKNOWN_NAME"],
+        [streamOf(lines({ id: "a" })), { ...things, collection: "__proto__" }, "UNKNOWN_NAME"],
+        [streamOf(lines({ collection: "constructor", value: {} })), { format: "ndjson" }, "UNKNOWN_NAME"],
         [streamOf("id\na"), { format: "csv" }, "OPTIONS_INVALID"],
         [from.export(), { collection: "things" }, "OPTIONS_INVALID"],
         [from.export(), { batchBytes: 5 }, "OPTIONS_INVALID"],

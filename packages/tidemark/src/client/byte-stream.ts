@@ -10,22 +10,33 @@ export function byteStream(
   signal: AbortSignal | undefined,
 ): ReadableStream<Uint8Array> {
   const close = (): void => void begun.then((source) => source.close()).catch(() => undefined);
+  let abort = (): void => undefined;
+  const forget = (): void => signal?.removeEventListener("abort", abort);
   return new ReadableStream<Uint8Array>(
     {
-      start: (controller) => {
-        signal?.addEventListener?.("abort", () => {
-          controller.error(signal.reason);
+      start: async (controller) => {
+        await begun; // which refuses what is no signal
+        if (signal?.aborted === true) {
           close();
-        });
-        return begun.then(() => undefined);
+          throw signal.reason;
+        }
+        abort = () => {
+          controller.error(signal!.reason);
+          close();
+        };
+        signal?.addEventListener("abort", abort, { once: true });
       },
       pull: async (controller) => {
         const chunk = await (await begun).next();
-        if (signal?.aborted) return;
-        if (chunk) controller.enqueue(chunk);
-        else controller.close();
+        if (signal?.aborted === true) return;
+        if (chunk) return controller.enqueue(chunk);
+        forget();
+        controller.close();
       },
-      cancel: close,
+      cancel: () => {
+        forget();
+        close();
+      },
     },
     { highWaterMark: 0 },
   );

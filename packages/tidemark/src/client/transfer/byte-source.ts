@@ -54,7 +54,7 @@ export class ByteSource {
       const { value, done } = await abortable(this.#signal, () => this.#reader.read());
       this.#isDone = done;
       if (done) break;
-      if (!(value instanceof Uint8Array)) {
+      if (Object.prototype.toString.call(value) !== "[object Uint8Array]") {
         throw new TidemarkError("OPTIONS_INVALID", "The stream to import must be one of bytes (Uint8Array)", {
           option: "stream",
         });

@@ -59,7 +59,7 @@ export async function importFrom(
 }
 
 function checkImport(stream: unknown, options: ImportOptions): void {
-  if (!(stream instanceof ReadableStream)) throw invalid("stream", stream, "a ReadableStream of bytes");
+  if (!isStream(stream)) throw invalid("stream", stream, "a ReadableStream of bytes");
   if (stream.locked) throw invalid("stream", "locked", "one that nobody else reads");
   checkOptions("import()", options, checks);
   const { format = "tidemark", collection, collections } = options;
@@ -69,6 +69,10 @@ function checkImport(stream: unknown, options: ImportOptions): void {
   }
   if (collection !== undefined && collections !== undefined) throw invalid("collections", collections, "left out");
 }
+
+/** Also of another realm. */
+const isStream = (value: unknown): value is ReadableStream =>
+  typeof value === "object" && value !== null && "getReader" in value && typeof value.getReader === "function";
 
 function readerOf(
   source: ByteSource,
