@@ -9,6 +9,7 @@ export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
 export { RetentionPolicy } from "./codec/retention.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
+export type { ChangeSet, ChangesOptions, RecordChange } from "./client/changes.ts";
 export type { Database, DatabaseOptions, DatabaseStorage } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";

@@ -14,7 +14,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-proofs", "gc-run", "metrics", "verify"]);
+const long: ReadonlySet<Op> = new Set<Op>(["changes", "checkpoint", "gc-proofs", "gc-run", "metrics", "verify"]);
 /** Background work that somebody waits for. */
 const upkeep: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-run", "verify"]);
 

@@ -30,6 +30,7 @@ import { decodeFence, readFence } from "../wal/log.ts";
 import type { Environment } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
+import { Feeds } from "./feeds.ts";
 import { Foreground } from "./foreground.ts";
 import { collectionOf } from "./gc-options.ts";
 import { jobsOf } from "./gc-jobs.ts";
@@ -55,6 +56,8 @@ interface Running {
   readonly grants: Grants;
   readonly jobs: GcJobs;
   readonly gc: GcDesk;
+  readonly feeds: Feeds;
+  readonly consumed: () => void;
 }
 
 export class Host implements HostSurface {
@@ -122,7 +125,10 @@ export class Host implements HostSurface {
         request.cacheMaxBytes,
         {
           committed: (_, bytes) => tabs.postCommit(bytes),
-          advanced: () => this.#running?.upkeep.advanced(),
+          advanced: () => {
+            this.#running?.upkeep.advanced();
+            this.#running?.feeds.advanced();
+          },
           touched: (handles) => this.#tell({ type: "touched", handles }),
           released: () => {
             tabs.post({ type: "released" });
@@ -169,7 +175,12 @@ export class Host implements HostSurface {
       const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
       const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
       const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
-      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc };
+      const feeds = new Feeds(database.store, (handles) => this.#tell({ type: "touched", handles }));
+      const consumed = (): void => {
+        tabs.post({ type: "consumed" });
+        upkeep.consumed();
+      };
+      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc, feeds, consumed };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -281,6 +292,9 @@ export class Host implements HostSurface {
       case "released":
         upkeep.released();
         return;
+      case "consumed":
+        upkeep.consumed();
+        return;
       case "courtesy":
         database.giveWay();
         return;
@@ -338,7 +352,8 @@ export class Host implements HostSurface {
   async #look({ clock }: Environment): Promise<void> {
     while (this.#running && this.#closed === undefined) {
       await clock.sleep(lookMs);
-      if (this.#closed === undefined && this.#running?.database.isWatched) await this.#follow();
+      const { database, feeds } = this.#running;
+      if (this.#closed === undefined && (database.isWatched || feeds.size > 0)) await this.#follow();
     }
   }
 

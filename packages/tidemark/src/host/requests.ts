@@ -7,6 +7,7 @@ import { countRecords } from "../collections/scan.ts";
 import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
 import { verify } from "../mvcc/verify.ts";
+import type { Feeds } from "./feeds.ts";
 import type { GcDesk } from "./gc-requests.ts";
 import { metrics } from "./metrics.ts";
 import type { Upkeep } from "./upkeep.ts";
@@ -17,10 +18,14 @@ export interface Answering {
   readonly database: Database;
   readonly upkeep: Upkeep;
   readonly gc: GcDesk;
+  readonly feeds: Feeds;
+  /** What of the log was kept for a consumer may go. */
+  readonly consumed: () => void;
 }
 
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
-export async function answer({ database, upkeep, gc }: Answering, request: Request): Promise<Answer> {
+export async function answer(answering: Answering, request: Request): Promise<Answer> {
+  const { database, upkeep, gc, feeds } = answering;
   switch (request.op) {
     case "begin": {
       const { kind, isolation, fresh, attempt, snapshot } = request;
@@ -64,6 +69,15 @@ export async function answer({ database, upkeep, gc }: Answering, request: Reque
       return (await database.snapshots.list()).map(snapshotReport);
     case "snapshot-delete":
       return database.deleteSnapshot(request.name);
+    case "changes-open":
+      return feeds.open(request);
+    case "changes":
+      return feeds.read(request);
+    case "changes-ack":
+      if (await feeds.acknowledge(request)) answering.consumed();
+      return;
+    case "changes-end":
+      return feeds.end(request.feed);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":

@@ -20,6 +20,8 @@ export type TabMessage =
   | { readonly type: "raised"; readonly tab: TabId }
   /** A snapshot was deleted, or a view on one released. */
   | { readonly type: "released" }
+  /** A consumer of changes got on. */
+  | { readonly type: "consumed" }
   /** A transaction of mine lost: let it pass before you begin another. */
   | { readonly type: "courtesy" }
   | { readonly type: "deleted" }
@@ -136,6 +138,7 @@ const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
   "raise",
   "raised",
   "released",
+  "consumed",
   "courtesy",
   "deleted",
   "joined",

@@ -6,6 +6,7 @@ import type { ByteKey, TableId } from "../base/brand.ts";
 import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
+import type { ChangesAnswer, ChangesRequest, FeedCursor } from "./changes.ts";
 import type {
   GcAdvance,
   GcEvent,
@@ -143,6 +144,7 @@ export type Request =
   | { readonly op: "gc-advances" }
   /** All versions of a record that are still there, newest first. */
   | (Spoken & { readonly op: "history"; readonly key: ByteKey })
+  | ChangesRequest
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
@@ -327,6 +329,10 @@ export interface Answers {
   readonly "gc-executions": readonly GcExecution[];
   readonly "gc-advances": readonly GcAdvance[];
   readonly history: readonly HistoryAnswer[];
+  readonly "changes-open": FeedCursor;
+  readonly changes: ChangesAnswer;
+  readonly "changes-ack": void;
+  readonly "changes-end": void;
   readonly checkpoint: void;
   readonly verify: VerifyReport;
   readonly metrics: Metrics;
