@@ -13,6 +13,7 @@ export { RetentionPolicy } from "./codec/retention.ts";
 export type { Log, LogEntry } from "./client/advice.ts";
 export type { UpgradeProgress } from "./client/building.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
+export type { ChangeSet, ChangesOptions, RecordChange } from "./client/changes.ts";
 export type { Database, DatabaseOptions, DatabaseStorage } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";

@@ -157,6 +157,7 @@ export class World {
 
   #note(done: Write): void {
     if (done.store !== "log" || (done.kind !== "add" && done.kind !== "put")) return;
+    if ((done.key as number) < 0) return; // kept for a consumer
     if (done.kind === "put") return void (this.#fence = decodeFence(done.value).seq);
     const { firstSeq, lastSeq } = decodeEntry(done.value);
     if (firstSeq <= this.#fence) return; // void

@@ -10,7 +10,7 @@ import { type ByteKey, type Seq, seq } from "./base/brand.ts";
 import { outsideOf } from "./codec/outside.ts";
 import { tableOf } from "./codec/record.ts";
 import type { Catalog } from "./codec/schema.ts";
-import { holdersIn } from "./mvcc/holders.ts";
+import { holdersIn, isPoint } from "./mvcc/holders.ts";
 import { floorIn } from "./mvcc/read-floor.ts";
 import { hashOf } from "./segments/filter.ts";
 import type { Storage, Write } from "./storage/contract.ts";
@@ -151,13 +151,14 @@ export class Verifier {
   }
 
   #swap(writes: readonly Write[]): Swap {
-    const rows = ["pin/", "snapshot/", "hold/"].map((prefix) => this.#mirror.rows("meta", prefix));
+    const rows = ["pin/", "snapshot/", "hold/", "consumer/"].map((prefix) => this.#mirror.rows("meta", prefix));
     const holders = holdersIn(rows);
     const { seq: floor } = floorIn(this.#mirror.row("meta", "floor"));
     for (const { id, kind, seq: at } of holders) {
-      if (kind === "pin" && at < floor) this.#report(undefined, at, `${id} lies below the floor ${floor}`);
+      if ((kind === "pin" || kind === "consumer") && at < floor)
+        this.#report(undefined, at, `${id} lies below the floor ${floor}`);
     }
-    const points = [...new Set(holders.flatMap((h) => (h.kind === "pin" ? [] : [h.seq])))];
+    const points = [...new Set(holders.flatMap((h) => (isPoint(h) ? [h.seq] : [])))];
     const at = Math.min(floor, this.#fence);
     const catalogs = [at, ...points.filter((p) => p < at)].map((r) => this.chains.catalogAt(r));
     return { floor, fence: this.#fence, points, dead: (table) => isDead(table, catalogs), told: toldIn(writes) };

@@ -14,7 +14,15 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-const long: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-proofs", "gc-run", "metrics", "ready", "verify"]);
+const long: ReadonlySet<Op> = new Set<Op>([
+  "changes",
+  "checkpoint",
+  "gc-proofs",
+  "gc-run",
+  "metrics",
+  "ready",
+  "verify",
+]);
 /** Background work that somebody waits for. */
 const upkeep: ReadonlySet<Op> = new Set<Op>(["checkpoint", "gc-run", "ready", "verify"]);
 

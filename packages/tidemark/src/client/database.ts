@@ -5,6 +5,7 @@ import type { OpenRequest, VerifyReport } from "../protocol/messages.ts";
 import type { Metrics } from "../protocol/metrics.ts";
 import { invalid, unknownOption } from "../protocol/options.ts";
 import { Advice, type Log } from "./advice.ts";
+import { type ChangeSet, type ChangesOptions, changesOf, checkChanges } from "./changes.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
@@ -246,6 +247,20 @@ export class Database<C extends Declarations> {
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
   live<T>(query: (q: View<C>) => Promise<T>): Live<T> {
     return liveQuery(this.#session, this.#collections, query);
+  }
+
+  /**
+   * What every commit changed, in any tab, in order: behind `after`, or where the named `consumer` left off. It never
+   * ends by itself; leave the loop, abort the signal, or close. Each round begins a feed anew.
+   * @throws RESYNC_REQUIRED where what it has to begin with is no longer kept, or a consumer was evicted; CLOSED
+   */
+  changes<N extends keyof C & string = keyof C & string>(
+    options: ChangesOptions<N> = {},
+  ): AsyncIterable<ChangeSet<C, N>> {
+    checkChanges(this.#collections, options);
+    const asCalled = { ...options };
+    const names = asCalled.collections ?? (Object.keys(this.#collections) as N[]);
+    return { [Symbol.asyncIterator]: () => changesOf<C, N>(this.#session, names, asCalled) };
   }
 
   /** Resolves when everything committed so far is folded into blocks and the log trimmed. */

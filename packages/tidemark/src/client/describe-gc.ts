@@ -19,6 +19,7 @@ function nameOf({ kind, owner, isSelf = false }: GcHolder): string {
     pin: tab,
     hold: `a view of ${tab} on a snapshot`,
     snapshot: `snapshot ${JSON.stringify(owner)}`,
+    consumer: `consumer ${JSON.stringify(owner)} of changes`,
     checkpoint: "the log, until it is folded,",
   };
   return names[kind];

@@ -95,7 +95,8 @@ async function fold(
       fence,
       reserve,
       edits: ({ removed, added }) => [{ level, removed, added }],
-      alsoWrite: () => [putFence(fence), trimLog(fence.seq), ...bodies.flatMap((body) => deletesOf(body))],
+      alsoWrite: () => [putFence(fence)],
+      trim: [trimLog(fence.seq), ...bodies.flatMap((body) => deletesOf(body))],
     },
     options,
   );

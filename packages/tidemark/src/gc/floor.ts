@@ -12,7 +12,8 @@ import { ByteWriter } from "../base/bytes.ts";
 import { checksum } from "../base/checksum.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { CommitDone, Decided, Inside, Position } from "../mvcc/group.ts";
-import { deleteRow, type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
+import { putLapsed } from "../mvcc/consumers.ts";
+import { deleteRow, type Holder, holdersIn, isPoint, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
 import {
   decodeFloorRecord,
   encodeFloorRecord,
@@ -40,7 +41,7 @@ const maxRemoved = 500;
 
 /** The floor that these holders allow, never below the present one. Where nobody holds anything it stays. */
 export function floorOf(present: Seq, holders: readonly Holder[], proof: Proof): Seq {
-  const bounding = proof === "floor" ? holders : holders.filter((h) => h.kind === "pin");
+  const bounding = proof === "floor" ? holders : holders.filter((h) => !isPoint(h));
   const lowest = bounding.reduce((low, h) => Math.min(low, h.seq), Infinity);
   return seq(Math.max(present, Number.isFinite(lowest) ? lowest : present));
 }
@@ -95,11 +96,13 @@ export async function deadTabs(
 ): Promise<ReadonlySet<TabId>> {
   const holders = holdersIn(await storage.read(readHolders));
   const live: ReadonlySet<string> = await lockedTabs();
-  return new Set(holders.flatMap((h) => (h.kind === "snapshot" || live.has(h.owner) ? [] : [h.owner as TabId])));
+  return new Set(holders.flatMap((h) => (!isOfTab(h) || live.has(h.owner) ? [] : [h.owner as TabId])));
 }
 
-const isLeftBehind = (dead: ReadonlySet<TabId>, { kind, owner }: Holder): boolean =>
-  kind !== "snapshot" && dead.has(owner as TabId);
+const isOfTab = ({ kind }: Holder): boolean => kind === "pin" || kind === "hold";
+
+const isLeftBehind = (dead: ReadonlySet<TabId>, holder: Holder): boolean =>
+  isOfTab(holder) && dead.has(holder.owner as TabId);
 
 /** What an advance would come to now; nothing is written. `as`: a holder as it would be by then. */
 export async function foreseen(
@@ -204,14 +207,15 @@ function decide(
   const ids = (some: readonly Holder[]): string[] => some.map((h) => h.id);
   const { stamp } = at;
   const record = { floor, released: ids(released), evicted: ids(evicted), by, holders: digest, at: stamp };
-  return { advanced, decided: decided(present, record, at) };
+  return { advanced, decided: decided(present, record, at, evicted) };
 }
 
-function decided(present: ReadFloor, record: FloorRecord, at: Position): Decided {
+function decided(present: ReadFloor, record: FloorRecord, at: Position, whom: readonly Holder[]): Decided {
   const { released, evicted } = record;
+  const lapsed = whom.flatMap((h) => (h.kind === "consumer" ? [putLapsed(h.owner, h.seq)] : []));
   return {
     writes: [{ kind: "put", key: floorKey, payload: encodeFloorRecord(record) }],
-    rows: [putFloor(floorAfter(present, record, at.seq)), ...[...released, ...evicted].map(deleteRow)],
+    rows: [putFloor(floorAfter(present, record, at.seq)), ...[...released, ...evicted].map(deleteRow), ...lapsed],
   };
 }
 

@@ -8,6 +8,7 @@ import { putManifest, readRoot } from "../segments/manifest-rows.ts";
 import { aside, type Pace } from "../segments/pace.ts";
 import { valueOf, type Write } from "../storage/contract.ts";
 import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
+import { keepingReads, trimmedOrKept } from "./kept-log.ts";
 import { noted, readKeepers } from "./keepers.ts";
 import type { Tenure } from "./tenure.ts";
 
@@ -19,6 +20,8 @@ export interface Publication {
   /** Blocks that the next manifest does not list. */
   readonly gone: readonly BlockId[];
   readonly also: readonly Write[];
+  /** Where the fence moves: what trims the log behind it, unless a consumer still needs some of that. */
+  readonly trim: readonly Write[] | undefined;
   /** What keeps versions in blocks that the next manifest lists, and nothing else would. */
   readonly keeps: readonly string[];
   /** Whether blocks go from level to level. */
@@ -33,7 +36,7 @@ export interface Publication {
 export async function publish(
   store: Store,
   tenure: Tenure,
-  { before, next, gone, also, keeps, isMoving, pace }: Publication,
+  { before, next, gone, also, trim, keeps, isMoving, pace }: Publication,
 ): Promise<boolean> {
   let isTried = false;
   let isFound = false;
@@ -45,7 +48,8 @@ export async function publish(
     ...also,
     ...gone.map((id): Write => ({ kind: "delete", store: "blocks", key: id })),
   ];
-  const committed = tenure.write("strict", [readFence, readRoot, readKeepers], ([fenceRow, rootRow, keepersRow]) => {
+  const committed = tenure.write("strict", [readFence, readRoot, readKeepers, ...keepingReads], (found) => {
+    const [fenceRow, rootRow, keepersRow, ...keeping] = found;
     const [fenceBytes, rootBytes] = [valueOf(fenceRow), valueOf(rootRow)];
     const version = rootBytes && decodeRoot(rootBytes).version;
     isFound = isTried && version === next.manifest.version;
@@ -54,7 +58,8 @@ export async function publish(
     if (!present || !sameLog(present, before.fence) || present.seq !== before.fence.seq) return undefined;
     if (version !== before.manifest.version) return undefined;
     isTried = true;
-    return [...writes, ...noted(keepersRow, keeps, isMoving)];
+    const trimmed = trim ? trimmedOrKept(keeping, before.fence, next.fence.seq, trim) : [];
+    return [...writes, ...trimmed, ...noted(keepersRow, keeps, isMoving)];
   });
   const written = await aside(pace, committed);
   if (!written && !isFound) return false;

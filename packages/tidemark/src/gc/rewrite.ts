@@ -13,6 +13,8 @@ export interface Rewrite extends WorkTerms, Pick<MergeInput, "changes" | "above"
   edits(merged: Merged): readonly ManifestEdit[];
   /** What the manifest's new state implies besides; where the fence moves, that is its new place. */
   alsoWrite(): readonly Write[];
+  /** As in `Publication`. */
+  readonly trim?: readonly Write[];
 }
 
 export interface Rewritten {
@@ -35,6 +37,7 @@ export function rewrite(
       edits: what.edits(merged),
       marks: { set: merged.marks, cleared: new Set() },
       also: [...what.alsoWrite(), ...merged.lost.flatMap((ref) => deletesOf(ref))],
+      trim: what.trim,
       done: { dropped: merged.dropped, written: merged.written },
     };
   });

@@ -88,6 +88,8 @@ export interface Proposal<T> {
   readonly edits: readonly ManifestEdit[];
   readonly marks: MarkChange;
   readonly also: readonly Write[];
+  /** As in `Publication`. */
+  readonly trim?: readonly Write[] | undefined;
   readonly done: T;
 }
 
@@ -112,7 +114,7 @@ export async function published<T>(
     const tools = await toolsFor(store, tenure, terms, options, { manifest, ledger, staged });
     const proposal = await work(tools);
     if (!proposal) return undefined;
-    const { edits, marks, also, done } = proposal;
+    const { edits, marks, also, trim, done } = proposal;
     if (options.pace.isDue(swapShare)) await options.pace.pause();
     const record = tenure.journal.record(recordOf(terms, tools));
     ledger.forget(tools.isDead);
@@ -126,6 +128,7 @@ export async function published<T>(
       keeps: edits.some(({ added }) => added.some(({ pinned }) => pinned > 0)) ? tools.keepers : [],
       isMoving: terms.kind === "compact",
       also: [...also, ...record.writes],
+      trim,
       pace: options.pace,
     });
     if (!isPublished) {

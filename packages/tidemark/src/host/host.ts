@@ -27,20 +27,20 @@ import type { Storage } from "../storage/contract.ts";
 import { ReopeningStorage } from "../storage/reopening.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
 import { decodeEntry } from "../wal/entry.ts";
+import { backgroundOf } from "./background.ts";
 import { Building } from "./building.ts";
 import type { Environment, HeldLock } from "./environment.ts";
 import { failureOf } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
-import { Foreground } from "./foreground.ts";
+import { Feeds } from "./feeds.ts";
+import type { Foreground } from "./foreground.ts";
 import { collectionOf, keepForMsOf } from "./gc-options.ts";
-import { jobsOf } from "./gc-jobs.ts";
-import type { GcJobs } from "./gc-jobs.ts";
+import { type GcJobs, jobsOf } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
-import { checkPage, Grants } from "./grants.ts";
-import { Slices } from "./pace.ts";
+import { checkPage, type Grants } from "./grants.ts";
 import { closed, refuseAnother, refuseSecondTab } from "./admission.ts";
 import { answer, explained } from "./requests.ts";
-import { lockNames, type TabMessage, Tabs } from "./tabs.ts";
+import { lockNames, retryPeersOf, type TabMessage, Tabs } from "./tabs.ts";
 import { upgrade } from "./upgrading.ts";
 import { Upkeep } from "./upkeep.ts";
 
@@ -58,6 +58,8 @@ interface Running {
   readonly gc: GcDesk;
   readonly building: Building;
   readonly definition: Definition;
+  readonly feeds: Feeds;
+  readonly consumed: () => void;
 }
 
 export class Host implements HostSurface {
@@ -117,20 +119,16 @@ export class Host implements HostSurface {
       const storage = new ReservingStorage(lasting, makeRoom);
       opened = storage;
       if (request.database !== undefined) await refuseAnother(storage, request.database);
-      const retry = lockNames(request.name).retry;
-      const retryPeers = {
-        takeToken: async (): Promise<() => void> => {
-          const held = await locks.request(retry, { timeoutMs: 250 });
-          return () => held?.release();
-        },
-        askForCourtesy: () => tabs.post({ type: "courtesy" }),
-      };
+      const retryPeers = retryPeersOf(request.name, locks, tabs);
       const opening = Database.open(
         { storage, tab: tabs.self, clock, retryPeers, isLone, create: () => create(storage, environment.random) },
         request.cacheMaxBytes,
         {
           committed: (_, bytes) => tabs.postCommit(bytes),
-          advanced: () => this.#running?.upkeep.advanced(),
+          advanced: () => {
+            this.#running?.upkeep.advanced();
+            this.#running?.feeds.advanced();
+          },
           touched: (handles) => this.#tell({ type: "touched", handles }),
           released: () => {
             tabs.post({ type: "released" });
@@ -154,20 +152,9 @@ export class Host implements HostSurface {
       this.#migrating = lock;
       if (!pending && database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
       const collection = collectionOf(request.gc ?? {});
-      const foreground = new Foreground(() => environment.ticks());
-      const grants = new Grants({
-        page: request.page,
+      const { foreground, grants, slices } = backgroundOf(request, environment, {
         tell: (waits) => this.#tell({ type: "work", waits }),
-        ticks: () => environment.ticks(),
-        sleep: (ms) => clock.sleep(ms),
-      });
-      const slices = new Slices({
-        ticks: () => environment.ticks(),
-        giveWay: () => environment.giveWay(),
-        foreground,
         debt: () => this.#running?.upkeep.debt ?? 0,
-        grants,
-        budgetMs: request.gc?.budgetMs,
       });
       const upkeep = new Upkeep(database, tabs, environment, request.name, {
         memtableMaxBytes: request.memtableMaxBytes,
@@ -187,7 +174,25 @@ export class Host implements HostSurface {
       const onError = (e: unknown): void => this.#failed(e);
       const room = (): Promise<void> => upkeep.room();
       const building = new Building({ database, locks, lockName, clock, slices, room, tell, onError });
-      this.#running = { database, tabs, upkeep, storage, foreground, grants, jobs, gc, building, definition };
+      const feeds = new Feeds(database.store, (handles) => this.#tell({ type: "touched", handles }));
+      const consumed = (): void => {
+        tabs.post({ type: "consumed" });
+        upkeep.consumed();
+      };
+      this.#running = {
+        database,
+        tabs,
+        upkeep,
+        storage,
+        foreground,
+        grants,
+        jobs,
+        gc,
+        building,
+        definition,
+        feeds,
+        consumed,
+      };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -301,6 +306,9 @@ export class Host implements HostSurface {
       case "released":
         upkeep.released();
         return;
+      case "consumed":
+        upkeep.consumed();
+        return;
       case "courtesy":
         database.giveWay();
         return;
@@ -361,7 +369,8 @@ export class Host implements HostSurface {
   async #look({ clock }: Environment): Promise<void> {
     while (this.#running && this.#closed === undefined) {
       await clock.sleep(lookMs);
-      if (this.#closed === undefined && this.#running?.database.isWatched) await this.#follow();
+      const { database, feeds } = this.#running;
+      if (this.#closed === undefined && (database.isWatched || feeds.size > 0)) await this.#follow();
     }
   }
 

@@ -22,6 +22,7 @@ import type { StoredVersion } from "../mvcc/handles.ts";
 import type { Snapshot } from "../mvcc/snapshots.ts";
 import { type Damage, verify } from "../mvcc/verify.ts";
 import type { Building } from "./building.ts";
+import type { Feeds } from "./feeds.ts";
 import type { GcDesk } from "./gc-requests.ts";
 import { metrics } from "./metrics.ts";
 import type { Tabs } from "./tabs.ts";
@@ -36,11 +37,14 @@ export interface Answering {
   readonly building: Building;
   readonly definition: Definition;
   readonly tabs: Pick<Tabs, "keepForMs">;
+  readonly feeds: Feeds;
+  /** What of the log was kept for a consumer may go. */
+  readonly consumed: () => void;
 }
 
 /** Carries out one request. The protocol is a closed union, so every kind is here. */
 export async function answer(answering: Answering, request: Request): Promise<Answer> {
-  const { database, upkeep, gc, building, definition, tabs } = answering;
+  const { database, upkeep, gc, building, definition, tabs, feeds } = answering;
   if (changes.has(request.op)) refuseOutdated(database, definition);
   switch (request.op) {
     case "begin": {
@@ -101,6 +105,15 @@ export async function answer(answering: Answering, request: Request): Promise<An
       return database.deleteSnapshot(request.name);
     case "ready":
       return building.ready(request.collection, request.index);
+    case "changes-open":
+      return feeds.open(request);
+    case "changes":
+      return feeds.read(request);
+    case "changes-ack":
+      if (await feeds.acknowledge(request)) answering.consumed();
+      return;
+    case "changes-end":
+      return feeds.end(request.feed);
     case "checkpoint":
       return upkeep.checkpoint();
     case "verify":

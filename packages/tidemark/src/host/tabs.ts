@@ -4,6 +4,7 @@
  * chain, so a foreign or stale one does not apply.
  */
 import { type TabId, tabId } from "../base/brand.ts";
+import type { RetryPeers } from "../mvcc/retry-turns.ts";
 import type { GcProgress } from "../protocol/gc.ts";
 import type { Channel, Environment, HeldLock, Locks } from "./environment.ts";
 import type { JobMessage } from "./gc-jobs.ts";
@@ -20,6 +21,8 @@ export type TabMessage =
   | { readonly type: "raised"; readonly tab: TabId }
   /** A snapshot was deleted, or a view on one released. */
   | { readonly type: "released" }
+  /** A consumer of changes got on. */
+  | { readonly type: "consumed" }
   /** A transaction of mine lost: let it pass before you begin another. */
   | { readonly type: "courtesy" }
   | { readonly type: "deleted" }
@@ -187,6 +190,7 @@ const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
   "raise",
   "raised",
   "released",
+  "consumed",
   "courtesy",
   "deleted",
   "joined",
@@ -215,3 +219,12 @@ function asTabMessage(raw: unknown): TabMessage | undefined {
 }
 
 const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+
+/** Retries of all tabs take turns. */
+export const retryPeersOf = (name: string, locks: Locks, tabs: Tabs): RetryPeers => ({
+  takeToken: async () => {
+    const held = await locks.request(lockNames(name).retry, { timeoutMs: 250 });
+    return () => held?.release();
+  },
+  askForCourtesy: () => tabs.post({ type: "courtesy" }),
+});

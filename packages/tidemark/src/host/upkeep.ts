@@ -5,9 +5,10 @@
  */
 import type { Database } from "../collections/database.ts";
 import type { Seq } from "../base/brand.ts";
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { checkpoint } from "../gc/checkpoint.ts";
 import { advancesIn } from "../gc/floor.ts";
+import { tidyKept } from "../gc/kept-log.ts";
 import { GcManager, type GcManagerOptions } from "../gc/manager.ts";
 import type { CycleProgress } from "../gc/cycle.ts";
 import type { Asker } from "../gc/strategy.ts";
@@ -240,6 +241,19 @@ export class Upkeep {
     this.#manager.released();
   }
 
+  /** A consumer of changes got on: what of the log was kept for it may go. */
+  consumed(): void {
+    if (this.#tenure) void this.#turns.inTurn(() => this.#tidy()).catch(() => undefined); // the next fold looks again
+  }
+
+  async #tidy(): Promise<void> {
+    try {
+      if (this.#tenure) await tidyKept(this.#database.store.storage, this.#tenure);
+    } catch (e) {
+      if (!isTidemarkError(e, "QUOTA_EXCEEDED")) throw e; // until there is room it stays where it is
+    }
+  }
+
   /** Where the upkeep tab is silent: takes upkeep over. */
   takeOver(): Promise<void> {
     return this.#stand(true);
@@ -295,6 +309,7 @@ export class Upkeep {
     this.#tenure = tenure;
     void this.#sweep();
     void lock.lost.then(() => this.#stepDown(tenure));
+    this.consumed();
     this.advanced();
     this.#tending.begin(tenure, isAskerAlive);
     this.#tabs.post({ type: "upkeep" });
@@ -357,6 +372,7 @@ export class Upkeep {
       this.#tabs.post({ type: "checkpoint" });
       this.#tending.folded(tenure, basis!, done.written.bytes);
     } else await store.reload();
+    await this.#tidy();
     await this.#tending.fillReserve(tenure);
     this.#roomMade?.();
     void this.#sweep();

@@ -4,6 +4,7 @@
  *   pin/<tab>        the tab may read at any seq ≥ p. Views open at the head, which is above the tab's pin, so opening
  *                    one writes nothing; a pin is written when a tab joins and when it is asked to raise it.
  *   snapshot/<name>  somebody keeps the state at exactly s, under a name.
+ *   consumer/<name>  somebody was told of all changes up to p, and is to be told of those behind: see consumers.ts.
  *   hold/<tab>/<n>   a view of the tab reads at exactly s: it was opened on a snapshot, which may be deleted meanwhile.
  *
  * Snapshots and holds are points: of what lies below all pins they need one state each.
@@ -26,8 +27,8 @@ import { floorIn, readFloor } from "./read-floor.ts";
 export interface Holder {
   /** The key of its row. */
   readonly id: string;
-  readonly kind: "pin" | "snapshot" | "hold";
-  /** A tab, or the name of a snapshot. */
+  readonly kind: "pin" | "snapshot" | "hold" | "consumer";
+  /** A tab, or the name of a snapshot or a consumer. */
   readonly owner: string;
   readonly seq: Seq;
 }
@@ -36,20 +37,23 @@ const rowsUnder = (prefix: string): Read => ({ kind: "range", store: "meta", ran
 const pinPrefix = "pin/";
 const snapshotPrefix = "snapshot/";
 const holdPrefix = "hold/";
+const consumerPrefix = "consumer/";
 
 export const pinId = (tab: string): string => pinPrefix + tab;
 export const snapshotId = (name: string): string => snapshotPrefix + name;
 export const holdId = (tab: TabId, n: number): string => `${holdPrefix}${tab}/${n}`;
+export const consumerId = (name: string): string => consumerPrefix + name;
 
 export const readPins: Read = rowsUnder(pinPrefix);
 export const readSnapshots: Read = rowsUnder(snapshotPrefix);
+export const readConsumers: Read = rowsUnder(consumerPrefix);
 /** The reads that `holdersIn` understands. */
-export const readHolders: readonly Read[] = [readPins, readSnapshots, rowsUnder(holdPrefix)];
+export const readHolders: readonly Read[] = [readPins, readSnapshots, rowsUnder(holdPrefix), readConsumers];
 
-const seqIn = (bytes: StoredValue, what: string): Seq => seq(openRow(bytes, what).varint());
+export const seqIn = (bytes: StoredValue, what: string): Seq => seq(openRow(bytes, what).varint());
 
 /** All of them, in the order of their rows' keys within each kind. @throws CORRUPT */
-export const holdersIn = ([pins, snapshots, holds]: readonly Found[]): readonly Holder[] => [
+export const holdersIn = ([pins, snapshots, holds, consumers]: readonly Found[]): readonly Holder[] => [
   ...(pins ?? []).map(({ key, value }): Holder => {
     const id = String(key);
     return { id, kind: "pin", owner: id.slice(pinPrefix.length), seq: seqIn(value, "pin") };
@@ -63,11 +67,18 @@ export const holdersIn = ([pins, snapshots, holds]: readonly Found[]): readonly 
     const owner = id.slice(holdPrefix.length, id.lastIndexOf("/"));
     return { id, kind: "hold", owner, seq: seqIn(value, "hold") };
   }),
+  ...(consumers ?? []).map(({ key, value }): Holder => {
+    const id = String(key);
+    return { id, kind: "consumer", owner: id.slice(consumerPrefix.length), seq: seqIn(value, "consumer") };
+  }),
 ];
+
+/** Whether it reads at its seq alone, and not at any above. */
+export const isPoint = ({ kind }: Pick<Holder, "kind">): boolean => kind === "snapshot" || kind === "hold";
 
 /** The single states that somebody keeps, whatever the pins are: ascending, each once. */
 export function pointsOf(holders: readonly Holder[]): readonly Seq[] {
-  const points = new Set(holders.flatMap((h) => (h.kind === "pin" ? [] : [h.seq])));
+  const points = new Set(holders.flatMap((h) => (isPoint(h) ? [h.seq] : [])));
   return [...points].toSorted((a, b) => a - b);
 }
 

@@ -177,6 +177,12 @@ export class Store implements ReadState, Guarded {
     return this.#log.flatMap(({ end, body }) => (body && end.seq <= at ? [body] : []));
   }
 
+  /** The end of the last entry that ends at `at` or before, or the fence. */
+  endBefore(at: number): Head {
+    this.settle();
+    return this.#log.findLast(({ end }) => end.seq <= at)?.end ?? this.#fence;
+  }
+
   /** The first entries after the fence that take `maxBytes` together, but one at least; there are entries. */
   logWithin(maxBytes: number): { readonly end: Head; readonly sizeBytes: number } {
     let sizeBytes = 0;

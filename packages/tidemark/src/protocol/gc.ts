@@ -85,12 +85,12 @@ export interface GcProgress {
   readonly bytesReclaimed: number;
 }
 
-export type HolderKind = "pin" | "snapshot" | "hold" | "checkpoint";
+export type HolderKind = "pin" | "snapshot" | "hold" | "consumer" | "checkpoint";
 
 export interface GcHolder {
   readonly id: string;
   readonly kind: HolderKind;
-  /** A tab, the name of a snapshot, or "log". */
+  /** A tab, the name of a snapshot or of a consumer of changes, or "log". */
   readonly owner: string;
   readonly seq: number;
   /** Commits since. */

@@ -6,6 +6,7 @@ import type { ByteKey, TableId } from "../base/brand.ts";
 import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
 import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
+import type { ChangesAnswer, ChangesRequest, FeedCursor } from "./changes.ts";
 import type {
   GcAdvance,
   GcEvent,
@@ -159,6 +160,7 @@ export type Request =
   | (Spoken & { readonly op: "history"; readonly key: ByteKey })
   /** Answers when the index is built, or will not be. */
   | { readonly op: "ready"; readonly collection: string; readonly index: string }
+  | ChangesRequest
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
@@ -266,6 +268,10 @@ export interface Answers {
   readonly "gc-advances": readonly GcAdvance[];
   readonly history: readonly HistoryAnswer[];
   readonly ready: Catalog;
+  readonly "changes-open": FeedCursor;
+  readonly changes: ChangesAnswer;
+  readonly "changes-ack": void;
+  readonly "changes-end": void;
   readonly checkpoint: void;
   readonly verify: VerifyReport;
   readonly metrics: Metrics;
