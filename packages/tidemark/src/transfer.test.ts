@@ -298,6 +298,20 @@ describe("an import", () => {
       await expect(db.import(streamOf(lines({ id: "a" })), { ...things, map })).rejects.toBeInstanceOf(RangeError);
     }));
 
+  test("hands on what came in one chunk bit by bit, in order, blank lines and all", () =>
+    withDatabases(1, async (db) => {
+      const text = Array.from({ length: 5000 }, (_, i) => `{"id":"t${i}","n":${i}}\r\n\n`).join("");
+      let n = 0;
+      const map = (record: unknown): object => {
+        expect(record).toEqual({ id: `t${n}`, n: n++ });
+        return record as object;
+      };
+      expect(await db.import(streamOf(text, [text.length]), { ...things, map })).toMatchObject({ records: 5000 });
+      await expect(db.import(streamOf(`${text}x`, [text.length + 1]), things)).rejects.toMatchObject({
+        details: { line: 10_001, resumeAfter: 5000 },
+      });
+    }));
+
   test("under one signal each of two says where it stood itself", () =>
     withDatabases(2, async (a, b) => {
       const controller = new AbortController();

@@ -25,16 +25,22 @@ export interface Incoming {
 /** Records as they come, some at a time. */
 export type RecordReader = AsyncGenerator<readonly Incoming[], void>;
 
+/** So many are handed on at a time, however many came together. */
+const recordsAtOnce = 1000;
+
 /** What `make` makes of the items, up to the first that it refuses: that comes after what was before it. */
 export function* upToFailure<T, R>(
   items: Iterable<T>,
   make: (item: T) => R | undefined,
 ): Generator<readonly R[], void> {
-  const made: R[] = [];
+  let made: R[] = [];
   try {
     for (const item of items) {
       const one = make(item);
       if (one !== undefined) made.push(one);
+      if (made.length < recordsAtOnce) continue;
+      yield made;
+      made = [];
     }
   } catch (e) {
     if (made.length > 0) yield made;

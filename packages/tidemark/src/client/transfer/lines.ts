@@ -48,12 +48,13 @@ export class LinesWriter implements RecordWriter {
 /** `collection`: lines are records of it; else they say so themselves. @throws VALIDATION naming the line */
 export async function* readLines(source: ByteSource, collection: string | undefined): RecordReader {
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  for await (const lines of linesOf(source)) {
-    yield* upToFailure(lines, ({ bytes, line }) => {
-      const json = parsedLine(decoder, bytes, line);
-      return json && recordIn(json.value, collection, line, bytes.length);
-    });
-  }
+  const lines = new Lines();
+  const take = ({ bytes, line }: Line): Incoming | undefined => {
+    const json = parsedLine(decoder, bytes, line);
+    return json && recordIn(json.value, collection, line, bytes.length);
+  };
+  for (let chunk = await source.next(); chunk; chunk = await source.next()) yield* upToFailure(lines.of(chunk), take);
+  yield* upToFailure(lines.end(), take);
 }
 
 interface Line {
@@ -62,29 +63,39 @@ interface Line {
   readonly line: number;
 }
 
-/** The lines of each chunk, without their ends. */
-async function* linesOf(source: ByteSource): AsyncGenerator<readonly Line[], void> {
-  let line = 1;
-  let begun: Uint8Array[] = [];
-  let begunBytes = 0;
-  for (let chunk = await source.next(); chunk; chunk = await source.next()) {
-    const lines: Line[] = [];
+/** Lines, without their ends, of chunks that end anywhere. */
+class Lines {
+  #line = 1;
+  #begun: Uint8Array[] = [];
+  #begunBytes = 0;
+
+  *of(chunk: Uint8Array): Generator<Line, void> {
     let from = 0;
     for (let to = chunk.indexOf(newline); to >= 0; to = chunk.indexOf(newline, from)) {
-      const last = chunk.subarray(from, to);
-      lines.push({ bytes: joined([...begun, last], begunBytes + last.length), line: line++ });
-      begun = [];
-      begunBytes = 0;
+      this.#begin(chunk.subarray(from, to));
+      yield this.#ended();
       from = to + 1;
     }
-    if (from < chunk.length) {
-      begun.push(chunk.slice(from));
-      begunBytes += chunk.length - from;
-      if (begunBytes > maxLineBytes) throw badLine(line, "is longer than a line may be");
-    }
-    if (lines.length > 0) yield lines;
+    if (from < chunk.length) this.#begin(chunk.slice(from));
+    if (this.#begunBytes > maxLineBytes) throw badLine(this.#line, "is longer than a line may be");
   }
-  if (begunBytes > 0) yield [{ bytes: joined(begun, begunBytes), line }];
+
+  /** The line that has no end. */
+  *end(): Generator<Line, void> {
+    if (this.#begunBytes > 0) yield this.#ended();
+  }
+
+  #begin(piece: Uint8Array): void {
+    this.#begun.push(piece);
+    this.#begunBytes += piece.length;
+  }
+
+  #ended(): Line {
+    const bytes = joined(this.#begun, this.#begunBytes);
+    this.#begun = [];
+    this.#begunBytes = 0;
+    return { bytes, line: this.#line++ };
+  }
 }
 
 /** `undefined` where the line is blank. */

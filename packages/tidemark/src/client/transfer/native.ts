@@ -5,7 +5,7 @@ import { decodeValue, encodeValue } from "../../codec/value.ts";
 import type { DamageReport } from "../../protocol/messages.ts";
 import { blobsOf } from "./blobs.ts";
 import type { ByteSource } from "./byte-source.ts";
-import type { Incoming, RecordReader, RecordWriter } from "./formats.ts";
+import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
 import {
   damaged,
   type Frame,
@@ -97,7 +97,7 @@ export async function* readNative(source: ByteSource, listener: NativeListener):
       header = parsed(frame, isHeader);
       listener.begun(header);
     } else if (type === frameType.records) {
-      yield recordsOf(frame, header, counts);
+      yield* upToFailure(recordsOf(frame, header, counts), (record) => record);
     } else if (type === frameType.trailer) {
       const trailer = parsed(frame, isTrailer);
       const isWhole = header.collections.every((_, i) => trailer.records[i] === (counts[i] ?? 0));
@@ -119,21 +119,19 @@ export async function* readNative(source: ByteSource, listener: NativeListener):
   }
 }
 
-function recordsOf({ payload, offset }: Frame, { collections }: Header, counts: number[]): readonly Incoming[] {
+function* recordsOf({ payload, offset }: Frame, { collections }: Header, counts: number[]): Generator<Incoming, void> {
   try {
     const r = new ByteReader(payload, "export");
     const number = r.varint();
     const collection = collections[number]?.name;
     if (collection === undefined) throw damaged("A frame is of a collection that the header does not list", offset);
     const count = r.varint();
-    const records: Incoming[] = [];
     for (let i = 0; i < count; i++) {
       const bytes = r.take(r.varint());
-      records.push({ collection, sizeBytes: bytes.length, place: { offset }, value: () => valueIn(bytes, offset) });
+      yield { collection, sizeBytes: bytes.length, place: { offset }, value: () => valueIn(bytes, offset) };
     }
     if (!r.done) throw damaged("A frame holds more than its records", offset);
     counts[number] = (counts[number] ?? 0) + count;
-    return records;
   } catch (e) {
     throw isTidemarkError(e, "CORRUPT") && e.details["offset"] === undefined ? damaged(e.message, offset, e) : e;
   }
