@@ -67,7 +67,7 @@ test("a worker that does not load ends in ENVIRONMENT, and nothing hangs", async
   const page = await openTab(context);
   const outcomes = await page.evaluate(async () => {
     const withWorker = (worker: () => Worker): Promise<unknown>[] => {
-      const db = tidemark.createDatabase({ ...lab.options, worker });
+      const db = tidemark.createDatabase({ ...lab.options, name: "elsewhere", worker });
       const items = db.collection("items");
       return [
         db.open(),

@@ -211,7 +211,7 @@ test("wrong options are refused before anything is opened, by their names", asyn
     reserved: "$system",
     key: "collections.odd.key",
     indexPath: "collections.odd.indexes.broken",
-    indexOption: "collections.odd.indexes.broken.uniqe",
+    indexOption: "collections.odd.indexes.broken has no option 'uniqe'",
     deleteName: "name",
     limit: "limit",
   });

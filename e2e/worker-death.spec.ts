@@ -74,7 +74,8 @@ test("[MV12] of calls pending when the worker dies, reads are answered and write
   for (const [round, delayMs] of [0, 2, 8, 20, 50].entries()) {
     const { writes, reads, written } = await page.evaluate(
       async ([base, ms]) => {
-        const db = await tidemark.openDatabase(lab.options); // with a worker of its own, the last one
+        // With other options it has a worker of its own, the last one.
+        const db = await tidemark.openDatabase({ ...lab.options, cacheMaxBytes: 2 ** 24 + base });
         const items = db.collection("items");
         const write = async (batch: number): Promise<void> => {
           await new Promise((resolve) => setTimeout(resolve, 2 * batch));

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { type ChangeSet, type ChangesOptions, collection, createDatabase, type Database } from "./index.ts";
+import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Row {
   id: string;
@@ -15,7 +16,7 @@ type Set_ = ChangeSet<typeof collections>;
 let n = 0;
 const made: Db[] = [];
 function make(name = `changes${n++}`): Db {
-  const db = createDatabase({ name, collections, storage: "memory", worker: false });
+  const db = createDatabase({ name, collections, storage: "memory", worker: false, ...ownWorker(made.length) });
   made.push(db);
   return db;
 }
@@ -175,6 +176,52 @@ describe("changes", () => {
     expect(shown(value as Set_)).toEqual({ changes: [["rows", "a", 1, 2]] });
     await first.return!();
     expect((await second).map(shown)).toEqual([{ changes: [["rows", "a", 1, 2]] }]);
+  });
+
+  test("[MV10] the building of an index changes no record, and is not told", async () => {
+    const db = make();
+    const name = db.name;
+    await db.collection("others").putMany(Array.from({ length: 600 }, (_, i) => ({ id: `o${i}`, v: i })));
+    const after = (await db.storage.metrics()).head;
+    const indexed = createDatabase({
+      name,
+      collections: { rows, others: collection<Row>()({ key: "id", indexes: { v: "v" } }) },
+      storage: "memory",
+      worker: false,
+    });
+    made.push(indexed as unknown as Db);
+    expect(await indexed.collection("others").where("v").equals(7).count()).toBe(1);
+    await indexed.collection("rows").put({ id: "last", v: 1 });
+    const [told] = await take(db, 1, { after });
+    expect(shown(told!)).toEqual({ changes: [["rows", "last", undefined, 1]] });
+  });
+
+  test("[MV10] a collection that is migrated record by record has to be read anew", async () => {
+    const db = make();
+    const name = db.name;
+    await db.collection("rows").putMany(Array.from({ length: 20 }, (_, i) => ({ id: `o${i}`, v: i })));
+    const after = (await db.storage.metrics()).head;
+    const next = createDatabase({
+      name,
+      version: 2,
+      collections,
+      migrations: { 2: { collection: "rows", each: (row: Row) => ({ ...row, v: row.v + 1 }) } },
+      storage: "memory",
+      worker: false,
+    });
+    made.push(next);
+    await next.collection("others").put({ id: "o", v: 1 });
+    await expect(take(next, 1, { after })).rejects.toMatchObject({
+      code: "RESYNC_REQUIRED",
+      details: { collection: "rows" },
+    });
+    const view = await next.readView({ fresh: true });
+    await next.collection("rows").put({ id: "behind", v: 1 });
+    const [told] = await take(next, 1, { after: view.seq });
+    expect(shown(told!)).toEqual({ changes: [["rows", "behind", undefined, 1]] });
+    const [other] = await take(next, 1, { after, collections: ["others"] });
+    expect(shown(other!)).toEqual({ changes: [["others", "o", undefined, 1]] });
+    view.release();
   });
 
   test("ends with its signal, with the loop, and with the database", async () => {

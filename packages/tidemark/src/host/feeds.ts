@@ -12,6 +12,7 @@ import { recordValue, tableOf, tablePrefixBytes } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues } from "../codec/values.ts";
 import { acknowledge, openConsumer, reachIn, readConsumer, readReach, resyncRequired } from "../mvcc/consumers.ts";
+import { buildWriteIn } from "../mvcc/build-state.ts";
 import { Reader } from "../mvcc/reader.ts";
 import { wholeEntries } from "../mvcc/recovery.ts";
 import { catalogAt, catalogKey, decodeCatalog } from "../mvcc/schema.ts";
@@ -205,6 +206,14 @@ const beyondHead = (after: number, head: number): TidemarkError =>
     head,
   });
 
+/** Its records became others one by one, in a place of their own: the log tells nothing of that. */
+const migrated = (collection: string, position: number): TidemarkError =>
+  new TidemarkError(
+    "RESYNC_REQUIRED",
+    `The records of '${collection}' were migrated behind ${position}. Read everything in a view, await db.readView({ fresh: true }), and go on from there with { after: view.seq }`,
+    { collection, position },
+  );
+
 /** Commits as they become an answer. */
 class Gathering {
   readonly #store: Store;
@@ -240,7 +249,9 @@ class Gathering {
     return this.#sizeBytes >= maxBytes;
   }
 
-  async #takeOne({ seq: at, stamp, tag, writes }: Commit): Promise<void> {
+  async #takeOne(commit: Commit): Promise<void> {
+    if (buildWriteIn(commit)) return; // of a new index: no record changed
+    const { seq: at, stamp, tag, writes } = commit;
     const before = this.#catalog;
     const edit = writes.find((w) => w.key === catalogKey);
     if (edit) this.#catalog = decodeCatalog(edit.payload);
@@ -276,8 +287,13 @@ class Gathering {
     return new Map(entries.flatMap(([name, { table }]) => (this.#isWanted(name) ? [[table, name] as const] : [])));
   }
 
-  /** Collections whose records of before are all gone: cleared, or dropped. */
+  /** Collections whose records of before are all gone: cleared, or dropped. @throws RESYNC_REQUIRED for migrated ones */
   #cleared(before: Catalog): ChangeAnswer[] {
+    const { moving } = before;
+    const into = moving && this.#catalog.collections[moving.collection];
+    if (moving && into?.table === moving.into.table && this.#isWanted(moving.collection)) {
+      throw migrated(moving.collection, this.position);
+    }
     return Object.entries(before.collections).flatMap(([collection, { table }]) => {
       const now = Object.hasOwn(this.#catalog.collections, collection) && this.#catalog.collections[collection];
       const isSame = now && now.table === table;
