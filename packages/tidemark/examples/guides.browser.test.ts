@@ -7,7 +7,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   log.mockRestore();
-  await Promise.all(["wiki", "sensor", "tasks", "library"].map((name) => deleteDatabase(name)));
+  await Promise.all(["wiki", "sensor", "tasks", "library", "notebook"].map((name) => deleteDatabase(name)));
 });
 
 test("[GM4] history: every version that is retained, and what a snapshot keeps", async () => {
@@ -38,4 +38,23 @@ test("queries: by indexes, in pages, one at a time, by conditions", async () => 
   expect(pages).toEqual([3, 1, undefined]);
   expect([one, two]).toEqual([["Kindred"], ["Solaris"]]);
   expect(found).toEqual([["Dawn", "Solaris"], "tags"]);
+});
+
+test("[OL1] changes: what is written here is sent once and in order, and nothing is sent back", async () => {
+  const sent: unknown[] = [];
+  let tries = 0;
+  const server = vi.spyOn(globalThis, "fetch").mockImplementation((_, init) => {
+    if (tries++ === 0) return Promise.reject(new TypeError("offline"));
+    sent.push([new Headers(init?.headers).get("idempotency-key"), JSON.parse(init?.body as string)]);
+    return Promise.resolve(new Response());
+  });
+  await import("./changes.ts");
+  server.mockRestore();
+  const note = { id: "n1", text: "Written offline" };
+  const other = { id: "n2", text: "Written elsewhere" };
+  expect(sent).toEqual([
+    [expect.stringMatching(/^\d+$/), [{ collection: "notes", key: "n1", after: note }]],
+    [expect.stringMatching(/^\d+$/), [{ collection: "notes", key: "n2", before: other }]],
+  ]);
+  expect(log.mock.calls).toEqual([["stopped", true, true]]);
 });

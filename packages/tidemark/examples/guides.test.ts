@@ -6,6 +6,7 @@ const examples = {
   "why-is-my-database-not-shrinking": "not-shrinking",
   "what-gc-promises": "gc-proofs",
   queries: "queries",
+  changes: "changes",
 };
 const guides = new URL("../../../docs/guide/", import.meta.url);
 

@@ -9,6 +9,7 @@ import { basisOf, foreseen, type Proof } from "../gc/floor.ts";
 import { type Basis, executionsIn, readExecutions } from "../gc/journal.ts";
 import { keptAdvances } from "../gc/rule-under.ts";
 import { type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/holders.ts";
+import { keptIn, readKept } from "../wal/kept.ts";
 import { decodeFloorRecord, floorIn, readFloor } from "../mvcc/read-floor.ts";
 import { floorKey } from "../mvcc/schema.ts";
 import type {
@@ -99,8 +100,11 @@ async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> 
 /** Who holds what back. From maintained figures, but for one look at the holders' rows. */
 async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
   const { store } = database;
-  const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
+  const [floorRow, keptRow, ...rows] = await store.storage.read([readFloor, readKept, ...readHolders]);
   const { seq: floor } = floorIn(floorRow);
+  const kept = keptIn(keptRow);
+  const logBytes = (holder: { kind: string; seq: number }): number =>
+    kept && holder.kind === "consumer" && holder.seq < kept.to.seq ? kept.sizeBytes : 0;
   const { head, fence, ledger } = store;
   const situation = { floor, head: head.seq, checkpoint: fence.seq, proof };
   const all = holdersIn(rows);
@@ -111,6 +115,7 @@ async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
     head: head.seq,
     holders: holders.map(({ frees, ...holder }) => ({
       ...holder,
+      bytesHeld: holder.bytesHeld + logBytes(holder),
       frees: frees.bytes,
       ...(holder.kind === "pin" && holder.owner === store.tab ? { isSelf: true } : {}),
     })),
