@@ -13,6 +13,7 @@ afterEach(async () => {
     "tasks",
     "todos",
     "library",
+    "notebook",
     "todo-list",
     "contacts",
     "garden",
@@ -87,4 +88,23 @@ test("[MV8] import and export: a backup, lines, a table, going on, a salvage", a
   );
   expect(table![0]).toBe("id,height\r\np1,\r\np2,120\r\n");
   expect([count, rest, damage]).toEqual([[3], [true, 2000], [[]]]);
+});
+
+test("[OL1] changes: what is written here is sent once and in order, and nothing is sent back", async () => {
+  const sent: unknown[] = [];
+  let tries = 0;
+  const server = vi.spyOn(globalThis, "fetch").mockImplementation((_, init) => {
+    if (tries++ === 0) return Promise.reject(new TypeError("offline"));
+    sent.push([new Headers(init?.headers).get("idempotency-key"), JSON.parse(init?.body as string)]);
+    return Promise.resolve(new Response());
+  });
+  await import("./changes.ts");
+  server.mockRestore();
+  const note = { id: "n1", text: "Written offline" };
+  const other = { id: "n2", text: "Written elsewhere" };
+  expect(sent).toEqual([
+    [expect.stringMatching(/^\d+$/), [{ collection: "notes", key: "n1", after: note }]],
+    [expect.stringMatching(/^\d+$/), [{ collection: "notes", key: "n2", before: other }]],
+  ]);
+  expect(log.mock.calls).toEqual([["stopped", true, true]]);
 });

@@ -11,6 +11,7 @@ const examples = {
   "live-queries": "live-queries",
   react: "../../react/examples/notebook",
   "import-export": "import-export",
+  changes: "changes",
 };
 const guides = new URL("../../../docs/guide/", import.meta.url);
 

@@ -189,7 +189,7 @@ describe("changes", () => {
       storage: "memory",
       worker: false,
     });
-    made.push(indexed as unknown as Db);
+    made.push(indexed);
     expect(await indexed.collection("others").where("v").equals(7).count()).toBe(1);
     await indexed.collection("rows").put({ id: "last", v: 1 });
     const [told] = await take(db, 1, { after });

@@ -104,7 +104,12 @@ export async function* changesOf<C extends Declarations, N extends keyof C & str
     ending.signal.throwIfAborted();
     if (session.refusal) throw session.refusal;
     const { consumer } = options;
-    if (consumer !== undefined) release = await oneAtATime(session.options.name, consumer, ending.signal);
+    if (consumer !== undefined) {
+      const registered = feed.register();
+      registered.catch(() => undefined); // awaited below
+      release = await oneAtATime(session.options.name, consumer, ending.signal);
+      await registered;
+    }
     yield* feed.run();
   } finally {
     feed.end();
@@ -131,6 +136,12 @@ class Feed<C extends Declarations, N extends keyof C & string> {
     this.#options = options;
     this.#signal = signal;
     this.#id = session.newHandle();
+  }
+
+  /** A consumer begins where it was called for, though it may have to wait for its turn. */
+  async register(): Promise<void> {
+    const { consumer, after } = this.#options;
+    if (after === undefined) await this.#call<"changes-open">({ op: "changes-open", consumer, after });
   }
 
   async *run(): AsyncGenerator<ChangeSet<C, N>, void> {

@@ -11,6 +11,7 @@ import { type Holder, holdersIn, pinId, pointsOf, readHolders } from "../mvcc/ho
 import { floorIn, readFloor } from "../mvcc/read-floor.ts";
 import type { GcAdvance, GcExecution, GcExplanation, GcHeldBack, GcProof, GcProofs, GcReport } from "../protocol/gc.ts";
 import { gcRunChecks } from "../protocol/gc-settings.ts";
+import { keptIn, readKept } from "../wal/kept.ts";
 import type { Request } from "../protocol/messages.ts";
 import { checkOptions } from "../protocol/options.ts";
 import { invalidOption } from "./failure.ts";
@@ -88,8 +89,11 @@ async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> 
 /** Who holds what back. From maintained figures, but for one look at the holders' rows. */
 async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
   const { store } = database;
-  const [floorRow, ...rows] = await store.storage.read([readFloor, ...readHolders]);
+  const [floorRow, keptRow, ...rows] = await store.storage.read([readFloor, readKept, ...readHolders]);
   const { seq: floor } = floorIn(floorRow);
+  const kept = keptIn(keptRow);
+  const logBytes = (holder: { kind: string; seq: number }): number =>
+    kept && holder.kind === "consumer" && holder.seq < kept.to.seq ? kept.sizeBytes : 0;
   const { head, fence, ledger } = store;
   const situation = { floor, head: head.seq, checkpoint: fence.seq, proof };
   const all = holdersIn(rows);
@@ -100,6 +104,7 @@ async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
     head: head.seq,
     holders: holders.map(({ frees, ...holder }) => ({
       ...holder,
+      bytesHeld: holder.bytesHeld + logBytes(holder),
       frees: frees.bytes,
       ...(holder.kind === "pin" && holder.owner === store.tab ? { isSelf: true } : {}),
     })),

@@ -95,7 +95,7 @@ export interface GcHolder {
   readonly seq: number;
   /** Commits since. */
   readonly behind: number;
-  /** Bytes of superseded versions that it keeps, alone or with others. */
+  /** Bytes of superseded versions that it keeps, alone or with others; of a consumer, with what the log keeps for all. */
   readonly bytesHeld: number;
   /** Bytes that could go if it alone were released. */
   readonly frees: number;
