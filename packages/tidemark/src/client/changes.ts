@@ -3,8 +3,7 @@
  * memory. Where there is nothing it waits until the worker says that there may be; should the worker die, the next one
  * is asked from the last commit that was given out.
  */
-import { byteKey, stamp } from "../base/brand.ts";
-import { msOf } from "../base/clock.ts";
+import { byteKey } from "../base/brand.ts";
 import { decodeKey } from "../codec/key.ts";
 import { unpackValues } from "../codec/values.ts";
 import type { ChangesAnswer, ChangesRequest, FeedCursor } from "../protocol/changes.ts";
@@ -55,7 +54,7 @@ export type RecordChange<C extends Declarations, N extends keyof C & string = ke
 /** What one commit changed. */
 export interface ChangeSet<C extends Declarations, N extends keyof C & string = keyof C & string> {
   readonly seq: number;
-  /** When it was made, in ms since 1970. */
+  /** When that was: milliseconds since 1970 × 1024, and a counter below 1024. */
   readonly stamp: number;
   /** As the transaction said. */
   readonly tag?: string;
@@ -185,7 +184,7 @@ class Feed<C extends Declarations, N extends keyof C & string> {
   *#changesIn({ commits, values }: ChangesAnswer): Generator<ChangeSet<C, N>, void> {
     const records = unpackValues(values);
     let next = 0;
-    for (const { seq, stamp: made, tag, changes } of commits) {
+    for (const { seq, stamp, tag, changes } of commits) {
       const all = changes.map(({ collection, key }) => {
         if (key === undefined) return { collection, cleared: true };
         const [before, after] = [records[next++], records[next++]];
@@ -195,7 +194,7 @@ class Feed<C extends Declarations, N extends keyof C & string> {
       this.#signal.throwIfAborted();
       this.#given = seq;
       const ack = (): Promise<void> => this.#ack(seq);
-      yield { seq, stamp: msOf(stamp(made)), ...(tag === "" ? {} : { tag }), changes: all, ack };
+      yield { seq, stamp, ...(tag === "" ? {} : { tag }), changes: all, ack };
     }
   }
 

@@ -1,0 +1,1 @@
+export { type TidemarkCollectionOptions, tidemarkCollectionOptions } from "./collection-options.ts";
