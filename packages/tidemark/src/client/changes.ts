@@ -147,6 +147,7 @@ class Feed<C extends Declarations, N extends keyof C & string> {
     const { consumer, after } = this.#options;
     let cursor: FeedCursor = await this.#call<"changes-open">({ op: "changes-open", consumer, after });
     this.#given = cursor.position;
+    this.#signal.addEventListener("abort", () => this.#wake());
     this.#acks = new Acks(cursor.position, (position) => this.#acknowledge(position));
     for (;;) {
       const news = this.#news();
@@ -177,7 +178,6 @@ class Feed<C extends Declarations, N extends keyof C & string> {
     return new Promise((resolve) => {
       this.#wake = resolve;
       this.#session.watchers.set(this.#id, () => this.#wake());
-      this.#signal.addEventListener("abort", () => this.#wake(), { once: true });
     });
   }
 
