@@ -1,6 +1,7 @@
-// All records, page by page through an index and one at a time: what it takes, and that neither heap grows with it.
+// All records, page by page through an index and one at a time, and all of them in a new index: what it takes, and that
+// neither heap grows with it.
 import { HeapWatch } from "./heap.mjs";
-import { atMost, figure, grouped, megabytes, median, most, time } from "./report.mjs";
+import { atMost, figure, grouped, megabytes, median, most, quantile, time } from "./report.mjs";
 import { nameOf, open, openLoaded, origin } from "./rows.mjs";
 
 /** The worker's cache of blocks is 16 MB, its memtable 4 MB. */
@@ -21,15 +22,29 @@ export const paging = ({ launch, settings }) =>
     const each = await watch.during("one at a time", () =>
       page.evaluate((all) => scale.iterate(all), settings.records),
     );
+    await page.evaluate(() => scale.close());
+    const built = await watch.during("while an index is built", () =>
+      page.evaluate(
+        ([name, all]) => scale.buildIndex(name, all),
+        /** @type {const} */ ([nameOf(settings), settings.records]),
+      ),
+    );
+    await page.evaluate((name) => scale.remove(name), nameOf(settings)); // the others want it without that index
     await page.close();
+    const { openMs, ms: builtMs, gets } = built.result;
     const some = Math.min(compared, Math.ceil(pages.result.length / 2));
     const [first, last] = [median(pages.result.slice(0, some)), median(pages.result.slice(-some))];
-    const phases = [pages, each];
+    const phases = [pages, each, built];
     return [
       figure(`pages of ${grouped(size)} by an index: all of them`, time(pages.result.reduce((n, ms) => n + ms, 0))),
       figure(`… median of the first ${some} · of the last ${some}`, `${time(first)} · ${time(last)}`),
       atMost("… last to first", last / first, goals.lastToFirst, (n) => `${n.toFixed(2)} ×`),
       figure("for await over all", time(each.result.ms)),
+      figure("another index: open · built, while records are read", `${time(openMs)} · ${time(builtMs)}`),
+      figure(
+        "… a get meanwhile: p50 · p99 · most",
+        `${time(quantile(gets, 0.5))} · ${time(quantile(gets, 0.99))} · ${time(most(gets))}`,
+      ),
       ...phases.map(({ phase, peak, held }) =>
         figure(
           `heaps, ${phase}: worker · page, held (with garbage)`,

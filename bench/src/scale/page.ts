@@ -170,6 +170,37 @@ const calls = {
     if (next !== records) throw new Error(`${next} records came of ${records}`);
     return { ms };
   },
+  /** Declares one more index, and waits until it is built, reading records all the while; then drops the declaration. */
+  buildIndex: async (
+    name: string,
+    records: number,
+  ): Promise<{ ms: number; openMs: number; gets: readonly number[] }> => {
+    const indexed = collection<Row>()({ key: "id", indexes: { group: "group", code: "code", n: ["group", "code"] } });
+    const since = performance.now();
+    const building = await createDatabase({ name, collections: { rows: indexed } }).open();
+    const openMs = performance.now() - since;
+    let isBuilt = false;
+    const built = building
+      .collection("rows")
+      .where("n")
+      .limit(1)
+      .count()
+      .then(() => (isBuilt = true));
+    const gets: number[] = [];
+    const roll = dice(7);
+    while (!isBuilt) {
+      const number = roll(records);
+      const { ms, found } = await timed(() => building.collection("rows").get(idOf(number)));
+      assertRow(found, number);
+      gets.push(ms);
+    }
+    await built;
+    const ms = performance.now() - since;
+    const counted = await building.collection("rows").where("n").count();
+    if (counted !== records) throw new Error(`The new index has ${counted} entries of ${records}`);
+    await building.close();
+    return { ms, openMs, gets };
+  },
   /** Reads all records in key order, so many at a time, and checks each. */
   scan: async (records: number, atOnce: number): Promise<{ ms: number }> => {
     const stored = opened().collection("rows");

@@ -14,6 +14,7 @@ afterEach(async () => {
     "todos",
     "library",
     "notebook",
+    "bank",
     "todo-list",
     "contacts",
     "garden",
@@ -65,6 +66,11 @@ test("[TB3] live queries tell what they read, and nothing else", async () => {
   ]);
   expect(error).not.toHaveBeenCalled();
   error.mockRestore();
+});
+
+test("[MV3] transactions: all or nothing, side by side, on one state", async () => {
+  await import("./transactions.ts");
+  expect(log.mock.calls).toEqual([[5, "went through"], [500, 5], ["nested"]]);
 });
 
 test("queries: by indexes, in pages, one at a time, by conditions", async () => {

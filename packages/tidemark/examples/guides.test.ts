@@ -8,6 +8,7 @@ const examples = {
   "why-is-my-database-not-shrinking": "not-shrinking",
   "what-gc-promises": "gc-proofs",
   queries: "queries",
+  transactions: "transactions",
   "live-queries": "live-queries",
   react: "../../react/examples/notebook",
   "import-export": "import-export",
