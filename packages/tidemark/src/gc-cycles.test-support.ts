@@ -1,4 +1,5 @@
 /** A world whose garbage is collected in steps, beside a model that says what has to stay; all batches are verified. */
+import { isDeepStrictEqual } from "node:util";
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { ByteKey, Seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
@@ -318,11 +319,18 @@ export class GcWorld {
     }
     const { store } = tab.database;
     const terms = { kind: "FULL_GC", basis, config: {}, before: nothingDone, isAsked: false } as const;
-    let state: CycleState | "over" | undefined =
-      (await this.#underway()) ?? (await beginCycle(store, tab.tenure, terms, this.#work));
-    while (state !== undefined && state !== "over") {
-      state = await stepCycle(store, tab.tenure, state, this.#work, () => this.world.clock.now());
-    }
+    const { tenure } = tab;
+    const toItsEnd = async (cycle: CycleState | undefined): Promise<void> => {
+      let state: CycleState | "over" | undefined = cycle;
+      while (state !== undefined && state !== "over") {
+        state = await stepCycle(store, tenure, state, this.#work, () => this.world.clock.now());
+      }
+    };
+    const left = await this.#underway();
+    await toItsEnd(left);
+    // A crash may have taken the end of the cycle before: then that one was left, and ends again.
+    if (left && isDeepStrictEqual(left.basis, basis)) return;
+    await toItsEnd(await beginCycle(store, tenure, terms, this.#work));
   }
 
   /** All that is stored. */

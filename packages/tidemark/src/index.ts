@@ -1,7 +1,7 @@
 import type { HostSurface, OpenRequest } from "./protocol/messages.ts";
 import { errorOf } from "./client/connection.ts";
 import { type HostLink, linkToWorker, makeWorker } from "./client/connectors.ts";
-import { checkName, Database, type DatabaseOptions } from "./client/database.ts";
+import { checkName, Database, type DatabaseOptions, type GivenStorage, isGiven } from "./client/database.ts";
 import { SharedHosts } from "./client/shared-hosts.ts";
 import type { Declarations } from "./client/types.ts";
 
@@ -14,7 +14,7 @@ export type { Log, LogEntry } from "./client/advice.ts";
 export type { UpgradeProgress } from "./client/building.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { ChangeSet, ChangesOptions, RecordChange } from "./client/changes.ts";
-export type { Database, DatabaseOptions, DatabaseStorage } from "./client/database.ts";
+export type { Database, DatabaseOptions, DatabaseStorage, GivenStorage } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
 export type { GcJob } from "./client/gc-job.ts";
@@ -88,7 +88,7 @@ export function openDatabase<const C extends Declarations>(options: DatabaseOpti
 }
 
 interface PlaceOptions {
-  readonly storage?: OpenRequest["storage"];
+  readonly storage?: OpenRequest["storage"] | GivenStorage;
   readonly worker?: false | (() => Worker);
 }
 
@@ -115,7 +115,7 @@ async function withHost<T>(
 ): Promise<T> {
   const link = await linkToHost(worker, storage);
   try {
-    return await use(link.surface, storage);
+    return await use(link.surface, isGiven(storage) ? "memory" : storage);
   } finally {
     link.dispose();
   }
@@ -123,12 +123,12 @@ async function withHost<T>(
 
 async function linkToHost(
   worker: false | (() => Worker) | undefined,
-  storage: OpenRequest["storage"],
+  storage: OpenRequest["storage"] | GivenStorage,
 ): Promise<HostLink> {
   // Data kept in memory is this realm's, so its engine runs here too.
-  if (worker === false || storage === "memory" || typeof Worker === "undefined") {
+  if (worker === false || storage !== "indexeddb" || typeof Worker === "undefined") {
     const { linkInline } = await import("./inline.ts");
-    return linkInline();
+    return linkInline(isGiven(storage) ? storage : undefined);
   }
   const scriptUrl = worker ? () => "given by the worker option" : ownScriptUrl;
   return linkToWorker(makeWorker(worker ?? startOwnWorker, scriptUrl), scriptUrl);

@@ -48,7 +48,7 @@ export interface DatabaseOptions<C extends Declarations> {
   /** Fills a database that is made, in place of all migrations, in the commit that makes its collections. */
   readonly seed?: (tx: Transaction<C>) => Promise<void>;
   /** Default "indexeddb". "memory" ends with the realm. */
-  readonly storage?: OpenRequest["storage"];
+  readonly storage?: OpenRequest["storage"] | GivenStorage;
   /** `false` runs the engine here instead of in a worker; a function makes the worker where the bundler needs help. */
   readonly worker?: false | (() => Worker);
   /** Default "relaxed": a power cut may lose the last moments, never their order. "strict" waits for the disk. */
@@ -61,6 +61,31 @@ export interface DatabaseOptions<C extends Declarations> {
   readonly log?: Log;
   /** How garbage is collected; all of it has defaults. */
   readonly gc?: GcSettings;
+}
+
+/**
+ * Storage of one's own, as `createMemoryStorage()` of `tidemark/testing` makes it: a `StorageFactory`. The engine then runs
+ * in this realm, and its handles here are all that coordinate.
+ */
+export interface GivenStorage {
+  open(name: string): Promise<unknown>;
+  reopen(name: string): Promise<unknown>;
+  remove(name: string): Promise<void>;
+  list(): Promise<readonly string[]>;
+}
+
+export const isGiven = (storage: unknown): storage is GivenStorage =>
+  typeof storage === "object" &&
+  storage !== null &&
+  (["open", "reopen", "remove", "list"] as const).every((m) => typeof (storage as GivenStorage)[m] === "function");
+
+/** Which one, among those of this realm. */
+const numbers = new WeakMap<GivenStorage, number>();
+let lastNumber = 0;
+function numberOf(storage: GivenStorage): number {
+  const known = numbers.get(storage) ?? ++lastNumber;
+  numbers.set(storage, known);
+  return known;
 }
 
 /** What is stored, and how safely. */
@@ -133,10 +158,14 @@ export class Database<C extends Declarations> {
         const fill = seed as Upgrade["seed"];
         await runUpgrade(session, connection, { version, collections, migrations: migrations ?? {}, seed: fill });
       },
-      place: options.worker === false ? "here" : "worker",
+      place: isGiven(options.storage)
+        ? `storage ${numberOf(options.storage)}`
+        : options.worker === false
+          ? "here"
+          : "worker",
       starter: options.worker,
       ...(hosts ? { hosts } : {}),
-      storage: options.storage ?? "indexeddb",
+      storage: isGiven(options.storage) ? "memory" : (options.storage ?? "indexeddb"),
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,
       memtableMaxBytes: options.memtableMaxBytes ?? 4 * megabyte,
@@ -358,8 +387,8 @@ function checkOptions<C extends Declarations>(options: DatabaseOptions<C>): void
   checkName(name);
   if (log !== undefined && typeof log !== "function") throw invalid("log", log, "a function of an entry");
   if (seed !== undefined && typeof seed !== "function") throw invalid("seed", seed, "a function of a transaction");
-  if (storage !== undefined && storage !== "indexeddb" && storage !== "memory") {
-    throw invalid("storage", storage, `"indexeddb" or "memory"`);
+  if (storage !== undefined && storage !== "indexeddb" && storage !== "memory" && !isGiven(storage)) {
+    throw invalid("storage", storage, `"indexeddb", "memory" or a StorageFactory`);
   }
   if (durability !== undefined && durability !== "relaxed" && durability !== "strict") {
     throw invalid("durability", durability, `"relaxed" or "strict"`);

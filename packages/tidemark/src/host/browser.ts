@@ -46,6 +46,24 @@ export function browserEnvironment(storage: "indexeddb" | "memory"): Environment
   };
 }
 
+/** Of storage that is given: handles of this realm share it, and coordinate here. */
+const given = new WeakMap<StorageFactory, Environment>();
+
+export function environmentOn(storage: StorageFactory): Environment {
+  const known = given.get(storage);
+  if (known) return known;
+  const plain = browserEnvironment("memory");
+  const id = plain.random.id();
+  const made: Environment = {
+    ...plain,
+    locks: localLocks(true),
+    channel: (name, receive) => plain.channel(`${name}/${id}`, receive),
+    storage: () => storage,
+  };
+  given.set(storage, made);
+  return made;
+}
+
 /** 128 random bits; `crypto.randomUUID` is missing where there is no HTTPS, and such pages may use us too. */
 function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
