@@ -87,6 +87,8 @@ export class Feeds {
 
   /** Tells whether some of the log was kept for it. @throws RESYNC_REQUIRED */
   async acknowledge({ consumer, position, durability }: Of<"changes-ack">): Promise<boolean> {
+    // Another tab may have been told of it before we were.
+    if (position > this.#store.head.seq) await this.#store.follow();
     const { storage, head } = this.#store;
     return acknowledge(storage, consumer, seq(Math.min(position, head.seq)), durability);
   }
