@@ -69,7 +69,7 @@ export function counted(db: Notes): Counted {
 /** On a worker and IndexedDB. */
 export function open(name = `react ${n++}`): Notes {
   const db = createDatabase({ name, collections });
-  ends.push(() => db.close().then(() => deleteDatabase(name)));
+  ends.push(() => db.close().then(() => deleteDatabase(name, { worker: false })));
   return db;
 }
 

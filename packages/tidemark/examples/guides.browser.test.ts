@@ -21,7 +21,7 @@ afterEach(async () => {
     "garden copy",
     "garden rescued",
   ];
-  await Promise.all(names.map((name) => deleteDatabase(name)));
+  await Promise.all(names.map((name) => deleteDatabase(name, { worker: false }))); // a worker for each would take its time
 });
 
 test("[GM4] history: every version that is retained, and what a snapshot keeps", async () => {
