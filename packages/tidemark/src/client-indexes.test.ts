@@ -5,10 +5,10 @@ import {
   type Database,
   type Declarations,
   deleteDatabase,
-  isTidemarkError,
   type TidemarkError,
   type UpgradeProgress,
 } from "./index.ts";
+import { failure } from "./failure.test-support.ts";
 import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Note {
@@ -50,15 +50,6 @@ async function filled(count: number, more: readonly Note[] = []): Promise<Databa
   for (let i = 0; i < all.length; i += 500) await db.collection("notes").putMany(all.slice(i, i + 500));
   return db;
 }
-
-const failure = (work: Promise<unknown>): Promise<TidemarkError> =>
-  work.then(
-    () => expect.unreachable("it succeeded"),
-    (e: unknown) => {
-      if (!isTidemarkError(e)) throw e;
-      return e;
-    },
-  );
 
 describe("a new index on records that are there", () => {
   test("[MV10] is built in small commits while the database is used; queries by it wait, and are told how far it is", async () => {

@@ -8,10 +8,9 @@ import {
   type DatabaseOptions,
   type Declarations,
   deleteDatabase,
-  isTidemarkError,
   type MigrationTransaction,
-  type TidemarkError,
 } from "./index.ts";
+import { failure } from "./failure.test-support.ts";
 import { ownWorker } from "./own-worker.test-support.ts";
 
 interface Old {
@@ -52,15 +51,6 @@ async function filled(count = 3): Promise<Database<typeof one>> {
   await db.collection("scraps").put({ id: "x" });
   return db;
 }
-
-const failure = (work: Promise<unknown>): Promise<TidemarkError> =>
-  work.then(
-    () => expect.unreachable("it succeeded"),
-    (e: unknown) => {
-      if (!isTidemarkError(e)) throw e;
-      return e;
-    },
-  );
 
 describe("migrations", () => {
   test("[MV10] run once as the database opens, in order, on all that is stored, before any call", async () => {

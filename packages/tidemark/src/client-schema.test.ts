@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { afterEach, describe, expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
-import { collection, createDatabase, type Database, type Declarations, isTidemarkError } from "./index.ts";
+import { failure } from "./failure.test-support.ts";
+import { collection, createDatabase, type Database, type Declarations } from "./index.ts";
 
 const todoSchema = z.object({
   id: z.string().min(1),
@@ -37,14 +38,10 @@ afterEach(async () => {
   await Promise.all(made.splice(0).map((db) => db.close()));
 });
 
-const failureOf = (work: Promise<unknown>): Promise<Record<string, unknown>> =>
-  work.then(
-    () => expect.unreachable("it succeeded"),
-    (e: unknown) => {
-      if (!isTidemarkError(e)) throw e;
-      return { code: e.code, message: e.message, ...e.details };
-    },
-  );
+const failureOf = async (work: Promise<unknown>): Promise<Record<string, unknown>> => {
+  const { code, message, details } = await failure(work);
+  return { code, message, ...details };
+};
 
 describe("[MV10] a Standard Schema", () => {
   test("writes take its input, reads give its output", async () => {
@@ -66,14 +63,14 @@ describe("[MV10] a Standard Schema", () => {
 
   test("what it refuses is VALIDATION with issues and path, by position, and nothing is written", async () => {
     const c = make({ todos }).collection("todos");
-    const failure = await failureOf(
+    const refused = await failureOf(
       c.addMany([
         { id: "a", title: "fine" },
         { id: "b", title: " " },
         { id: "", title: "no id" },
       ]),
     );
-    expect(failure).toMatchObject({
+    expect(refused).toMatchObject({
       code: "VALIDATION",
       collection: "todos",
       path: "title",
@@ -83,7 +80,7 @@ describe("[MV10] a Standard Schema", () => {
         { position: 2, key: "", code: "VALIDATION", issues: [{ path: ["id"] }] },
       ],
     });
-    expect(failure["message"]).toMatch(/^A record for todos\[1\] is not valid: title: .* \(and 1 more\)$/);
+    expect(refused["message"]).toMatch(/^A record for todos\[1\] is not valid: title: .* \(and 1 more\)$/);
     expect(await c.count()).toBe(0);
   });
 

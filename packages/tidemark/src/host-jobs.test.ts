@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { TidemarkError } from "./base/errors.ts";
 import { cycleIn, type CycleState, readCycle } from "./gc/cycle.ts";
-import { databaseName, item, openPage, type Page, range } from "./host-page.test-support.ts";
+import { databaseName, item, openPage, type Page, pagesWithGarbage, range } from "./host-page.test-support.ts";
 import { type Process, simulate, type World } from "./host-world.test-support.ts";
 import type { GcRunOptions } from "./protocol/gc.ts";
 import { storeNames } from "./storage/contract.ts";
@@ -112,19 +112,6 @@ describe("a run that is steered", () => {
     page.call<"gc-run">({ op: "gc-run", job: 1, isBackground: true, options: { deleteBatchSize: 1 } });
   const last = async (page: Page) => (await executionsOf(page))[0]!;
 
-  /** `a` does upkeep, and there is garbage; `c` held it. */
-  async function opened(world: World, gc: object): Promise<readonly [a: Page, b: Page, c: Page]> {
-    const [a, b] = [await openPage(world, "a", { gc }), await openPage(world, "b", { gc })];
-    const c = await openPage(world, "c", { gc });
-    await a.put(...items);
-    const view = c.newHandle();
-    await c.begin(view, "view", 0, true);
-    for (let n = 1; n <= 6; n++) await a.put(...items.map((one) => ({ ...one, n })));
-    await a.checkpoint();
-    await c.end(view);
-    return [a, b, c];
-  }
-
   async function goesOn(world: World, page: Page): Promise<void> {
     const from = page.events.length;
     const isTold = () => page.events.slice(from).some((e) => e.type === "gc" && e.job === 1);
@@ -165,7 +152,7 @@ describe("a run that is steered", () => {
 
   test.each(gcs)("[VG10] paused in the middle of its cycle, it waits, whatever else upkeep does (%j)", (gc) =>
     simulate(async (world) => {
-      const [a, b] = await opened(world, gc);
+      const [a, b] = await pagesWithGarbage(world, gc, items);
       const run = begin(a);
       await goesOn(world, a);
       const before = await paused(world, a);
@@ -180,7 +167,7 @@ describe("a run that is steered", () => {
     "[TB2][VG10] paused, its host dies: it is still paused in the next one, until it is resumed (%j)",
     (gc) =>
       simulate(async (world) => {
-        const [a, b, c] = await opened(world, gc);
+        const [a, b, c] = await pagesWithGarbage(world, gc, items);
         const run = begin(c);
         await goesOn(world, c);
         for (const what of ["pause", "resume"] as const) await steer(c, 1, what);
@@ -195,7 +182,7 @@ describe("a run that is steered", () => {
 
   test("[TB2][VG10] paused before its cycle began, its host dies: none begins until it is resumed", () =>
     simulate(async (world) => {
-      const [a, b, c] = await opened(world, { mode: "manual" });
+      const [a, b, c] = await pagesWithGarbage(world, { mode: "manual" }, items);
       const run = begin(c);
       await steer(c, 1, "pause");
       await world.sleep(50);
@@ -208,7 +195,7 @@ describe("a run that is steered", () => {
 
   test("[TB2][VG10] paused by a tab that loses upkeep, and lives: it is still paused where upkeep is now", () =>
     simulate(async (world) => {
-      const [a, b] = await opened(world, { mode: "manual" });
+      const [a, b] = await pagesWithGarbage(world, { mode: "manual" }, items);
       const run = begin(a);
       await goesOn(world, a);
       const before = await paused(world, a);
@@ -223,7 +210,7 @@ describe("a run that is steered", () => {
 
   test.each(gcs)("[TB2][GM3] cancelled as its host dies, it is still cancelled by the next one (%j)", (gc) =>
     simulate(async (world) => {
-      const [a, b, c] = await opened(world, gc);
+      const [a, b, c] = await pagesWithGarbage(world, gc, items);
       const run = begin(c);
       await goesOn(world, c);
       a.process.kill();
@@ -237,7 +224,7 @@ describe("a run that is steered", () => {
 
   test("[TB2] cancelled where no message comes through, it is cancelled all the same", () =>
     simulate(async (world) => {
-      const [a, b, c] = await opened(world, { mode: "manual" });
+      const [a, b, c] = await pagesWithGarbage(world, { mode: "manual" }, items);
       const run = begin(c);
       await goesOn(world, c);
       const { id } = await paused(world, c);
@@ -250,7 +237,7 @@ describe("a run that is steered", () => {
 
   test("[VG10] paused by a tab that dies, it ends as if that had been closed, and holds nobody up", () =>
     simulate(async (world) => {
-      const [a, b, c] = await opened(world, { mode: "manual" });
+      const [a, b, c] = await pagesWithGarbage(world, { mode: "manual" }, items);
       void begin(c);
       await goesOn(world, c);
       const { id } = await paused(world, c);
@@ -265,7 +252,7 @@ describe("a run that is steered", () => {
 
   test("[TB2][TB1] its host dies and its asker sleeps: upkeep goes on with its cycle after a while", () =>
     simulate(async (world) => {
-      const [a, b, c] = await opened(world, { mode: "manual" });
+      const [a, b, c] = await pagesWithGarbage(world, { mode: "manual" }, items);
       void begin(c);
       await goesOn(world, c);
       const { id } = await last(b);
@@ -277,7 +264,7 @@ describe("a run that is steered", () => {
 
   test("[VG10] its host is closed while it is paused: it is still paused in the next one", () =>
     simulate(async (world) => {
-      const [a, b, c] = await opened(world, { mode: "manual" });
+      const [a, b, c] = await pagesWithGarbage(world, { mode: "manual" }, items);
       const run = begin(c);
       await goesOn(world, c);
       const before = await paused(world, c);

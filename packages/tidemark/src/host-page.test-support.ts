@@ -403,3 +403,20 @@ export async function pinnedTabs(world: World): Promise<number> {
   storage.close();
   return pins!.length;
 }
+
+/** `a` does upkeep, and there are six superseded versions of each item; until now a view of `c` held them. */
+export async function pagesWithGarbage(
+  world: World,
+  gc: NonNullable<PageOptions["gc"]>,
+  items: readonly Item[],
+): Promise<readonly [a: Page, b: Page, c: Page]> {
+  const [a, b] = [await openPage(world, "a", { gc }), await openPage(world, "b", { gc })];
+  const c = await openPage(world, "c", { gc });
+  await a.put(...items);
+  const view = c.newHandle();
+  await c.begin(view, "view", 0, true);
+  for (let n = 1; n <= 6; n++) await a.put(...items.map((one) => ({ ...one, n })));
+  await a.checkpoint();
+  await c.end(view);
+  return [a, b, c];
+}

@@ -7,6 +7,7 @@ import {
   type Item,
   openPage,
   type Page,
+  pagesWithGarbage,
   pinnedTabs,
   range,
 } from "./host-page.test-support.ts";
@@ -50,16 +51,8 @@ describe("upkeep", () => {
     "[TB2][VG10] dies in the middle of a cycle that %s asked for: it goes on at its cursor elsewhere, with nobody committing",
     (asker) =>
       simulate(async (world) => {
-        const gc = { mode: "manual" } as const;
-        const [a, b] = [await openPage(world, "a", { gc }), await openPage(world, "b", { gc })];
-        const c = await openPage(world, "c", { gc });
         const items = range(0, 400);
-        await a.put(...items);
-        const view = c.newHandle();
-        await c.begin(view, "view", 0, true);
-        for (let n = 1; n <= 6; n++) await a.put(...items.map((one) => ({ ...one, n })));
-        await a.checkpoint();
-        await c.end(view);
+        const [a, b, c] = await pagesWithGarbage(world, { mode: "manual" }, items);
         const by = asker === "itself" ? a : c;
         const options = { deleteBatchSize: 1 };
         const run = by.call<"gc-run">({ op: "gc-run", job: 1, isBackground: true, options }).catch(() => undefined);

@@ -1,7 +1,7 @@
 import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeKey } from "../codec/key.ts";
-import { type KeyPath, readPath } from "../codec/path.ts";
+import { type KeyPath, readKey } from "../codec/path.ts";
 import { tablePrefix, type WriteKind } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { decodeValue } from "../codec/value.ts";
@@ -353,7 +353,7 @@ const patching =
 
 /** The key as the caller wrote it: a copy, since dates and bytes can be changed. */
 function keyOf(record: unknown, path: AnyDeclaration["key"]): unknown {
-  const key = typeof path === "string" ? readPath(record, path) : path.map((p) => readPath(record, p));
+  const key = readKey(record, path);
   return typeof key === "object" ? structuredClone(key) : key;
 }
 

@@ -11,6 +11,7 @@ import { encodeIndexKey, prefixEnd, stringPrefix } from "../codec/key.ts";
 import { readPath } from "../codec/path.ts";
 import type { KeyRange } from "../protocol/messages.ts";
 import { invalid } from "../protocol/options.ts";
+import { isPlain } from "./equality.ts";
 import { intersection, union } from "./shape.ts";
 
 /** On one field. */
@@ -217,13 +218,6 @@ function oneKey(value: unknown, where: string): KeyRange {
 function listed(value: unknown, where: string): readonly unknown[] {
   if (!Array.isArray(value)) throw invalid(where, value, "a list of keys");
   return value;
-}
-
-/** An object that is no key: conditions, or operators. */
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 const unknownOperator = (operator: string, where: string, known: string): TidemarkError =>

@@ -6,7 +6,8 @@ type Fields = Readonly<Record<string, unknown>>;
 export const maxDepth = 200;
 
 /** What literals and JSON make, and nothing else: not instances of classes. */
-export function isPlain(value: object): value is Fields {
+export function isPlain(value: unknown): value is Fields {
+  if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }

@@ -8,13 +8,13 @@
 import { TidemarkError } from "../base/errors.ts";
 import { type Conditions, conditionsOf, type Test, testOf } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
-import { invalid } from "../protocol/options.ts";
+import { checkedCount, invalid } from "../protocol/options.ts";
 import type { Observer, Subscription } from "./live.ts";
-import { type Indexed, isInOrder, type Way, waysOf, wholeWay } from "./planner.ts";
+import { type Indexed, isInOrder, type SortField, type Way, waysOf, wholeWay } from "./planner.ts";
 import { beginStream, countOn, gatherOn, type QueryTarget, type Reading, recordsOf } from "./reading.ts";
 import { collectionIn } from "./schema.ts";
 import { everything, type Shape } from "./shape.ts";
-import { Sorter, type SortField, sortOf } from "./sorter.ts";
+import { Sorter, sortOf } from "./sorter.ts";
 import { abortable, type Source, type Step, type WritableSource } from "./source.ts";
 import type { FindOptions, FindPlan, ReadOptions } from "./types.ts";
 import type { Observe } from "./writable-query.ts";
@@ -42,9 +42,7 @@ export function questionOf<T>(filter: unknown, options: FindOptions<T> = {}): Qu
   const { sort, limit, ...rest } = options;
   const [unknown] = Object.entries(rest);
   if (unknown) throw invalid(`find.${unknown[0]}`, unknown[1], "left out; there are sort and limit");
-  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
-    throw invalid("find.limit", limit, "a whole number from 0 up");
-  }
+  if (limit !== undefined) checkedCount("find.limit", limit);
   return { conditions: conditionsOf(filter), sort: sortOf(sort), limit };
 }
 

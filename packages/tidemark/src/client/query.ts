@@ -5,7 +5,7 @@ import { tablePrefixBytes } from "../codec/record.ts";
 import type { KeyRange, ScanWants } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import { cursorOf, readCursor } from "./cursor.ts";
-import { invalid } from "../protocol/options.ts";
+import { checkedCount, invalid } from "../protocol/options.ts";
 import { type Part, streamed } from "./parts.ts";
 import { beginStream, countOn, gatherOn, partsOn, type QueryTarget, recordsOf } from "./reading.ts";
 import { Refinement } from "./refinement.ts";
@@ -256,11 +256,6 @@ export class Query<T, K, P = unknown> {
 }
 
 const maxExplained = 1_000_000;
-
-function checkedCount(option: string, n: number): number {
-  if (!Number.isSafeInteger(n) || n < 0) throw invalid(option, n, "a whole number from 0 up");
-  return n;
-}
 
 /** The least byte string above all that begin with `key`. Encoded keys never end in 0xff alone, so there is one. */
 const pastAll = (key: ByteKey): ByteKey => prefixEnd(key)!;

@@ -3,14 +3,13 @@ import { type ByteKey, byteKey } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { extractIndexKeys, extractKey } from "../codec/path.ts";
+import type { BlobLike } from "../codec/platform.ts";
 import { tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "../codec/record.ts";
 import type { StoredCollection } from "../codec/schema.ts";
 import { Texts } from "../codec/texts.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
+import { blobsOf } from "./blobs.ts";
 
-interface BlobLike {
-  arrayBuffer(): Promise<ArrayBuffer>;
-}
 type BlobBytes = ReadonlyMap<object, Uint8Array>;
 
 /** Below this, encoding them together does not pay. */
@@ -53,8 +52,7 @@ export class RecordBatch {
 
   async readBlobs(): Promise<void> {
     const blobs = this.#encode(this.#records!, undefined);
-    const read = blobs.map(async (b) => [b, new Uint8Array(await b.arrayBuffer())] as const);
-    this.#encode(this.#records!, new Map(await Promise.all(read)));
+    this.#encode(this.#records!, await blobsOf(blobs));
   }
 
   /** From here on the caller may change its records. */

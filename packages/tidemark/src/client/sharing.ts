@@ -49,7 +49,7 @@ class Sharing {
   #within(previous: unknown, next: object, depth: number): unknown {
     if (Array.isArray(next)) return this.#list(previous, next, depth);
     if (!isPlain(next)) return next;
-    const before = typeof previous === "object" && previous !== null && isPlain(previous) ? previous : {};
+    const before = isPlain(previous) ? previous : {};
     const out = new Rewritten(next);
     for (const name of Object.keys(next)) {
       out.put(name, this.share(Object.hasOwn(before, name) ? before[name] : undefined, next[name], depth));

@@ -4,8 +4,6 @@ import { keyIn } from "./conditions.ts";
 import { invalid } from "../protocol/options.ts";
 import type { SortField } from "./planner.ts";
 
-export type { SortField } from "./planner.ts";
-
 /** A path, one with "-" before it for descending, several of these, or an object as { path: -1 }. @throws OPTIONS_INVALID */
 export function sortOf(sort: unknown): readonly SortField[] {
   if (sort === undefined) return [];

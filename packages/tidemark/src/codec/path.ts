@@ -30,6 +30,11 @@ export function readPath(value: unknown, path: string): unknown {
   return found;
 }
 
+/** The key that `path` leads to, as the record has it, valid or not. */
+export function readKey(record: unknown, path: KeyPath): unknown {
+  return typeof path === "string" ? readPath(record, path) : path.map((part) => readPath(record, part));
+}
+
 /**
  * The primary key of a record.
  * @param where names the record in errors, usually its collection.

@@ -18,12 +18,12 @@ import type { Catalog, FailedIndex, StoredCollection, StoredIndex } from "../cod
 import { decodeValue } from "../codec/value.ts";
 import { type BuildState, buildKey, decodeBuildState, encodeBuildState } from "../mvcc/build-state.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import { after, ReadSet } from "../mvcc/read-set.ts";
-import { catalogKey, encodeCatalog, nextEpoch, Schema } from "../mvcc/schema.ts";
+import { after } from "../mvcc/read-set.ts";
 import { aside, headlong, type Pace } from "../segments/pace.ts";
 import { usageOf } from "../mvcc/usage.ts";
 import { buildingIn, tableRange, withIndexes } from "./catalog.ts";
 import type { Database } from "./database.ts";
+import { commitOwn } from "./own-commit.ts";
 
 const buildHandle = Number.MIN_SAFE_INTEGER + 1;
 /** A step takes about so much of a slice, and its commit is small. */
@@ -202,34 +202,23 @@ function failureOf(
 }
 
 /** Commits one step; with `becomes` it is the last one, and the collection is this from now on. */
-async function commit(
+function commit(
   { database, handle, name, collection, pace }: Work,
   records: readonly Write[],
   state: BuildState | undefined,
   becomes?: StoredCollection,
 ): Promise<void> {
-  const { catalog } = handle.schema;
   const cursor = buildKey(collection.table);
   const moved: Write = state
     ? { kind: "put", key: cursor, payload: encodeBuildState(state) }
     : { kind: "delete", key: cursor, payload: undefined };
-  const writes = [...records, moved];
-  let brings: Schema | undefined;
-  if (becomes) {
-    const next = catalogWith(catalog, name, becomes, nextEpoch(catalog, handle.incarnation));
-    brings = new Schema(next);
-    writes.push({ kind: "put", key: catalogKey, payload: encodeCatalog(next) });
-  }
-  const { seq, isolation, incarnation } = handle;
-  const basis = { seq, isolation, incarnation, reads: new ReadSet() };
-  const { epoch: schemaEpoch } = catalog;
-  const request = { writes, durability: "relaxed", tag: "index", basis, schemaEpoch, brings } as const;
-  await aside(pace, database.commitOwn(request));
+  const catalog = becomes && withCollection(handle.schema.catalog, name, becomes);
+  const own = { writes: [...records, moved], tag: "index", durability: "relaxed", becomes: catalog } as const;
+  return aside(pace, commitOwn(database, handle, own));
 }
 
-const catalogWith = (catalog: Catalog, name: string, collection: StoredCollection, epoch: number): Catalog => ({
+const withCollection = (catalog: Catalog, name: string, collection: StoredCollection): Catalog => ({
   ...catalog,
-  epoch,
   collections: { ...catalog.collections, [name]: collection },
 });
 

@@ -14,10 +14,10 @@ import { packValues, type Values } from "../codec/values.ts";
 import { type BuildState, decodeBuildState, encodeBuildState } from "../mvcc/build-state.ts";
 import { conflict } from "../mvcc/group.ts";
 import type { Handle } from "../mvcc/handles.ts";
-import { ReadSet } from "../mvcc/read-set.ts";
-import { catalogKey, encodeCatalog, nextEpoch, Schema, systemTable } from "../mvcc/schema.ts";
+import { systemTable } from "../mvcc/schema.ts";
 import { countOf, nextRecords } from "./building.ts";
 import type { Database } from "./database.ts";
+import { commitOwn } from "./own-commit.ts";
 
 const moveHandle = Number.MIN_SAFE_INTEGER + 3;
 const sliceRecords = 512;
@@ -147,21 +147,13 @@ async function stateIn(handle: Handle, into: StoredCollection): Promise<BuildSta
   return payload && decodeBuildState(payload);
 }
 
-async function commit(
+/** Commits one step; where the catalog becomes another one it is to last. */
+function commit(
   database: Database,
   handle: Handle,
-  records: readonly Write[],
+  writes: readonly Write[],
   becomes?: Omit<Catalog, "epoch">,
 ): Promise<void> {
-  const { seq, isolation, incarnation, schema } = handle;
-  const writes = [...records];
-  let brings: Schema | undefined;
-  if (becomes) {
-    const catalog: Catalog = { ...becomes, epoch: nextEpoch(schema.catalog, incarnation) };
-    brings = new Schema(catalog);
-    writes.push({ kind: "put", key: catalogKey, payload: encodeCatalog(catalog) });
-  }
-  const basis = { seq, isolation, incarnation, reads: new ReadSet() };
   const durability = becomes ? "strict" : "relaxed";
-  await database.commitOwn({ writes, durability, tag: "schema", basis, schemaEpoch: schema.epoch, brings });
+  return commitOwn(database, handle, { writes, tag: "schema", durability, becomes });
 }

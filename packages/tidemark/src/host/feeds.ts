@@ -97,11 +97,8 @@ export class Feeds {
   async read(request: Of<"changes">): Promise<ChangesAnswer> {
     const { feed, consumer, cursor } = request;
     const { seq: upTo } = this.#store.head;
-    if (cursor.position >= upTo) {
-      await this.#look(consumer, cursor.position);
-      return this.#wait(feed, cursor);
-    }
     await this.#look(consumer, cursor.position);
+    if (cursor.position >= upTo) return this.#wait(feed, cursor);
     let answer: ChangesAnswer;
     try {
       answer = await this.#gather(request, upTo);

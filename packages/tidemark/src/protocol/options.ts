@@ -2,8 +2,9 @@
 import { TidemarkError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 
-/** Of each option: whether a value is one, and what it must be. */
-export type OptionChecks<T> = { readonly [O in keyof T]-?: readonly [(value: unknown) => boolean, string] };
+/** Whether a value is one, and what it must be. */
+export type OptionCheck = readonly [(value: unknown) => boolean, string];
+export type OptionChecks<T> = { readonly [O in keyof T]-?: OptionCheck };
 
 /** `what` has these options. @throws OPTIONS_INVALID naming the option */
 export function checkOptions<T extends object>(what: string, options: T, checks: OptionChecks<T>): void {
@@ -29,6 +30,11 @@ export const isWithin =
   (from: number, to: number) =>
   (v: unknown): boolean =>
     typeof v === "number" && v >= from && v <= to;
+/** @throws OPTIONS_INVALID */
+export function checkedCount(option: string, n: number): number {
+  if (!Number.isSafeInteger(n) || n < 0) throw invalid(option, n, "a whole number from 0 up");
+  return n;
+}
 export const isFlag: (v: unknown) => boolean = isOneOf(true, false);
 
 export function unknownOption(what: string, option: string, options: Iterable<string>): TidemarkError {

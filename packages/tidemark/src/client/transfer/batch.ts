@@ -1,7 +1,7 @@
 import { TidemarkError } from "../../base/errors.ts";
 import type { ByteKey } from "../../base/brand.ts";
 import { encodeKey } from "../../codec/key.ts";
-import { readPath } from "../../codec/path.ts";
+import { readKey } from "../../codec/path.ts";
 import type { Collection } from "../collection.ts";
 import type { Database } from "../database.ts";
 import type { AnyDeclaration, Declarations } from "../types.ts";
@@ -73,7 +73,7 @@ async function freeOf(collection: Rows, { values, places }: Entries): Promise<En
   const seen = new Set<ByteKey>();
   const isFree = await Promise.all(
     values.map(async (value, i) => {
-      const key = typeof path === "string" ? readPath(value, path) : path.map((p) => readPath(value, p));
+      const key = readKey(value, path);
       if (key === undefined) return true; // writing it says what is wrong
       const encoded = encodedKey(key, collection.name, places[i]!);
       if (seen.has(encoded)) return false;

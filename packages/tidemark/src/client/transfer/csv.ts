@@ -1,12 +1,12 @@
 /** Records as comma-separated values, by RFC 4180; the first row names the fields. */
 import { TidemarkError } from "../../base/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
+import { encodedTexts, type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
 import type { Header } from "./frames.ts";
 import { badLine, maxLineBytes } from "./lines.ts";
 import { setOwn, taggedText } from "./tagged.ts";
 
-const chunkChars = 60 * 1024;
+type Fields = Readonly<Record<string, unknown>>;
 
 export class CsvWriter implements RecordWriter {
   readonly #name: string;
@@ -21,34 +21,30 @@ export class CsvWriter implements RecordWriter {
   }
 
   begin(): readonly Uint8Array[] {
-    return this.#columns ? [encoder.encode(rowOf(this.#columns))] : [];
+    return this.#columns ? [new TextEncoder().encode(rowOf(this.#columns))] : [];
   }
 
-  async *write(_: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
-    let text = "";
+  write(_: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
+    let begun = "";
     if (this.#columns === undefined) {
       this.#columns = [...new Set(values.flatMap((v) => Object.keys(v as object)))];
-      text = rowOf(this.#columns);
+      begun = rowOf(this.#columns);
     }
     const columns = this.#columns;
     const known = new Set(columns);
-    for (const value of values) {
-      const record = value as Record<string, unknown>;
-      const unknown = this.#isChosen ? undefined : Object.keys(record).find((name) => !known.has(name));
-      if (unknown !== undefined) throw this.#unknownColumn(unknown);
-      const cells: string[] = [];
-      for (const name of columns)
-        cells.push(await cellOf(Object.hasOwn(record, name) ? record[name] : undefined, name));
-      text += rowOf(cells);
-      if (text.length < chunkChars) continue;
-      yield encoder.encode(text);
-      text = "";
-    }
-    if (text !== "") yield encoder.encode(text);
+    return encodedTexts(values as readonly Fields[], (record) => this.#row(record, columns, known), begun);
   }
 
   end(): readonly Uint8Array[] {
     return [];
+  }
+
+  async #row(record: Fields, columns: readonly string[], known: ReadonlySet<string>): Promise<string> {
+    const unknown = this.#isChosen ? undefined : Object.keys(record).find((name) => !known.has(name));
+    if (unknown !== undefined) throw this.#unknownColumn(unknown);
+    const cells: string[] = [];
+    for (const name of columns) cells.push(await cellOf(Object.hasOwn(record, name) ? record[name] : undefined, name));
+    return rowOf(cells);
   }
 
   #unknownColumn(field: string): TidemarkError {
@@ -59,8 +55,6 @@ export class CsvWriter implements RecordWriter {
     );
   }
 }
-
-const encoder = new TextEncoder();
 
 const rowOf = (cells: readonly string[]): string =>
   `${cells.length === 1 && cells[0] === "" ? `""` : cells.map(quoted).join(",")}\r\n`;

@@ -9,6 +9,7 @@ import type { Database } from "../database.ts";
 import { checkOptions, invalid, type OptionChecks } from "../../protocol/options.ts";
 import type { Declarations } from "../types.ts";
 import { Batch } from "./batch.ts";
+import { conflictCheck, functionCheck, signalCheck } from "./checks.ts";
 import type { ImportOptions, ImportProgress, ImportReport } from "./options.ts";
 import { roughBytes } from "./rough-bytes.ts";
 
@@ -61,14 +62,14 @@ const isName = (value: unknown): boolean => typeof value === "string" && value !
 const checks: OptionChecks<DexieImportOptions> = {
   collections: [(v) => typeof v === "object" && v !== null, "an object: by table, the name of a collection or options"],
   keyField: [isName, "the name of a field"],
-  onConflict: [(v) => v === "replace" || v === "skip" || v === "fail", `"replace", "skip" or "fail"`],
-  progress: [(v) => typeof v === "function", "a function"],
-  signal: [(v) => v instanceof AbortSignal, "an AbortSignal"],
+  onConflict: conflictCheck,
+  progress: functionCheck,
+  signal: signalCheck,
 };
 const tableChecks: OptionChecks<DexieTableOptions> = {
   collection: [isName, "the name of a collection"],
   keyField: [isName, "the name of a field"],
-  map: [(v) => typeof v === "function", "a function"],
+  map: functionCheck,
 };
 
 /** What to declare for the data of a Dexie database. @throws NOT_FOUND where there is none of that name */

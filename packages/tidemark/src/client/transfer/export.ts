@@ -9,6 +9,7 @@ import { everything } from "../shape.ts";
 import type { ByteStreamSource } from "../byte-stream.ts";
 import type { Declarations } from "../types.ts";
 import type { View } from "../view.ts";
+import { areNames, collectionCheck, collectionsCheck, formatCheck, signalCheck } from "./checks.ts";
 import { CsvWriter } from "./csv.ts";
 import type { RecordWriter, TransferFormat } from "./formats.ts";
 import type { Header } from "./frames.ts";
@@ -17,17 +18,12 @@ import { NativeWriter } from "./native.ts";
 import { taggedText } from "./tagged.ts";
 import type { ExportOptions } from "./options.ts";
 
-const isName = (value: unknown): boolean => typeof value === "string";
-const areNames = (value: unknown): boolean => Array.isArray(value) && value.every(isName);
-export const isFormat = (value: unknown): boolean => value === "tidemark" || value === "ndjson" || value === "csv";
-export const isSignal = (value: unknown): boolean => value instanceof AbortSignal;
-
 const checks: OptionChecks<ExportOptions> = {
-  format: [isFormat, `"tidemark", "ndjson" or "csv"`],
-  collection: [isName, "the name of a collection"],
-  collections: [areNames, "a list of names of collections"],
+  format: formatCheck,
+  collection: collectionCheck,
+  collections: collectionsCheck,
   columns: [areNames, "a list of names of fields"],
-  signal: [isSignal, "an AbortSignal"],
+  signal: signalCheck,
 };
 
 type AnyView = View<Declarations>;
@@ -44,7 +40,7 @@ export async function salvageOf(
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<ByteStreamSource> {
-  if (signal !== undefined && !isSignal(signal)) throw invalid("signal", signal, "an AbortSignal");
+  checkOptions("salvage()", { signal }, { signal: signalCheck });
   return byteSource(view, () => salvaged(view, name, signal));
 }
 

@@ -48,3 +48,23 @@ export function* upToFailure<T, R>(
   }
   if (made.length > 0) yield made;
 }
+
+/** Texts are gathered until they are so long together. */
+const chunkChars = 60 * 1024;
+
+/** The texts of `items`, one behind the other as UTF-8, behind `begun`. */
+export async function* encodedTexts<T>(
+  items: readonly T[],
+  textOf: (item: T) => Promise<string>,
+  begun = "",
+): AsyncGenerator<Uint8Array, void> {
+  const encoder = new TextEncoder();
+  let text = begun;
+  for (const item of items) {
+    text += await textOf(item);
+    if (text.length < chunkChars) continue;
+    yield encoder.encode(text);
+    text = "";
+  }
+  if (text !== "") yield encoder.encode(text);
+}

@@ -10,32 +10,29 @@ import type { Database } from "../database.ts";
 import type { Declarations } from "../types.ts";
 import { Batch } from "./batch.ts";
 import { ByteSource } from "./byte-source.ts";
+import { collectionCheck, collectionsCheck, conflictCheck, formatCheck, functionCheck, signalCheck } from "./checks.ts";
 import { readCsv } from "./csv.ts";
-import { isFormat, isSignal } from "./export.ts";
 import type { Incoming, RecordReader } from "./formats.ts";
 import { readLines } from "./lines.ts";
 import { readNative } from "./native.ts";
 import type { ImportOptions, ImportProgress, ImportReport } from "./options.ts";
 
 const isPosition = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
-const isFunction = (value: unknown): boolean => typeof value === "function";
-const isName = (value: unknown): boolean => typeof value === "string";
-const conflicts: ReadonlySet<unknown> = new Set(["replace", "skip", "fail"]);
 const [minBatchBytes, maxBatchBytes] = [1024, 16 * 1024 * 1024];
 const defaultBatchBytes = 256 * 1024;
 
 const checks: OptionChecks<ImportOptions> = {
-  format: [isFormat, `"tidemark", "ndjson" or "csv"`],
-  collection: [isName, "the name of a collection"],
-  collections: [(v) => Array.isArray(v) && v.every(isName), "a list of names of collections"],
-  map: [isFunction, "a function"],
-  onConflict: [(v) => conflicts.has(v), `"replace", "skip" or "fail"`],
+  format: formatCheck,
+  collection: collectionCheck,
+  collections: collectionsCheck,
+  map: functionCheck,
+  onConflict: conflictCheck,
   batchBytes: [
     (v) => isPosition(v) && (v as number) >= minBatchBytes && (v as number) <= maxBatchBytes,
     `a whole number of bytes from ${minBatchBytes} to ${maxBatchBytes}`,
   ],
-  signal: [isSignal, "an AbortSignal"],
-  progress: [isFunction, "a function"],
+  signal: signalCheck,
+  progress: functionCheck,
   resumeAfter: [isPosition, "a whole number from 0 up"],
 };
 

@@ -1,12 +1,10 @@
 /** Records as lines of JSON. */
 import { isTidemarkError, TidemarkError } from "../../base/errors.ts";
 import { joined, type ByteSource } from "./byte-source.ts";
-import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
+import { encodedTexts, type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
 import type { Header } from "./frames.ts";
 import { fromTagged, taggedText } from "./tagged.ts";
 
-/** Lines are gathered until they are so long together. */
-const chunkChars = 60 * 1024;
 /** No line is longer. */
 export const maxLineBytes: number = 256 * 1024 * 1024;
 
@@ -26,18 +24,12 @@ export class LinesWriter implements RecordWriter {
     return [];
   }
 
-  async *write(collection: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
+  write(collection: number, values: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
     const { name } = this.#header.collections[collection]!;
-    const encoder = new TextEncoder();
-    let text = "";
-    for (const value of values) {
+    return encodedTexts(values, async (value) => {
       const tagged = await taggedText(value, name);
-      text += this.#isBare ? `${tagged}\n` : `{"collection":${JSON.stringify(name)},"value":${tagged}}\n`;
-      if (text.length < chunkChars) continue;
-      yield encoder.encode(text);
-      text = "";
-    }
-    if (text !== "") yield encoder.encode(text);
+      return this.#isBare ? `${tagged}\n` : `{"collection":${JSON.stringify(name)},"value":${tagged}}\n`;
+    });
   }
 
   end(): readonly Uint8Array[] {

@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter } from "../../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../../base/errors.ts";
 import { decodeValue, encodeValue } from "../../codec/value.ts";
 import type { DamageReport } from "../../protocol/messages.ts";
-import { blobsOf } from "./blobs.ts";
+import { blobsOf } from "../blobs.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
 import {

@@ -16,7 +16,8 @@ import { maxNesting } from "../../codec/pack.ts";
 import { type BlobLike, viewConstructor } from "../../codec/platform.ts";
 import { hasEscapes, stringifyUnpatched, toJsonPatched } from "../../codec/text.ts";
 import { decodeValue, encodeValue } from "../../codec/value.ts";
-import { blobsOf } from "./blobs.ts";
+import { blobsOf } from "../blobs.ts";
+import { isPlain } from "../equality.ts";
 
 type BlobBytes = ReadonlyMap<object, Uint8Array>;
 
@@ -57,8 +58,7 @@ class Tagger {
 
   #object(value: object): unknown {
     if (Array.isArray(value)) return this.#list(value);
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null) return this.#fields(value);
+    if (isPlain(value)) return this.#fields(value);
     if (value instanceof Date) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
     if (value instanceof RegExp) return { $regexp: [value.source, value.flags] };
     if (value instanceof Map) return { $map: Array.from(value, ([k, v]) => [this.tag(k), this.tag(v)]) };

@@ -1,4 +1,4 @@
-import type { BlobLike } from "../../codec/platform.ts";
+import type { BlobLike } from "../codec/platform.ts";
 
 /** The bytes of blobs, by their identity, as encoding wants them. */
 export async function blobsOf(blobs: readonly BlobLike[]): Promise<ReadonlyMap<object, Uint8Array>> {
