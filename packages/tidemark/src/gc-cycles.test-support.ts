@@ -232,8 +232,6 @@ export class GcWorld {
   /** Ends what is under way, collects everything that is due, and compares with the model. */
   async fullRun(isWatched = true): Promise<Basis> {
     await this.cycle("FULL_GC");
-    const { retention, keepForMs } = this.#terms;
-    if (retention?.forMs !== undefined || keepForMs !== undefined) this.world.pass(3_600_000);
     const begun = await this.advance();
     ok(begun);
     const { store } = this.upkeepTab.database;

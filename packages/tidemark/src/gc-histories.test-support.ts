@@ -8,6 +8,7 @@ import { type Change, del, put } from "./test-world.test-support.ts";
 const ids = ["a", "b", "c", "d", "e", "f"];
 const id = fc.constantFrom(...ids);
 const which = fc.nat(5);
+const minuteMs = 60_000;
 const name = fc.constantFrom("s", "t", "u");
 
 type Draft = { readonly id: string; readonly at: number | undefined; readonly pad: number } | { readonly id: string };
@@ -51,6 +52,7 @@ const simple = fc.oneof(
   { weight: 2, arbitrary: fc.record({ op: fc.constant("dryRun" as const), limit: fc.constantFrom(1, 2, 7, 1000) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constantFrom("handOver" as const, "cancel" as const) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant("die" as const), which }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("pass" as const), minutes: fc.integer({ min: 1, max: 90 }) }) },
 );
 type Simple = typeof simple extends fc.Arbitrary<infer T> ? T : never;
 
@@ -103,6 +105,8 @@ export async function perform(world: GcWorld, o: Operation): Promise<void> {
       return world.endCycle();
     case "die":
       return world.die(o.which);
+    case "pass":
+      return world.world.pass(o.minutes * minuteMs);
     default:
       return world.crashing(o.dieAt, o.keep, () => perform(world, o.during satisfies Simple));
   }
@@ -122,8 +126,8 @@ const retention: fc.Arbitrary<Retention | undefined> = fc.oneof(
           [12, 20],
         ],
       },
-      { forMs: 400 },
-      { latest: 2, ranges: [[9, 9]], forMs: 200 },
+      { forMs: 70 * minuteMs },
+      { latest: 2, ranges: [[9, 9]], forMs: 20 * minuteMs },
     ),
   },
 );
@@ -136,6 +140,6 @@ export interface Terms {
 export const terms: fc.Arbitrary<Terms> = fc.record({
   proof: fc.constantFrom<Proof>("floor", "interval"),
   retention,
-  keepForMs: fc.constantFrom(undefined, undefined, undefined, 100, 400),
+  keepForMs: fc.constantFrom(undefined, undefined, undefined, 20 * minuteMs, 70 * minuteMs),
 });
 export const history: fc.Arbitrary<Operation[]> = fc.array(operation, { minLength: 4, maxLength: 24, size: "max" });

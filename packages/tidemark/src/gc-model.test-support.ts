@@ -58,6 +58,7 @@ function expectedOf(chains: Chains, key: ByteKey, { floor, points, nowMs }: Basi
   const ofRecords = Object.values(collections).find((c) => c.table === table);
   const { latest = 0, ranges = [], forMs: own = 0 } = (table === 0 ? { latest: 100 } : ofRecords?.retention) ?? {};
   const forMs = Math.max(own, ofRecords ? keepForMs : 0);
+  const fullHour = Math.floor(nowMs / 3_600_000) * 3_600_000;
   const chain = chains.of(key);
   const stays = chain.filter(({ seq: c }, i) => {
     const next = chain[i + 1];
@@ -65,7 +66,7 @@ function expectedOf(chains: Chains, key: ByteKey, { floor, points, nowMs }: Basi
     const end = next.seq;
     if (points.some((p) => c <= p && p < end)) return true;
     if (chain.length - 1 - i < latest || ranges.some(([from, to]) => c <= to && from < end)) return true;
-    return forMs > 0 && next.madeMs + forMs > nowMs;
+    return forMs > 0 && next.madeMs + forMs > fullHour;
   });
   const isOver = stays.length === 1 && stays[0]!.payload === undefined && stays[0]!.seq < floor;
   return isOver ? [] : stays.map((version) => version.seq);

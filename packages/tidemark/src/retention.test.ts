@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { collection, createDatabase, type Database, type GcSettings, RetentionPolicy } from "./index.ts";
 import { ownWorker } from "./own-worker.test-support.ts";
 
@@ -27,6 +27,7 @@ const make = (
   return db;
 };
 afterEach(async () => {
+  vi.useRealTimers();
   await Promise.all(open.splice(0).map((db) => db.close()));
 });
 type Db = ReturnType<typeof make>;
@@ -92,13 +93,16 @@ describe("gc.mvccVersionRetentionDays", () => {
   });
 
   test("[CN][VG6] what was superseded longer ago goes, but for what a collection's own retention keeps", async () => {
-    const db = make(undefined, kept, days(50 / 86_400_000));
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.UTC(2026, 0, 1, 10, 15) });
+    const db = make(undefined, kept, days(1));
     await writeAndFold(db, 1, 2, 3, 4);
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    vi.setSystemTime(Date.UTC(2026, 0, 2, 10, 59)); // judged as of the full hour, at which it was not yet a day
     await writeAndFold(db, 5);
-    expect(await numbers(db, "notes")).toEqual([5, 4, 3]);
-    // What was superseded a moment ago may stay.
-    expect((await numbers(db, "plain")).filter((n) => n! < 4)).toEqual([]);
+    expect(await numbers(db, "plain")).toEqual([5, 4, 3, 2, 1]);
+    vi.setSystemTime(Date.UTC(2026, 0, 2, 11, 1));
+    await writeAndFold(db, 6);
+    expect(await numbers(db, "notes")).toEqual([6, 5, 4]);
+    expect(await numbers(db, "plain")).toEqual([6, 5, 4]);
   });
 
   test("[CN] is stored: left out it stays, declared shorter that counts, and 0 ends it", async () => {

@@ -53,7 +53,10 @@ export class RetentionPolicy {
     return new RetentionPolicy({ ranges: [[from, to]] });
   }
 
-  /** Versions superseded within the last `days`, by the stamp of what superseded them. @throws OPTIONS_INVALID */
+  /**
+   * Versions superseded within the last `days`, by the stamp of what superseded them, as of the last full hour.
+   * @throws OPTIONS_INVALID
+   */
   static keepFor(days: number): RetentionPolicy {
     if (typeof days !== "number" || !(days >= 0) || days > maxRetentionDays)
       throw invalid("keepFor", days, `a number of days from 0 to ${maxRetentionDays}`);

@@ -35,13 +35,16 @@ const hourMs = 3_600_000;
 /** Stands for whatever kept versions before anybody wrote that down. */
 const unknown = "?";
 
-/** What keeps versions now. Retention by age is judged anew every hour. */
+/** Retention by age is judged as of the last full hour, so between two hours time alone changes nothing, wherever one looks. */
+export const judgedAtMs = (nowMs: number): number => nowMs - (nowMs % hourMs);
+
+/** What keeps versions now. */
 export function keepersOf({ points, nowMs }: Readable, retentions: Retentions): readonly string[] {
   const isTimed = retentions.some(([, { forMs = 0 }]) => forMs > 0);
   return [
     ...points.map((p) => `at ${p}`),
     ...retentions.map(([table, retention]) => `${table}: ${JSON.stringify(retention)}`),
-    ...(isTimed ? [`hour ${Math.floor(nowMs / hourMs)}`] : []),
+    ...(isTimed ? [`hour ${judgedAtMs(nowMs) / hourMs}`] : []),
   ];
 }
 

@@ -5,7 +5,7 @@ import { Reader } from "../mvcc/reader.ts";
 import { catalogAt, systemTable } from "../mvcc/schema.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { Readable, Rule } from "../segments/rule.ts";
-import type { Retentions } from "./keepers.ts";
+import { judgedAtMs, type Retentions } from "./keepers.ts";
 
 /** The last advances of the floor are kept, to say how it came to be where it is (VG13); of catalogs as many, by the way. */
 export const keptAdvances = 100;
@@ -23,5 +23,5 @@ export async function retentionsAt(store: Store, checkpoint: Seq): Promise<Reten
 /** `checkpoint`: durable with what is decided. */
 export function ruleUnder(readable: Readable, checkpoint: Seq, retentions: Retentions): Rule {
   const of = new Map(retentions);
-  return { ...readable, checkpoint, retentionOf: (table) => of.get(table) };
+  return { ...readable, nowMs: judgedAtMs(readable.nowMs), checkpoint, retentionOf: (table) => of.get(table) };
 }
