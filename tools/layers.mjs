@@ -21,6 +21,7 @@ const uses = {
   protocol: ["codec", "base"],
   host: ["protocol", "gc", "collections", "mvcc", "segments", "wal", "storage", "codec", "base"],
   client: ["protocol", "codec", "base"],
+  testing: ["client", "host", "protocol", "gc", "collections", "mvcc", "segments", "wal", "storage", "codec", "base"],
 };
 /** A test may also run on a real medium. */
 const testsUse = ["storage"];

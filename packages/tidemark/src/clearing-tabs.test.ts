@@ -5,7 +5,9 @@ import { Database } from "./client/database.ts";
 import { collection } from "./client/declare.ts";
 import type { Declarations } from "./client/types.ts";
 import { Host } from "./host/host.ts";
-import { type Process, randomFrom, simulate, type World } from "./host-world.test-support.ts";
+import type { Process } from "./testing/process.ts";
+import { randomFrom } from "./testing/random.ts";
+import { simulate, type World } from "./testing/world.ts";
 import type { HostSurface } from "./protocol/messages.ts";
 
 vi.setConfig({ testTimeout: 30_000 });

@@ -34,7 +34,7 @@ import {
   World,
   write,
 } from "./test-world.test-support.ts";
-import { Verifier } from "./verifier.ts";
+import { Verifier } from "./testing/verifier.ts";
 
 export interface Coverage {
   marked: number;

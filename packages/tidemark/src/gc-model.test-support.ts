@@ -7,8 +7,8 @@ import type { ByteKey } from "./base/brand.ts";
 import { tableOf } from "./codec/record.ts";
 import type { Catalog } from "./codec/schema.ts";
 import type { Basis } from "./gc/journal.ts";
-import type { Chains } from "./verifier-log.ts";
-import type { Verifier } from "./verifier.ts";
+import type { Chains } from "./testing/verifier-log.ts";
+import type { Verifier } from "./testing/verifier.ts";
 
 type Seqs = readonly number[];
 

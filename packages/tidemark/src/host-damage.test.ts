@@ -10,7 +10,8 @@ import {
   type Page,
   range,
 } from "./host-page.test-support.ts";
-import { randomFrom, simulate, type World } from "./host-world.test-support.ts";
+import { randomFrom } from "./testing/random.ts";
+import { simulate, type World } from "./testing/world.ts";
 import type { KeyReport } from "./protocol/messages.ts";
 
 vi.setConfig({ testTimeout: 30_000 });

@@ -11,7 +11,8 @@ import {
   Page,
   range,
 } from "./host-page.test-support.ts";
-import { type Call, type Process, simulate, type World } from "./host-world.test-support.ts";
+import type { Call, Process } from "./testing/process.ts";
+import { simulate, type World } from "./testing/world.ts";
 import type { Opened } from "./protocol/messages.ts";
 
 vi.setConfig({ testTimeout: 30_000 });

@@ -5,7 +5,7 @@ import { unpackValues } from "./codec/values.ts";
 import { tidyKept } from "./gc/kept-log.ts";
 import { Feeds } from "./host/feeds.ts";
 import { item, openPage } from "./host-page.test-support.ts";
-import { simulate } from "./host-world.test-support.ts";
+import { simulate } from "./testing/world.ts";
 import type { FeedCursor } from "./protocol/changes.ts";
 import type { StoreName } from "./storage/contract.ts";
 import { type Item, itemOf, put, type Tab, World, write } from "./test-world.test-support.ts";

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Definition, IndexDefinition } from "./codec/schema.ts";
 import { expectEverywhere, freshItems, type Item, item, openPage, type Page, range } from "./host-page.test-support.ts";
-import { simulate, type World } from "./host-world.test-support.ts";
+import { simulate, type World } from "./testing/world.ts";
 import { tableRange } from "./collections/catalog.ts";
 
 const tags: IndexDefinition = { path: "tags", unique: false, multi: true };

@@ -2,7 +2,8 @@ import { describe, expect, test, vi } from "vitest";
 import { TidemarkError } from "./base/errors.ts";
 import { cycleIn, type CycleState, readCycle } from "./gc/cycle.ts";
 import { databaseName, item, openPage, type Page, pagesWithGarbage, range } from "./host-page.test-support.ts";
-import { type Process, simulate, type World } from "./host-world.test-support.ts";
+import type { Process } from "./testing/process.ts";
+import { simulate, type World } from "./testing/world.ts";
 import type { GcRunOptions } from "./protocol/gc.ts";
 import { storeNames } from "./storage/contract.ts";
 

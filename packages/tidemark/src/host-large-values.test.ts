@@ -9,7 +9,7 @@ import {
   openPage,
   outcome,
 } from "./host-page.test-support.ts";
-import { simulate } from "./host-world.test-support.ts";
+import { simulate } from "./testing/world.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
 

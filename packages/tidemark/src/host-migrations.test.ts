@@ -5,7 +5,7 @@ import type { Definition } from "./codec/schema.ts";
 import { unpackValues } from "./codec/values.ts";
 import { RecordBatch } from "./client/records.ts";
 import { type Item, item, openPage, outcome, type Page, range } from "./host-page.test-support.ts";
-import { simulate, type World } from "./host-world.test-support.ts";
+import { simulate, type World } from "./testing/world.ts";
 import type { MoveSlice } from "./protocol/messages.ts";
 
 const definition = (version: number): Definition => ({

@@ -1,7 +1,7 @@
 /** Whole hosts whose pages grant slices, or do not. */
 import { describe, expect, test } from "vitest";
 import { openPage, type Page, range } from "./host-page.test-support.ts";
-import { simulate, type World } from "./host-world.test-support.ts";
+import { simulate, type World } from "./testing/world.ts";
 import type { OfferAnswer, PageOffer } from "./protocol/messages.ts";
 
 const memtableMaxBytes = 8 * 1024;

@@ -10,7 +10,8 @@ import type { Catalog, Definition, StoredCollection } from "./codec/schema.ts";
 import { encodeValue } from "./codec/value.ts";
 import { unpackValues } from "./codec/values.ts";
 import { Host } from "./host/host.ts";
-import type { Process, World } from "./host-world.test-support.ts";
+import type { Process } from "./testing/process.ts";
+import type { World } from "./testing/world.ts";
 import { readPins } from "./mvcc/holders.ts";
 import {
   type Answers,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { item, openPage, outcome, Page } from "./host-page.test-support.ts";
-import { simulate } from "./host-world.test-support.ts";
+import { simulate } from "./testing/world.ts";
 
 describe("hosts at cross purposes", () => {
   test("[TB2] two hosts that ask for a checkpoint while the upkeep host is frozen both get it", () =>

@@ -14,7 +14,7 @@ import {
   type Page,
   range,
 } from "./host-page.test-support.ts";
-import { simulate, type World } from "./host-world.test-support.ts";
+import { simulate, type World } from "./testing/world.ts";
 import type { Verdict } from "./storage/memory.ts";
 
 vi.setConfig({ testTimeout: 30_000 });

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { expectGone, openPage, Page } from "./host-page.test-support.ts";
-import { simulate } from "./host-world.test-support.ts";
+import { simulate } from "./testing/world.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
 

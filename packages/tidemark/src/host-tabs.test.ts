@@ -11,7 +11,8 @@ import {
   Page,
   range,
 } from "./host-page.test-support.ts";
-import { randomFrom, simulate, type World } from "./host-world.test-support.ts";
+import { randomFrom } from "./testing/random.ts";
+import { simulate, type World } from "./testing/world.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
 

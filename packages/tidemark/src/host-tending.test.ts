@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { expectEverywhere, item, type Item, openPage, type Page, range } from "./host-page.test-support.ts";
-import { simulate } from "./host-world.test-support.ts";
+import { simulate } from "./testing/world.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -11,7 +11,7 @@ import {
   pinnedTabs,
   range,
 } from "./host-page.test-support.ts";
-import { simulate } from "./host-world.test-support.ts";
+import { simulate } from "./testing/world.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
 

@@ -1,6 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import { expectGone, type Item, item, keysIn, openPage, outcome, Page, range } from "./host-page.test-support.ts";
-import { type Call, randomFrom, simulate } from "./host-world.test-support.ts";
+import type { Call } from "./testing/process.ts";
+import { randomFrom } from "./testing/random.ts";
+import { simulate } from "./testing/world.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
 

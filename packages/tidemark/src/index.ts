@@ -77,7 +77,9 @@ export type { CollectionUsage, Metrics, SliceFigures, SliceSource, Spread, Usage
 
 /** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
 export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {
-  return new Database(options, ({ worker, storage = "indexeddb" }) => linkToHost(worker, storage), hosts);
+  const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>;
+  const realm = locks ? { hosts, locks } : { hosts };
+  return new Database(options, ({ worker, storage = "indexeddb" }) => linkToHost(worker, storage), realm);
 }
 /** Of this realm. */
 const hosts = new SharedHosts();

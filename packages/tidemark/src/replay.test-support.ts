@@ -12,7 +12,7 @@ import type { HostLink } from "./client/connectors.ts";
 import { Database } from "./client/database.ts";
 import type { AnyDeclaration } from "./client/types.ts";
 import { Host } from "./host/host.ts";
-import { simulate, type World } from "./host-world.test-support.ts";
+import { simulate, type World } from "./testing/world.ts";
 
 type Batch = { readonly put: readonly object[] } | { readonly delete: readonly string[] };
 

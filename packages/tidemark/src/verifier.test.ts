@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { createMemoryStorage } from "./storage/memory.ts";
-import { Verifier, watched } from "./verifier.ts";
+import { Verifier, watched } from "./testing/verifier.ts";
 import { put, World, write } from "./test-world.test-support.ts";
 
-const files = ["verifier.ts", "verifier-log.ts", "verifier-mirror.ts"];
+const files = ["verifier.ts", "verifier-log.ts", "verifier-mirror.ts", "commits.ts"];
 const importsOf = (file: string): readonly string[] =>
-  [...readFileSync(path.join(import.meta.dirname, file), "utf8").matchAll(/ from "([^"]+)"/g)].map(
+  [...readFileSync(path.join(import.meta.dirname, "testing", file), "utf8").matchAll(/ from "([^"]+)"/g)].map(
     ([, named]) => named!,
   );
 

@@ -106,7 +106,7 @@ export async function* changesOf<C extends Declarations, N extends keyof C & str
     if (consumer !== undefined) {
       const registered = feed.register();
       registered.catch(() => undefined); // awaited below
-      release = await oneAtATime(session.options.name, consumer, ending.signal);
+      release = await oneAtATime(session.options.name, consumer, ending.signal, session.options.locks);
       await registered;
     }
     yield* feed.run();

@@ -3,17 +3,22 @@
  * which is then all there is.
  */
 type Release = () => void;
+export type ConsumerLocks = Pick<LockManager, "request">;
 
 const here = new Map<string, Promise<void>>();
 
 /** Resolves when it is our turn; whoever has it calls the answer when done. @throws the signal's reason */
-export function oneAtATime(database: string, consumer: string, signal: AbortSignal): Promise<Release> {
+export function oneAtATime(
+  database: string,
+  consumer: string,
+  signal: AbortSignal,
+  locks: ConsumerLocks | undefined,
+): Promise<Release> {
   const name = `tidemark/${database}/consumer/${consumer}`;
-  const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>;
   return locks ? locked(locks, name, signal) : inTurn(name, signal);
 }
 
-function locked(locks: LockManager, name: string, signal: AbortSignal): Promise<Release> {
+function locked(locks: ConsumerLocks, name: string, signal: AbortSignal): Promise<Release> {
   return new Promise((resolve, reject) => {
     const held = (): Promise<void> => new Promise((release) => resolve(() => release()));
     locks.request(name, { signal }, held).catch(reject);

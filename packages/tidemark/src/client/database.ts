@@ -12,8 +12,7 @@ import type { HostLink } from "./connectors.ts";
 import { definitionOf, migrationVersions } from "./declare.ts";
 import { Gc } from "./gc.ts";
 import { type Live, liveQuery } from "./live.ts";
-import type { SharedHosts } from "./shared-hosts.ts";
-import { type DatabaseEvents, Session } from "./session.ts";
+import { type DatabaseEvents, Session, type SessionOptions } from "./session.ts";
 import { HeadSource } from "./source.ts";
 import { Snapshots } from "./snapshots.ts";
 import { byteStream, type ByteStreamSource } from "./byte-stream.ts";
@@ -88,6 +87,9 @@ function numberOf(storage: GivenStorage): number {
   return known;
 }
 
+/** What handles of one page share. */
+export type Realm = Pick<SessionOptions, "hosts" | "locks">;
+
 /** What is stored, and how safely. */
 export interface DatabaseStorage {
   /** In all, and by collection and index. It reads a few blocks at most. */
@@ -134,11 +136,10 @@ export class Database<C extends Declarations> {
   /** Garbage collection: by hand, and why what is not collected is still there. */
   readonly gc: Gc;
 
-  /** `hosts`: those of the realm that may be shared. */
   constructor(
     options: DatabaseOptions<C>,
     link: (options: DatabaseOptions<C>) => Promise<HostLink>,
-    hosts?: SharedHosts,
+    realm: Realm = {},
   ) {
     checkOptions(options);
     this.name = options.name;
@@ -164,7 +165,7 @@ export class Database<C extends Declarations> {
           ? "here"
           : "worker",
       starter: options.worker,
-      ...(hosts ? { hosts } : {}),
+      ...realm,
       storage: isGiven(options.storage) ? "memory" : (options.storage ?? "indexeddb"),
       durability: options.durability ?? "relaxed",
       cacheMaxBytes: options.cacheMaxBytes ?? 16 * megabyte,

@@ -6,6 +6,7 @@ import type { GcSettings } from "../protocol/gc-settings.ts";
 import { type Durability, type HostEvent, type OpenRequest, protocolVersion } from "../protocol/messages.ts";
 import { BuildNews, isStillBuilding, type StillBuilding, type UpgradeProgress } from "./building.ts";
 import { type Connection, errorOf } from "./connection.ts";
+import type { ConsumerLocks } from "./consumer-lock.ts";
 import type { HostLink } from "./connectors.ts";
 import { closedError } from "./host-keeper.ts";
 import { Line } from "./line.ts";
@@ -27,6 +28,8 @@ export interface SessionOptions {
   readonly place?: string;
   readonly starter?: unknown;
   readonly hosts?: SharedHosts;
+  /** Those of the origin; absent where there are none, or no other tabs. */
+  readonly locks?: ConsumerLocks;
   /** Does what is pending when the database was opened. */
   upgrade?(session: Session, connection: Connection): Promise<void>;
 }

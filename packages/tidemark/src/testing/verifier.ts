@@ -6,17 +6,18 @@
  * It hears of a memory medium by `onWritten`, of any other storage through `watched`. After a crash of the medium it is
  * told what is left, by `restart`.
  */
-import { type ByteKey, type Seq, seq } from "./base/brand.ts";
-import { outsideOf } from "./codec/outside.ts";
-import { tableOf } from "./codec/record.ts";
-import type { Catalog } from "./codec/schema.ts";
-import { holdersIn, isPoint } from "./mvcc/holders.ts";
-import { floorIn } from "./mvcc/read-floor.ts";
-import { hashOf } from "./segments/filter.ts";
-import type { Storage, Write } from "./storage/contract.ts";
-import { decodeEntry, type LogEntry, wholeEntry } from "./wal/entry.ts";
-import { decodeFence } from "./wal/log.ts";
-import { openRow } from "./wal/row.ts";
+import { type ByteKey, type Seq, seq } from "../base/brand.ts";
+import { outsideOf } from "../codec/outside.ts";
+import { tableOf } from "../codec/record.ts";
+import type { Catalog } from "../codec/schema.ts";
+import { holdersIn, isPoint } from "../mvcc/holders.ts";
+import { floorIn } from "../mvcc/read-floor.ts";
+import { hashOf } from "../segments/filter.ts";
+import type { Storage, Write } from "../storage/contract.ts";
+import { decodeEntry, type LogEntry, wholeEntry } from "../wal/entry.ts";
+import { decodeFence } from "../wal/log.ts";
+import { openRow } from "../wal/row.ts";
+import { commitsIn, type SeenCommit } from "./commits.ts";
 import { Chains, type Committed } from "./verifier-log.ts";
 import { type ListedBlock, Mirror } from "./verifier-mirror.ts";
 
@@ -58,6 +59,13 @@ export interface Removal {
   readonly bytes: number;
 }
 
+/** Hears of commits as they become durable, and of those that a crash took. */
+export interface CommitListener {
+  committed(commit: SeenCommit): void;
+  /** Nothing behind this seq is there any more. */
+  cut(last: number): void;
+}
+
 type Stored = Map<ByteKey, Map<number, Uint8Array | undefined>>;
 
 export class Verifier {
@@ -65,6 +73,8 @@ export class Verifier {
   /** All that went, in order of the swaps. */
   readonly removals: Removal[] = [];
   readonly chains: Chains = new Chains();
+  /** Told of each commit that is logged. */
+  listener: CommitListener | undefined;
   readonly stats: VerifierStats = { swaps: 0, removed: 0, tombstones: 0, belowPoints: 0 };
   readonly #mirror = new Mirror();
   /** Wall time, for retention by age: at or after the engine's. */
@@ -106,12 +116,20 @@ export class Verifier {
       if ((key as number) > head) head = decodeEntry(value).lastSeq;
     }
     this.chains.cut(head);
+    this.listener?.cut(head);
   }
 
   #hear(write: Write): void {
     if (write.store !== "log" || (write.kind !== "add" && write.kind !== "put")) return;
     if (write.key === 0) this.#fence = decodeFence(write.value).seq;
-    else if (Number(write.key) > this.#fence) this.chains.add(this.#whole(decodeEntry(write.value.slice())));
+    else if (Number(write.key) > this.#fence) this.#logged(this.#whole(decodeEntry(write.value.slice())));
+  }
+
+  #logged(entry: LogEntry): void {
+    if (entry.firstSeq <= this.chains.head) this.listener?.cut(entry.firstSeq - 1);
+    this.chains.add(entry);
+    if (!this.listener) return;
+    for (const commit of commitsIn(entry, (ref) => this.#mirror.outside(ref))) this.listener.committed(commit);
   }
 
   #whole(entry: LogEntry): LogEntry {

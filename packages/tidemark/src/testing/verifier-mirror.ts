@@ -1,12 +1,19 @@
 /** What a medium holds, kept up from the batches that it commits, and what of it a manifest lists. */
-import { blockId, type ByteKey } from "./base/brand.ts";
-import { ByteWriter } from "./base/bytes.ts";
-import { chunkAt, chunksOf, type OutsideRef } from "./codec/outside.ts";
-import { Block } from "./segments/block.ts";
-import { decodeRoot, pageSummaries } from "./segments/manifest.ts";
-import { Page } from "./segments/page.ts";
-import { type Found, type Storage, type StoreKey, type StoreName, storeNames, type Write } from "./storage/contract.ts";
-import { envelopeBytes } from "./wal/envelope.ts";
+import { blockId, type ByteKey } from "../base/brand.ts";
+import { ByteWriter } from "../base/bytes.ts";
+import { chunkAt, chunksOf, type OutsideRef } from "../codec/outside.ts";
+import { Block } from "../segments/block.ts";
+import { decodeRoot, pageSummaries } from "../segments/manifest.ts";
+import { Page } from "../segments/page.ts";
+import {
+  type Found,
+  type Storage,
+  type StoreKey,
+  type StoreName,
+  storeNames,
+  type Write,
+} from "../storage/contract.ts";
+import { envelopeBytes } from "../wal/envelope.ts";
 
 export interface Entry {
   readonly key: ByteKey;

@@ -2,12 +2,12 @@
  * What the log says was committed, as version chains: replayed from its entries alone, with no help of the engine's
  * memory or blocks. For the verifier, which compares with it what is stored.
  */
-import { type ByteKey, type Seq, seq } from "./base/brand.ts";
-import { msOf } from "./base/clock.ts";
-import { indexEntriesOf } from "./codec/record.ts";
-import type { Catalog } from "./codec/schema.ts";
-import { catalogKey, decodeCatalog, emptyCatalog } from "./mvcc/schema.ts";
-import type { LogEntry, LoggedWrite } from "./wal/entry.ts";
+import { type ByteKey, type Seq, seq } from "../base/brand.ts";
+import { msOf } from "../base/clock.ts";
+import { indexEntriesOf } from "../codec/record.ts";
+import type { Catalog } from "../codec/schema.ts";
+import { catalogKey, decodeCatalog, emptyCatalog } from "../mvcc/schema.ts";
+import type { LogEntry, LoggedWrite } from "../wal/entry.ts";
 
 export interface Committed {
   readonly seq: Seq;

@@ -1,0 +1,139 @@
+/**
+ * A tab of a world: a page's whole client, and the engine of its worker, on a process of its own. Between the two every
+ * message takes a moment, and stays away while the process is frozen or once it is dead.
+ */
+import { Database, type DatabaseOptions } from "../client/database.ts";
+import type { HostLink } from "../client/connectors.ts";
+import type { PageSeam } from "../client/idle.ts";
+import { SharedHosts } from "../client/shared-hosts.ts";
+import type { Declarations } from "../client/types.ts";
+import { workerDied } from "../client/worker-death.ts";
+import { Host } from "../host/host.ts";
+import type { HostSurface, PageState } from "../protocol/messages.ts";
+import type { Process } from "./process.ts";
+import type { World } from "./world.ts";
+
+/** What a message between page and worker takes. */
+const hopMs = 0.05;
+/** Idle moments come so far apart, and last so long. */
+const idleEveryMs = 20;
+const idleMs = 12;
+
+export type TabOptions<C extends Declarations> = Omit<DatabaseOptions<C>, "storage" | "worker">;
+
+export class Tab {
+  readonly name: string;
+  readonly #world: World;
+  readonly #hosts = new SharedHosts();
+  readonly #watching = new Set<() => void>();
+  #process: Process;
+  #state: PageState = "visible";
+  #workers = 0;
+  #crash: () => void = () => undefined;
+  #crashed: Promise<void>;
+
+  constructor(world: World, name: string) {
+    this.name = name;
+    this.#world = world;
+    this.#process = world.process(name);
+    this.#crashed = new Promise((resolve) => (this.#crash = resolve));
+  }
+
+  /** Of its worker; another one after that crashed. */
+  get process(): Process {
+    return this.#process;
+  }
+
+  /** A handle of this tab, as the page makes it. Its storage is the world's. */
+  createDatabase<const C extends Declarations>(options: TabOptions<C>): Database<C> {
+    const locks = { request: this.#requestLock.bind(this) as LockManager["request"] };
+    return new Database<C>({ ...options, storage: "memory" }, () => Promise.resolve(this.#link()), {
+      hosts: this.#hosts,
+      locks,
+    });
+  }
+
+  freeze(): void {
+    this.#process.freeze();
+  }
+  thaw(): void {
+    this.#process.thaw();
+  }
+
+  /** The tab is gone, with all it was about to do; its locks are free at once. */
+  kill(): void {
+    this.#process.kill();
+  }
+
+  /** Its worker is gone; the page notices, and starts another. */
+  crashWorker(): void {
+    this.#process.kill();
+    this.#process = this.#world.process(`${this.name}/${++this.#workers}`);
+    const crash = this.#crash;
+    this.#crashed = new Promise((resolve) => (this.#crash = resolve));
+    crash();
+  }
+
+  set state(state: PageState) {
+    this.#state = state;
+    for (const tell of this.#watching) tell();
+  }
+
+  #link(): HostLink {
+    const process = this.#process;
+    const host = new Host(() => process.environment);
+    const hop = async <T>(call: () => Promise<T>): Promise<T> => {
+      await process.sleep(hopMs);
+      const answer = await call();
+      await process.sleep(hopMs);
+      return answer;
+    };
+    const surface: HostSurface = {
+      hello: () => hop(() => host.hello()),
+      open: (request, events) =>
+        hop(() => host.open(request, (event) => void process.sleep(hopMs).then(() => events(event)))),
+      submit: (requests) => hop(() => host.submit(requests)),
+      grant: (offer) => hop(() => host.grant(offer)),
+      close: () => hop(() => host.close()),
+      deleteDatabase: (name, storage) => hop(() => host.deleteDatabase(name, storage)),
+      listDatabases: (storage) => hop(() => host.listDatabases(storage)),
+    };
+    const ended = this.#crashed.then(() => workerDied("it was ended by the world"));
+    return { surface, page: this.#page(process), ended, dispose: () => undefined };
+  }
+
+  #page(process: Process): PageSeam {
+    const stateOf = (): PageState => this.#state;
+    return {
+      get state() {
+        return stateOf();
+      },
+      watch: (tell) => {
+        this.#watching.add(tell);
+        return () => this.#watching.delete(tell);
+      },
+      ask: (use) => {
+        let isWanted = true;
+        const idle = async (): Promise<void> => {
+          await process.sleep(idleEveryMs * this.#world.random.next());
+          const until = this.#world.now + idleMs;
+          if (isWanted) use({ timeRemaining: () => Math.max(0, until - this.#world.now) });
+        };
+        void idle();
+        return () => void (isWanted = false);
+      },
+    };
+  }
+
+  /** As `navigator.locks.request`, as far as the client uses it. */
+  async #requestLock(name: string, { signal }: LockOptions, held: (lock: null) => unknown): Promise<unknown> {
+    signal?.throwIfAborted();
+    const lock = await this.#process.environment.locks.request(name);
+    try {
+      signal?.throwIfAborted();
+      return await held(null);
+    } finally {
+      lock?.release();
+    }
+  }
+}
