@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { TidemarkError } from "./base/errors.ts";
 import { cycleIn, type CycleState, readCycle } from "./gc/cycle.ts";
 import { databaseName, item, openPage, type Page, pagesWithGarbage, range } from "./host-page.test-support.ts";
-import type { Process } from "./testing/process.ts";
+import type { Call, Process } from "./testing/process.ts";
 import { simulate, type World } from "./testing/world.ts";
 import type { GcRunOptions } from "./protocol/gc.ts";
 import { storeNames } from "./storage/contract.ts";
@@ -346,5 +346,48 @@ describe("an eviction", () => {
       await expect(evict(a, pin)).rejects.toMatchObject(refused);
       dyingWithItsAnswer(world, a);
       await expect(evict(c, "pin/nobody")).rejects.toMatchObject(refused);
+    }));
+});
+
+describe("upkeep whose epoch a woken tab took", () => {
+  /** `a` was given the lock and fell asleep as it began; `b` took the lock over, and then `a` woke up and began. */
+  async function deposed(world: World): Promise<readonly [Page, Page]> {
+    const [a, b] = [await openPage(world, "a"), await openPage(world, "b")];
+    await world.sleep(100);
+    const thief = world.process("thief");
+    const lock = await thief.environment.locks.request(upkeepLock, { steal: true });
+    await world.sleep(10); // a stands for it again, behind b
+    const isBeginning = (call: Call): boolean =>
+      call.when === "before" && call.batch?.stores?.join() === "meta" && call.batch.durability === "strict";
+    b.process.onCall = (call) => {
+      if (isBeginning(call)) b.process.freeze();
+    };
+    lock!.release();
+    await world.eventually(() => b.process.isFrozen, 1000, "b begins");
+    await a.put(item(1));
+    await a.checkpoint(); // which takes upkeep over
+    b.process.onCall = undefined;
+    b.process.thaw();
+    await world.sleep(100);
+    return [a, b];
+  }
+
+  test("[TB2] runs are done all the same, whoever asks", () =>
+    simulate(async (world) => {
+      const [a, b] = await deposed(world);
+      for (const [job, page] of [a, b].entries()) {
+        const run = page.call<"gc-run">({ op: "gc-run", job, isBackground: false, options: {} });
+        expect(await Promise.race([run, world.sleep(20_000).then(() => "hangs")])).toMatchObject({ dryRun: false });
+      }
+    }));
+
+  test("[TB2][TB5] so are evictions", () =>
+    simulate(async (world) => {
+      const [a, b] = await deposed(world);
+      await a.begin(a.newHandle(), "view");
+      const { holders } = await a.call<"gc-explain">({ op: "gc-explain" });
+      const { id } = holders.find(({ kind, seq }) => kind === "pin" && seq > 0)!;
+      const evicted = b.call<"gc-evict">({ op: "gc-evict", holder: id });
+      expect(await Promise.race([evicted, world.sleep(20_000).then(() => "hangs")])).toBeUndefined();
     }));
 });

@@ -73,6 +73,7 @@ export class Tabs {
   #hasPeers = false;
   /** Committed something before any other tab was heard of. */
   #isUntold = false;
+  #isLeft = false;
 
   private constructor(
     self: TabId,
@@ -124,8 +125,9 @@ export class Tabs {
     return tabs;
   }
 
+  /** After `leave` it does nothing: work that ends later has nobody to speak for, and whoever asked for it asks again. */
   post(message: TabMessage): void {
-    this.#channel.post(message);
+    if (!this.#isLeft) this.#channel.post(message);
   }
 
   /** Tells the others, if there are any, what was committed. */
@@ -178,6 +180,7 @@ export class Tabs {
   }
 
   leave(): void {
+    this.#isLeft = true;
     this.#channel.close();
     for (const lock of this.#held) lock.release();
   }

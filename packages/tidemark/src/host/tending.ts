@@ -185,6 +185,7 @@ export class Tending {
       if (this.#isBusy || !manager.hasGarbage) continue;
       try {
         const basis = await turns.inTurn(() => turns.inSlices((options) => manager.gain(tenure, options)));
+        if (tenure.isDeposed) return this.#seams.deposed(tenure);
         if (basis) this.advanced(tenure, basis);
       } catch (e) {
         if (this.#seams.isOurs(tenure)) onError(e);

@@ -216,6 +216,7 @@ export class Upkeep {
     } finally {
       this.#gate = undefined;
       this.#onProgress = undefined;
+      this.#yieldIfDeposed(tenure);
     }
   }
 
@@ -232,6 +233,7 @@ export class Upkeep {
     const done = (await advancesIn(store)).filter((advance) => advance.seq > since && advance.by === by);
     if (done.some(({ evicted }) => evicted.includes(holder))) return;
     const basis = await this.#turns.inTurn(() => this.#manager.advance(tenure, { evict: new Set([holder]), by }));
+    this.#yieldIfDeposed(tenure);
     if (!basis) throw new Deposed();
     this.#tending.advanced(tenure, basis);
   }
@@ -315,6 +317,14 @@ export class Upkeep {
     this.#tabs.post({ type: "upkeep" });
   }
 
+  /**
+   * Somebody who had the lock before us and slept may have begun his tenure after ours. He lost the lock and does nothing
+   * with it, so it is ours to begin anew.
+   */
+  #yieldIfDeposed(tenure: Tenure): void {
+    if (tenure.isDeposed) this.#stepDown(tenure);
+  }
+
   #stepDown(tenure: Tenure): void {
     if (this.#tenure !== tenure) return;
     this.#manager.leave();
@@ -367,7 +377,7 @@ export class Upkeep {
     const { store } = this.#database;
     const done =
       basis === undefined ? undefined : await this.#turns.inSlices((o) => checkpoint(store, tenure, basis, o));
-    if (!done && tenure.isDeposed) return this.#stepDown(tenure);
+    if (!done && tenure.isDeposed) return this.#yieldIfDeposed(tenure);
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
       this.#tending.folded(tenure, basis!, done.written.bytes);

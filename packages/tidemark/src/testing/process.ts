@@ -20,9 +20,12 @@ export class Process {
   readonly environment: Environment;
   /** Work takes no virtual time. With this, so much of it passes from each look at the finer clock to the next. */
   lookMs = 0;
+  /** By so much its wall clock is wrong. */
+  skewMs = 0;
   #workedMs = 0;
   readonly #world: World;
   readonly #locks: LockTable;
+  #isDead = false;
   #asleep: Promise<void> | undefined;
   #wake: () => void = () => undefined;
   #onCall: ((call: Call) => void) | undefined;
@@ -33,7 +36,7 @@ export class Process {
     this.#world = world;
     this.#locks = locks;
     this.environment = {
-      clock: { now: () => world.time.nowMs, sleep: (ms) => this.sleep(ms) },
+      clock: { now: () => world.time.nowMs + this.skewMs, sleep: (ms) => this.sleep(ms) },
       ticks: () => world.now + (this.#workedMs += this.lookMs),
       giveWay: () => this.sleep(1),
       random: world.random,
@@ -62,11 +65,13 @@ export class Process {
   }
 
   thaw(): void {
+    if (this.#isDead) return;
     this.#asleep = undefined;
     this.#wake();
   }
 
   kill(): void {
+    this.#isDead = true;
     this.#asleep = never();
     this.#locks.freeAll(this);
   }
