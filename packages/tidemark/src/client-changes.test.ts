@@ -231,6 +231,10 @@ describe("changes", () => {
     const aborted = take(db, 1, { consumer: "one", signal: stop.signal });
     setTimeout(() => stop.abort(new Error("enough")), 20);
     await expect(aborted).rejects.toThrow("enough");
+    const early = new AbortController();
+    const begun = take(db, 1, { signal: early.signal });
+    early.abort(new Error("before it began"));
+    await expect(begun).rejects.toThrow("before it began");
     const closed = take(db, 1, {});
     setTimeout(() => void db.close(), 20);
     await expect(closed).rejects.toMatchObject({ code: "CLOSED" });

@@ -1,7 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Definition, IndexDefinition } from "./codec/schema.ts";
-import { expectEverywhere, freshItems, type Item, item, openPage, type Page, range } from "./host-page.test-support.ts";
+import {
+  expectEverywhere,
+  expectGone,
+  freshItems,
+  type Item,
+  item,
+  openPage,
+  type Page,
+  range,
+} from "./host-page.test-support.ts";
 import { simulate, type World } from "./testing/world.ts";
 import { tableRange } from "./collections/catalog.ts";
 
@@ -227,4 +236,14 @@ describe("building an index over several tabs", () => {
       { numRuns: Number(process.env["INDEX_RUNS"] ?? 60) },
     );
   }, 120_000);
+
+  test("[MV9][MV10] a tab whose build met a full disk closes as ever", () =>
+    simulate(async (world) => {
+      await (await filled(world, 300)).close();
+      const page = await openPage(world, "new", { definition: tagged });
+      world.medium.quotaBytes = world.medium.usedBytes;
+      await world.eventually(() => page.errors.includes("QUOTA_EXCEEDED"), 10_000, "the build fails");
+      await page.close();
+      expectGone(world, page);
+    }));
 });

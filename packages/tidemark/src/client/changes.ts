@@ -146,6 +146,7 @@ class Feed<C extends Declarations, N extends keyof C & string> {
   async *run(): AsyncGenerator<ChangeSet<C, N>, void> {
     const { consumer, after } = this.#options;
     let cursor: FeedCursor = await this.#call<"changes-open">({ op: "changes-open", consumer, after });
+    this.#signal.throwIfAborted(); // nobody listened until now
     this.#given = cursor.position;
     this.#signal.addEventListener("abort", () => this.#wake());
     this.#acks = new Acks(cursor.position, (position) => this.#acknowledge(position));

@@ -91,7 +91,7 @@ export class Building {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.changed();
-    await this.#working;
+    await this.#working?.catch(() => undefined); // why it failed was told, and it is over
   }
 
   get #isNeeded(): boolean {

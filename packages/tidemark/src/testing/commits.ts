@@ -21,7 +21,9 @@ export interface SeenCommit {
   readonly seq: number;
   readonly madeMs: number;
   readonly tag: string;
-  /** In the order of the commit. */
+  /** Whether it wrote anything of the engine's own, as the schema, the floor, or how far an index is built. */
+  readonly isSystem: boolean;
+  /** In the order of the commit, without the engine's own. */
   readonly writes: readonly SeenWrite[];
   /** Where it changed the schema: the table of each collection from here on, and the data version. */
   readonly schema?: { readonly version: number; readonly tables: Readonly<Record<string, number>> };
@@ -35,6 +37,7 @@ export function commitsIn(entry: LogEntry, outside: (ref: OutsideRef) => Uint8Ar
       seq,
       madeMs: msOf(stamp),
       tag,
+      isSystem: writes.some(({ key }) => tableOf(key) === systemTable),
       writes: writes.filter(({ key }) => tableOf(key) !== systemTable).map((write) => seen(write, outside)),
       ...(catalog ? { schema: schemaIn(catalog) } : {}),
     };
