@@ -57,6 +57,36 @@ describe("what is kept of the log", () => {
     expect((await begin(tab)).position).toBe(positions.at(-1));
   });
 
+  test("[OL1] may be dropped and moved on while a feed looks for its place", async () => {
+    const world = new World();
+    const tab = await world.open();
+    await begin(tab);
+    for (let n = 1; n <= 4; n++) await write(tab, [put({ id: "k", n })]);
+    await acknowledge(tab, tab.database.store.head.seq - 1);
+    await world.upkeep(tab); // which marks what is kept, and leaves it where it is
+    const other = await world.open();
+    const { storage } = other.database.store;
+    const read = storage.read.bind(storage);
+    let moved = 0;
+    vi.spyOn(storage, "read").mockImplementation(async (reads) => {
+      const found = await read(reads);
+      const isPlace = reads.some(({ kind, store }) => kind === "keys" && store === "log");
+      if (isPlace && moved++ === 0) await tidyKept(tab.storage, tab.tenure!);
+      return found;
+    });
+    const cursor = await begin(other);
+    const { commits } = await feedsOf(other).read({
+      op: "changes",
+      feed: 1,
+      consumer,
+      cursor,
+      collections: undefined,
+      maxBytes: 1 << 20,
+    });
+    expect(commits.map(({ changes }) => changes.length)).toEqual([1]);
+    expect(moved).toBe(2);
+  });
+
   test.each(["none", "all", 1] as const)("[MV4][OL1] is whole after a crash at any step, keeping %s", async (keep) => {
     let last = Infinity;
     for (let dieAt = 5; dieAt < last; dieAt += 7) {

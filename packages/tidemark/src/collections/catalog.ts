@@ -169,6 +169,7 @@ export function stageCatalog(handle: Handle, catalog: Catalog): void {
 /** Clears a collection in a transaction, which goes on by the catalog that is answered. */
 export function stageCleared(handle: Handle, collection: string): Catalog {
   const { catalog: before } = handle.schema;
+  handle.emptied.range(tableRange(before.collections[collection]!.table));
   const catalog = cleared(before, collection, nextEpoch(before, handle.incarnation));
   handle.useSchema(new Schema(catalog));
   stageCatalog(handle, catalog);

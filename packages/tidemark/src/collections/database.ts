@@ -321,9 +321,9 @@ export class Database {
   /** Commits a transaction; whatever the outcome, its handle is still to be ended. */
   commit(handle: Handle, durability: Durability, tag: string): Promise<CommitDone> {
     return handle.inOrder(async () => {
-      const { writes, reads, isolation, incarnation, seq: at, basisEpoch: schemaEpoch, schema } = handle;
+      const { writes, reads, emptied, isolation, incarnation, seq: at, basisEpoch: schemaEpoch, schema } = handle;
       if (writes.length === 0) return { seq: at, stamp: this.store.head.stamp, existed: [] };
-      const basis = { seq: at, reads: reads!, isolation, incarnation };
+      const basis = { seq: at, reads: reads!, emptied, isolation, incarnation };
       const brings = schema.epoch === schemaEpoch ? undefined : schema;
       const request = { writes, durability, tag, basis, schemaEpoch, brings };
       return this.#submissions.commitTransaction(handle, request);

@@ -131,8 +131,14 @@ export class Feeds {
     let place: Place = cursor.entry ?? (await this.#placeOf(consumer, cursor.position));
     let isFull = false;
     let atOnce = minAtOnce;
+    let moves = 0;
     while (!isFull && gathering.position < upTo) {
       const entries = await this.#entriesAfter(place, atOnce);
+      if (entries.length === 0 && place.seq < gathering.position && ++moves < maxBeginnings) {
+        // Upkeep dropped what lay between, which nobody needs, and moved what follows, while we looked.
+        place = await this.#placeOf(consumer, gathering.position);
+        continue;
+      }
       const isSmall = entries.reduce((n, e) => n + e.sizeBytes, 0) < smallBytes;
       atOnce = isSmall ? Math.min(maxAtOnce, atOnce * 4) : minAtOnce;
       if (entries.length === 0) throw resyncRequired(consumer, gathering.position, upTo);

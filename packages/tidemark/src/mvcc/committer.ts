@@ -3,7 +3,7 @@
  * against the members accepted before it:
  *
  *   serializable   nothing it read, keys or ranges, was touched after its view
- *   snapshot       nothing it writes was written after its view
+ *   snapshot       nothing it writes was written after its view; of what it cleared, nothing at all
  *   both           an `add` finds its key free; a unique index key belongs to nobody else; the schema is still the one
  *                  that its tables were named by
  *
@@ -11,7 +11,7 @@
  * storage, so `prepare` looks them up beforehand; they stay true as long as the checkpoint does, and whatever commits
  * meanwhile is in the memtable.
  */
-import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
+import { type ByteKey, byteKey, type Seq, seq, type TabId } from "../base/brand.ts";
 import { type Clock, nextStamp } from "../base/clock.ts";
 import { textBytes } from "../base/bytes.ts";
 import { assert, TidemarkError } from "../base/errors.ts";
@@ -57,6 +57,7 @@ import {
   type Inside,
 } from "./group.ts";
 import { Memtable } from "./memtable.ts";
+import type { ReadSet } from "./read-set.ts";
 import { Reader } from "./reader.ts";
 import { catalogKey, type Schema } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -373,13 +374,18 @@ export class Committer implements Participants<Member> {
       return conflict("what it read is gone from the log", "other");
     if (basis.isolation === "snapshot") {
       const stale = writes.find((w) => (this.#newest(w.key, group)?.seq ?? 0) > basis.seq);
-      return stale && conflict("a key it writes was written after its view", "other");
+      const isStale = stale ?? (basis.emptied && this.#toucher(basis.emptied, basis.seq, group));
+      return isStale === undefined ? undefined : conflict("a key it writes was written after its view", "other");
     }
-    const by =
-      this.#store.window.conflict(basis.reads, basis.seq) ??
-      (group.touched.some((keys) => basis.reads.meets(keys)) ? this.#store.tab : undefined);
+    const by = this.#toucher(basis.reads, basis.seq, group);
     if (by === undefined) return undefined;
     return conflict("something it read was changed after its view", by === this.#store.tab ? "self" : "other");
+  }
+
+  /** Who touched any of these keys after this seq. */
+  #toucher(keys: ReadSet, since: Seq, group: GroupState): TabId | "unknown" | undefined {
+    const by = this.#store.window.conflict(keys, since);
+    return by ?? (group.touched.some((touched) => keys.meets(touched)) ? this.#store.tab : undefined);
   }
 
   #newest(key: ByteKey, group: GroupState): Version | undefined {

@@ -19,6 +19,8 @@ export interface Basis {
   readonly seq: Seq;
   readonly reads: ReadSet;
   readonly isolation: Isolation;
+  /** What it emptied by giving it up: every key there counts as written. */
+  readonly emptied?: ReadSet;
   /** Of the log that was read: commits of another one do not count by their seqs. */
   readonly incarnation: number;
 }

@@ -42,6 +42,8 @@ export class Handle {
   readonly seq: Seq;
   readonly isolation: Isolation;
   readonly reads: ReadSet | undefined;
+  /** The tables that it emptied by giving them up. */
+  readonly emptied: ReadSet = new ReadSet();
   /** Of the log that its seq belongs to. */
   readonly incarnation: number;
   /** Epoch of the schema at its seq. */

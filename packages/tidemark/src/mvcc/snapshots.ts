@@ -123,7 +123,10 @@ export class Snapshots {
         },
       });
       if (isTaken) throw new TidemarkError("CONSTRAINT", `There is a snapshot '${name}' already`, { snapshot: name });
-      if (made) return { name, ...made };
+      if (made) {
+        if (made.seq > this.#store.head.seq) await this.#store.follow(); // from now on this tab sees as much
+        return { name, ...made };
+      }
       assert(done.status === "declined", "a snapshot that is not made leaves nothing behind");
       await this.#store.reload();
     }

@@ -88,17 +88,22 @@ export class Tab {
       await process.sleep(hopMs);
       return answer;
     };
-    const surface: HostSurface = {
-      hello: () => hop(() => host.hello()),
-      open: (request, events) =>
-        hop(() => host.open(request, (event) => void process.sleep(hopMs).then(() => events(event)))),
-      submit: (requests) => hop(() => host.submit(requests)),
-      grant: (offer) => hop(() => host.grant(offer)),
-      close: () => hop(() => host.close()),
-      deleteDatabase: (name, storage) => hop(() => host.deleteDatabase(name, storage)),
-      listDatabases: (storage) => hop(() => host.listDatabases(storage)),
-    };
     const ended = this.#crashed.then(() => workerDied("it was ended by the world"));
+    const broken = ended.then((death): never => {
+      throw death;
+    });
+    broken.catch(() => undefined); // whoever waits for a call hears of it
+    const orEnded = async <T>(call: () => Promise<T>): Promise<T> => Promise.race([hop(call), broken]);
+    const surface: HostSurface = {
+      hello: () => orEnded(() => host.hello()),
+      open: (request, events) =>
+        orEnded(() => host.open(request, (event) => void process.sleep(hopMs).then(() => events(event)))),
+      submit: (requests) => hop(() => host.submit(requests)),
+      grant: (offer) => orEnded(() => host.grant(offer)),
+      close: () => orEnded(() => host.close()),
+      deleteDatabase: (name, storage) => orEnded(() => host.deleteDatabase(name, storage)),
+      listDatabases: (storage) => orEnded(() => host.listDatabases(storage)),
+    };
     return { surface, page: this.#page(process), ended, dispose: () => undefined };
   }
 
@@ -128,12 +133,15 @@ export class Tab {
   /** As `navigator.locks.request`, as far as the client uses it. */
   async #requestLock(name: string, { signal }: LockOptions, held: (lock: null) => unknown): Promise<unknown> {
     signal?.throwIfAborted();
-    const lock = await this.#process.environment.locks.request(name);
+    const granted = this.#process.environment.locks.request(name);
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    });
     try {
-      signal?.throwIfAborted();
+      await Promise.race([granted, aborted]);
       return await held(null);
     } finally {
-      lock?.release();
+      void granted.then((lock) => lock?.release());
     }
   }
 }
