@@ -14,7 +14,7 @@ export type { Log, LogEntry } from "./client/advice.ts";
 export type { UpgradeProgress } from "./client/building.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { ChangeSet, ChangesOptions, RecordChange } from "./client/changes.ts";
-export type { Database, DatabaseOptions, DatabaseStorage, GivenStorage } from "./client/database.ts";
+export type { Database, DatabaseOptions, DatabaseStorage, GivenStorage, ReadViewOptions } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
 export type { GcJob } from "./client/gc-job.ts";
