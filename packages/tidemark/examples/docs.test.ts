@@ -18,7 +18,7 @@ const inOneLine = (code: string): string => code.replaceAll(/\s+/g, " ").replace
 /** What `details` hold, and what leaves something out. */
 const isNoCode = /^(failures|outcome): |…/;
 
-const examples = readdirSync(new URL(".", import.meta.url), { recursive: true, encoding: "utf8" })
+const examples = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
   .filter((file) => /\.tsx?$/.test(file) && file !== "docs.test.ts")
   .map((file) => readFileSync(new URL(file, import.meta.url), "utf8"));
 
