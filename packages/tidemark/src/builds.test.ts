@@ -212,6 +212,25 @@ describe.each(["whole", "all"])("a tab of the present build, and one of tomorrow
     expect(await reloaded.rows.all()).toEqual(numbered(0, 50));
   });
 
+  test("[MV10] an old page lists its own databases, and deletes a newer one whole or not at all", async () => {
+    const [name, own] = [nameOf(), nameOf()];
+    const [now, mine] = [await tabOf(next, name), await tabOf(present, own)];
+    await now.rows.addMany(numbered(0, 50));
+    await mine.rows.addMany(numbered(0, 3));
+    expect(await present.listDatabases({ worker: false })).toContainEqual({ name: own, version: 1 });
+    const closed: unknown[] = [];
+    now.db.on("closed", (event) => closed.push(event));
+    const refusal: unknown = await present.deleteDatabase(name, { worker: false }).catch((e: unknown) => e);
+    if (refusal === undefined) {
+      await expect.poll(() => closed).toEqual([{ reason: "deleted" }]);
+      expect(await (await tabOf(next, name)).rows.count()).toBe(0);
+    } else {
+      expect(refusal).toMatchObject(unsupported);
+      expect(await now.rows.all()).toEqual(numbered(0, 50));
+      expect(closed).toEqual([]);
+    }
+  });
+
   test("[MV10] [MV1] whatever the old tab writes as the new one opens either counts or is refused", async () => {
     for (let seed = 0; seed < 12; seed++) {
       const name = nameOf();

@@ -103,6 +103,7 @@ export async function deleteDatabase(name: string, options: PlaceOptions = {}): 
   });
 }
 
+/** Those that this build can open, with their data versions. */
 export function listDatabases(options: PlaceOptions = {}): Promise<readonly { name: string; version: number }[]> {
   return withHost(options, async (host, storage) => {
     const listed = await host.listDatabases(storage);
