@@ -224,12 +224,12 @@ describe("changes", () => {
     view.release();
   });
 
-  test.each([
+  test.each<[object, string, string]>([
     [{ consumer: "" }, "consumer", "a string that is not empty"],
     [{ after: -1 }, "after", "the seq of a commit or a view"],
-    [{ collections: "rows" as never }, "collections", "a list of names of collections"],
-    [{ signal: {} as never }, "signal", "an AbortSignal"],
-    [{ consumers: "x" } as object, "consumers", "has no option 'consumers'; did you mean 'consumer'?"],
+    [{ collections: "rows" }, "collections", "a list of names of collections"],
+    [{ signal: {} }, "signal", "an AbortSignal"],
+    [{ consumers: "x" }, "consumers", "has no option 'consumers'; did you mean 'consumer'?"],
   ])("refuses %o before it begins", (options, option, why) => {
     const call = (): unknown => make().changes(options);
     expect(call).toThrow(why);
