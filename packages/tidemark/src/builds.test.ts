@@ -197,6 +197,27 @@ describe.each(["whole", "all"])("a tab of the present build, and one of tomorrow
     }
   });
 
+  test("[MV8] [MV10] what the new build wrote is no damage to the old one, neither to verify nor to salvage", async () => {
+    const name = nameOf();
+    const old = await tabOf(present, name);
+    await old.rows.addMany(numbered(0, 500));
+    await old.db.checkpoint();
+    const now = await tabOf(next, name);
+    await expect.poll(() => old.outdated).toHaveLength(1);
+    await now.rows.putMany(numbered(0, 500).map((r) => ({ ...r, text: "new" })));
+    await now.db.checkpoint();
+    await now.db.gc.run();
+    const seen: unknown = await old.db.verify().catch((e: unknown) => e);
+    if (seen instanceof Error) expect(seen).toMatchObject(unsupported);
+    else expect(seen).toMatchObject({ damage: [] });
+    const stream: unknown = await new Response(old.db.salvage()).arrayBuffer().catch((e: unknown) => e);
+    if (stream instanceof ArrayBuffer) {
+      const copy = await tabOf(present, nameOf());
+      const { damage, collections } = await copy.db.import(new Blob([stream]).stream());
+      expect([damage, collections]).toEqual([[], { rows: 500 }]);
+    } else expect(stream).toMatchObject(unsupported);
+  });
+
   test("[MV10] the old build does not open what the new one has upgraded, and changes nothing of it", async () => {
     const name = nameOf();
     const now = await tabOf(next, name);
