@@ -224,6 +224,18 @@ describe("changes", () => {
     view.release();
   });
 
+  test.each<[object, string, string]>([
+    [{ consumer: "" }, "consumer", "a string that is not empty"],
+    [{ after: -1 }, "after", "the seq of a commit or a view"],
+    [{ collections: "rows" }, "collections", "a list of names of collections"],
+    [{ signal: {} }, "signal", "an AbortSignal"],
+    [{ consumers: "x" }, "consumers", "has no option 'consumers'; did you mean 'consumer'?"],
+  ])("refuses %o before it begins", (options, option, why) => {
+    const call = (): unknown => make().changes(options);
+    expect(call).toThrow(why);
+    expect(call).toThrow(expect.objectContaining({ code: "OPTIONS_INVALID", details: { option } }));
+  });
+
   test("ends with its signal, with the loop, and with the database", async () => {
     const db = make();
     await db.open();
@@ -239,7 +251,6 @@ describe("changes", () => {
     setTimeout(() => void db.close(), 20);
     await expect(closed).rejects.toMatchObject({ code: "CLOSED" });
     await expect(take(db, 1, {})).rejects.toMatchObject({ code: "CLOSED" });
-    expect(() => make().changes({ consumer: "" })).toThrow("a string that is not empty");
     expect(() => make().changes({ collections: ["nope" as "rows"] })).toThrow("'nope' is not declared");
   });
 });

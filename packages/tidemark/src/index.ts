@@ -14,7 +14,7 @@ export type { Log, LogEntry } from "./client/advice.ts";
 export type { UpgradeProgress } from "./client/building.ts";
 export type { Collection, ReadableCollection } from "./client/collection.ts";
 export type { ChangeSet, ChangesOptions, RecordChange } from "./client/changes.ts";
-export type { Database, DatabaseOptions, DatabaseStorage, GivenStorage } from "./client/database.ts";
+export type { Database, DatabaseOptions, DatabaseStorage, GivenStorage, ReadViewOptions } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
 export type { GcJob } from "./client/gc-job.ts";
@@ -103,6 +103,7 @@ export async function deleteDatabase(name: string, options: PlaceOptions = {}): 
   });
 }
 
+/** Those that this build can open, with their data versions. */
 export function listDatabases(options: PlaceOptions = {}): Promise<readonly { name: string; version: number }[]> {
   return withHost(options, async (host, storage) => {
     const listed = await host.listDatabases(storage);

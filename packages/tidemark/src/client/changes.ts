@@ -9,7 +9,7 @@ import { unpackValues } from "../codec/values.ts";
 import type { ChangesAnswer, ChangesRequest, FeedCursor } from "../protocol/changes.ts";
 import { Acks } from "./acks.ts";
 import { oneAtATime } from "./consumer-lock.ts";
-import { invalid } from "../protocol/options.ts";
+import { checkOptions, isWholeWithin, type OptionChecks, signalCheck } from "../protocol/options.ts";
 import type { Session } from "./session.ts";
 import { declared } from "./transaction.ts";
 import type { Declarations, Key, RecordOf } from "./types.ts";
@@ -70,19 +70,18 @@ export interface ChangeSet<C extends Declarations, N extends keyof C & string = 
 const maxBytes = 256 * 1024;
 /** A consumer that is shown nothing is moved on when it is so many commits behind. */
 const maxUnseen = 64;
-const known: ReadonlySet<string> = new Set(["after", "consumer", "collections", "signal"]);
 
+const checks: OptionChecks<ChangesOptions<string>> = {
+  after: [isWholeWithin(0, Number.MAX_SAFE_INTEGER), "the seq of a commit or a view"],
+  consumer: [(v) => typeof v === "string" && v !== "", "a string that is not empty"],
+  collections: [Array.isArray, "a list of names of collections"],
+  signal: signalCheck,
+};
+
+/** @throws OPTIONS_INVALID, UNKNOWN_NAME */
 export function checkChanges(collections: Declarations, options: ChangesOptions<string>): void {
-  const unknown = Object.keys(options).find((o) => !known.has(o));
-  if (unknown !== undefined) throw invalid(unknown, options[unknown as "after"], "no option of changes");
-  const { after, consumer, collections: some } = options;
-  if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0)) {
-    throw invalid("after", after, "the seq of a commit or a view");
-  }
-  if (consumer !== undefined && (typeof consumer !== "string" || consumer === "")) {
-    throw invalid("consumer", consumer, "a string that is not empty");
-  }
-  for (const name of some ?? []) declared(collections, name);
+  checkOptions("changes()", options, checks);
+  for (const name of options.collections ?? []) declared(collections, name);
 }
 
 /** A feed that ends with `signal`, which has to be the feed's own. */

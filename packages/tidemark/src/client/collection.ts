@@ -16,7 +16,7 @@ import { Query } from "./query.ts";
 import type { QueryTarget } from "./reading.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
-import { abortable, type Source, type WritableSource } from "./source.ts";
+import { abortable, enterAbortable, type Source, type WritableSource } from "./source.ts";
 import { type Change, type Observe, type QueryWriter, WritableQuery } from "./writable-query.ts";
 import type {
   AnyDeclaration,
@@ -57,21 +57,23 @@ export class ReadableCollection<D extends AnyDeclaration> {
   async getMany(keys: readonly KeyOf<D>[], { signal }: ReadOptions = {}): Promise<(RecordOf<D> | undefined)[]> {
     const encoded = this.encodeKeys(keys);
     const source = this.#source;
-    return abortable(signal, () => source.enter((connection) => this.fetch(connection, source, encoded)));
+    return enterAbortable(source, signal, (connection) => this.fetch(connection, source, encoded));
   }
 
-  async has(key: KeyOf<D>, { signal }: ReadOptions = {}): Promise<boolean> {
-    const encoded = this.encodeKeys([key]);
+  async has(key: KeyOf<D>, options: ReadOptions = {}): Promise<boolean> {
+    return (await this.hasMany([key], options))[0]!;
+  }
+
+  /** Positions match. No record is read. */
+  async hasMany(keys: readonly KeyOf<D>[], { signal }: ReadOptions = {}): Promise<readonly boolean[]> {
+    const encoded = this.encodeKeys(keys);
     const source = this.#source;
     const { handle } = source;
-    const found = await abortable(signal, () =>
-      source.enter((connection) =>
-        source.underSchema(connection, async (schema) =>
-          connection.call<"has">({ op: "has", handle, epoch: schema.epoch, keys: this.#withinTable(encoded, schema) }),
-        ),
+    return enterAbortable(source, signal, (connection) =>
+      source.underSchema(connection, async (schema) =>
+        connection.call<"has">({ op: "has", handle, epoch: schema.epoch, keys: this.#withinTable(encoded, schema) }),
       ),
     );
-    return found[0]!;
   }
 
   /**
@@ -83,13 +85,11 @@ export class ReadableCollection<D extends AnyDeclaration> {
     const encoded = this.encodeKeys([key]);
     const source = this.#source;
     const { handle } = source;
-    const versions = await abortable(signal, () =>
-      source.enter((connection) =>
-        source.underSchema(connection, async (schema) => {
-          const [within] = this.#withinTable(encoded, schema);
-          return connection.call<"history">({ op: "history", handle, epoch: schema.epoch, key: within! });
-        }),
-      ),
+    const versions = await enterAbortable(source, signal, (connection) =>
+      source.underSchema(connection, async (schema) => {
+        const [within] = this.#withinTable(encoded, schema);
+        return connection.call<"history">({ op: "history", handle, epoch: schema.epoch, key: within! });
+      }),
     );
     return versions.map(({ seq, stamp, value }) =>
       value ? { seq, stamp, value: decodeValue(value) as RecordOf<D> } : { seq, stamp, deleted: true },
@@ -162,6 +162,7 @@ export interface Sink {
   atomically<T>(
     connection: Connection,
     body: (connection: Connection, source: Source, sink: Sink) => Promise<T>,
+    signal?: AbortSignal,
   ): Promise<T>;
 }
 
@@ -275,7 +276,13 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   }
 
   readonly #writer: QueryWriter<RecordOf<D>> = {
-    atomically: (body) => this.#source.hold((now) => this.#sink.atomically(now, body)),
+    atomically: (body, signal) =>
+      abortable(signal, (settle) =>
+        this.#source.hold((now) => {
+          settle(); // from here on the transaction looks after it
+          return this.#sink.atomically(now, body, signal);
+        }),
+      ),
     deleteKeys: async (connection, sink, keys) => (await this.#delete(connection, sink, keys)).filter(Boolean).length,
     makerOf: (change) => this.#makerOf(change),
     changeKeys: async (connection, source, sink, keys, make) => {

@@ -13,7 +13,7 @@ import { definitionOf, migrationVersions } from "./declare.ts";
 import { Gc } from "./gc.ts";
 import { type Live, liveQuery } from "./live.ts";
 import { type DatabaseEvents, Session, type SessionOptions } from "./session.ts";
-import { HeadSource } from "./source.ts";
+import { abortable, enterAbortable, HeadSource, type Step, unlessAborted } from "./source.ts";
 import { Snapshots } from "./snapshots.ts";
 import { byteStream, type ByteStreamSource } from "./byte-stream.ts";
 import type { ExportOptions, ImportOptions, ImportReport } from "./transfer/options.ts";
@@ -90,10 +90,15 @@ function numberOf(storage: GivenStorage): number {
 /** What handles of one page share. */
 export type Realm = Pick<SessionOptions, "hosts" | "locks">;
 
+export interface ReadViewOptions extends ReadOptions {
+  /** Looks for commits of other tabs first; default false. */
+  readonly fresh?: boolean;
+}
+
 /** What is stored, and how safely. */
 export interface DatabaseStorage {
   /** In all, and by collection and index. It reads a few blocks at most. */
-  metrics(): Promise<Metrics>;
+  metrics(options?: ReadOptions): Promise<Metrics>;
   /**
    * Asks the browser not to clear this origin's data when the disk fills up, or after a time without a visit. It may ask
    * the user. False where it refuses, or knows no such thing.
@@ -179,9 +184,9 @@ export class Database<C extends Declarations> {
     this.#head = new HeadSource(this.#session);
     this.#sink = committingSink(this.#session);
     this.gc = new Gc(this.#session);
-    this.snapshots = new Snapshots(this.#session, (of) => this.#keptView(false, of));
+    this.snapshots = new Snapshots(this.#session, (of, signal) => this.#keptView(false, signal, of));
     this.storage = {
-      metrics: () => this.#session.enter((c) => c.call<"metrics">({ op: "metrics" })),
+      metrics: ({ signal } = {}) => enterAbortable(this.#session, signal, (c) => c.call<"metrics">({ op: "metrics" })),
       persist: async () => (await globalThis.navigator?.storage?.persist?.()) ?? false,
     };
   }
@@ -222,11 +227,14 @@ export class Database<C extends Declarations> {
     checkTransactionOptions(options);
     if (this.#isInBody) throw nested();
     const asCalled = { ...options };
-    return this.#session.enter(() =>
-      this.#session.opening((connection) =>
-        runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
-          this.#begin(body, new Transaction(this.#collections, source, sink, attempt)),
-        ),
+    return abortable(options.signal, (settle) =>
+      this.#session.enter(() =>
+        this.#session.opening((connection) => {
+          settle(); // from here on the transaction looks after its signal
+          return runTransaction(this.#session, connection, asCalled, (source, sink, attempt) =>
+            this.#begin(body, new Transaction(this.#collections, source, sink, attempt)),
+          );
+        }),
       ),
     );
   }
@@ -241,37 +249,43 @@ export class Database<C extends Declarations> {
     }
   }
 
-  /** Runs `body` on one consistent state. */
-  read<R>(body: (view: View<C>) => Promise<R>): Promise<R> {
-    return this.#session.enter(() =>
-      this.#session.opening(async (connection) => {
-        const view = this.#view(connection, false);
-        try {
-          return await body(view);
-        } finally {
-          view.release();
-        }
-      }),
-    );
+  /** Runs `body` on one consistent state. Aborting ends the view; what `body` reads after that is VIEW_RELEASED. */
+  read<R>(body: (view: View<C>) => Promise<R>, { signal }: ReadOptions = {}): Promise<R> {
+    return this.#opening(signal, async (connection) => {
+      const view = this.#view(connection, false);
+      try {
+        return await abortable(signal, () => body(view));
+      } finally {
+        view.release();
+      }
+    });
   }
 
-  /** A read view to keep and release oneself. `fresh` looks for commits of other tabs first. */
-  readView({ fresh = false }: { fresh?: boolean } = {}): Promise<View<C>> {
-    return this.#keptView(fresh);
+  /**
+   * A read view to keep and release oneself. `fresh` looks for commits of other tabs first. Aborting ends the call, and
+   * the view with it where that is still to come; it does nothing to one that is there.
+   */
+  readView({ fresh = false, signal }: ReadViewOptions = {}): Promise<View<C>> {
+    return this.#keptView(fresh, signal);
   }
 
-  #keptView(fresh: boolean, snapshot?: string): Promise<View<C>> {
-    return this.#session.enter(() =>
-      this.#session.opening(async (connection) => {
-        try {
-          return (await this.#view(connection, fresh, snapshot).opened()).handOut(this.#advice, this.#session);
-        } catch (e) {
-          if (!isHarmlessLoss(e)) throw e;
-          const view = await this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
-          return view.handOut(this.#advice, this.#session);
-        }
-      }),
-    );
+  #keptView(fresh: boolean, signal: AbortSignal | undefined, snapshot?: string): Promise<View<C>> {
+    const open = async (connection: Connection): Promise<View<C>> => {
+      try {
+        return (await this.#view(connection, fresh, snapshot).opened()).handOut(this.#advice, this.#session);
+      } catch (e) {
+        if (!isHarmlessLoss(e)) throw e;
+        const view = await this.#view(connection.present, fresh, snapshot).opened(); // on the next worker
+        return view.handOut(this.#advice, this.#session);
+      }
+    };
+    return this.#opening(signal, open, (late) => late.release());
+  }
+
+  /** A step that opens a view, which it does not where the signal aborts before its turn. */
+  #opening<T>(signal: AbortSignal | undefined, step: Step<T>, discard?: (late: T) => void): Promise<T> {
+    const session = this.#session;
+    return enterAbortable(session, signal, () => session.opening(unlessAborted(signal, step)), discard);
   }
 
   /** A query that runs again whenever what it read through `q` changed, in any tab. */
@@ -293,14 +307,17 @@ export class Database<C extends Declarations> {
     return { [Symbol.asyncIterator]: () => changesOf<C, N>(this.#session, names, asCalled) };
   }
 
-  /** Resolves when everything committed so far is folded into blocks and the log trimmed. */
-  checkpoint(): Promise<void> {
-    return this.#session.enter((c) => c.call<"checkpoint">({ op: "checkpoint" }));
+  /**
+   * Resolves when everything committed so far is folded into blocks and the log trimmed. Aborting ends the waiting, not
+   * the folding.
+   */
+  checkpoint({ signal }: ReadOptions = {}): Promise<void> {
+    return enterAbortable(this.#session, signal, (c) => c.call<"checkpoint">({ op: "checkpoint" }));
   }
 
   /** Reads and checks every stored block and log entry; lists what is damaged and which keys it covers. */
-  verify(): Promise<VerifyReport> {
-    return this.#session.enter((c) => c.call<"verify">({ op: "verify" }));
+  verify({ signal }: ReadOptions = {}): Promise<VerifyReport> {
+    return enterAbortable(this.#session, signal, (c) => c.call<"verify">({ op: "verify" }));
   }
 
   /**
@@ -373,9 +390,11 @@ function committingSink(session: Session): Sink {
       session.opening((now) =>
         runTransaction(session, now, {}, ({ connection }, sink) => sink.clear(collection, connection)),
       ),
-    atomically: (_, body) =>
+    atomically: (_, body, signal) =>
       session.opening((now) =>
-        runTransaction(session, now, {}, (source, sink) => body(source.connection, source, sink)),
+        runTransaction(session, now, { ...(signal && { signal }) }, (source, sink) =>
+          body(source.connection, source, sink),
+        ),
       ),
   };
 }

@@ -11,11 +11,20 @@ import type { Connection } from "./connection.ts";
 import { checkedCount, invalid } from "../protocol/options.ts";
 import type { Observer, Subscription } from "./live.ts";
 import { type Indexed, isInOrder, type SortField, type Way, waysOf, wholeWay } from "./planner.ts";
-import { beginStream, countOn, gatherOn, type QueryTarget, type Reading, recordsOf } from "./reading.ts";
+import {
+  beginStream,
+  countOn,
+  endStream,
+  gatherOn,
+  type QueryTarget,
+  type Reading,
+  recordsOf,
+  type Stream,
+} from "./reading.ts";
 import { collectionIn } from "./schema.ts";
 import { everything, type Shape } from "./shape.ts";
 import { Sorter, sortOf } from "./sorter.ts";
-import { abortable, type Source, type Step, type WritableSource } from "./source.ts";
+import { enterAbortable, type Source, type Step, type WritableSource } from "./source.ts";
 import type { FindOptions, FindPlan, ReadOptions } from "./types.ts";
 import type { Observe } from "./writable-query.ts";
 
@@ -134,15 +143,22 @@ export class Found<T> implements PromiseLike<T[]> {
   }
 
   /** Every record in turn, all as of one state. Memory stays flat, but where it is sorted in memory. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void> {
+  async *values({ signal }: ReadOptions = {}): AsyncGenerator<T, void> {
     const { limit, sort } = this.#question;
-    const begun = await this.#enter(undefined, async (connection) => {
+    const begin = async (connection: Connection): Promise<Stream | undefined> => {
       const { way, isSorted, isPartial } = await this.#choose(connection);
       if (isPartial || !isSorted || limit === 0) return undefined;
       const { target, shape } = this.#along(way);
-      return beginStream(connection, target, { ...shape, limit, reverse: isDescending(sort) });
-    });
-    yield* begun ? recordsOf<T>(begun) : await this.toArray();
+      return beginStream(connection, target, { ...shape, limit, reverse: isDescending(sort) }, signal);
+    };
+    const begun = await this.#enter(signal, begin, (late) => late && endStream(late));
+    if (begun) yield* recordsOf<T>(begun);
+    else yield* untilAborted(signal, await this.toArray({ ...(signal && { signal }) }));
+  }
+
+  /** As `values()`. */
+  [Symbol.asyncIterator](): AsyncGenerator<T, void> {
+    return this.values();
   }
 
   #limited(limit: number | undefined, { signal }: ReadOptions): Promise<T[]> {
@@ -175,11 +191,11 @@ export class Found<T> implements PromiseLike<T[]> {
   }
 
   /** In the line of calls: where it takes several requests, what is called later waits. */
-  #enter<R>(signal: AbortSignal | undefined, step: Step<R>): Promise<R> {
+  #enter<R>(signal: AbortSignal | undefined, step: Step<R>, discard?: (late: R) => void): Promise<R> {
     const { source } = this.#target;
-    return abortable(signal, () =>
-      "hold" in source && this.#ways.length > 1 ? source.hold(step) : source.enter(step),
-    );
+    const enter = <S>(taken: Step<S>): Promise<S> =>
+      "hold" in source && this.#ways.length > 1 ? source.hold(taken) : source.enter(taken);
+    return enterAbortable({ enter }, signal, step, discard);
   }
 
   async #choose(connection: Connection, ways: readonly Choice[] = this.#ways): Promise<Choice> {
@@ -216,6 +232,13 @@ export class Found<T> implements PromiseLike<T[]> {
     const isTested = left.fields.length + left.elements.length + left.others.length > 0;
     const filters: readonly Test[] = isTested ? [testOf(left)] : [];
     return { target: { source, collection, index }, shape: { ...everything, ranges, isOneKey, filters } };
+  }
+}
+
+function* untilAborted<T>(signal: AbortSignal | undefined, records: readonly T[]): Generator<T, void> {
+  for (const record of records) {
+    signal?.throwIfAborted();
+    yield record;
   }
 }
 

@@ -10,12 +10,12 @@ import type {
   GcRunOptions,
 } from "../protocol/gc.ts";
 import { gcRunChecks } from "../protocol/gc-settings.ts";
-import { checkOptions, invalid, isWholeWithin, type OptionChecks } from "../protocol/options.ts";
+import { checkOptions, invalid, isWholeWithin, type OptionChecks, signalCheck } from "../protocol/options.ts";
 import { GcJob } from "./gc-job.ts";
 import { type Observer, type Subscription, subscriptionOf } from "./live.ts";
 import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
-import { abortable } from "./source.ts";
+import { enterAbortable } from "./source.ts";
 import type { ReadOptions } from "./types.ts";
 
 export interface GcOptions extends GcRunOptions {
@@ -63,8 +63,8 @@ export class Gc {
   }
 
   /** Where the floor is, and who holds it back, and how much: from figures that are kept, so it costs nothing to ask. */
-  explain(): Promise<GcExplanation> {
-    return this.#session.enter((c) => c.call<"gc-explain">({ op: "gc-explain" }));
+  explain({ signal }: ReadOptions = {}): Promise<GcExplanation> {
+    return enterAbortable(this.#session, signal, (c) => c.call<"gc-explain">({ op: "gc-explain" }));
   }
 
   /**
@@ -81,13 +81,13 @@ export class Gc {
   }
 
   /** The last runs, of any tab, newest first; what failed says why. */
-  executions(): Promise<readonly GcExecution[]> {
-    return this.#session.enter((c) => c.call<"gc-executions">({ op: "gc-executions" }));
+  executions({ signal }: ReadOptions = {}): Promise<readonly GcExecution[]> {
+    return enterAbortable(this.#session, signal, (c) => c.call<"gc-executions">({ op: "gc-executions" }));
   }
 
   /** The last 100 times that the floor rose, newest first: when, by whom, and which holders went. */
-  advances(): Promise<readonly GcAdvance[]> {
-    return this.#session.enter((c) => c.call<"gc-advances">({ op: "gc-advances" }));
+  advances({ signal }: ReadOptions = {}): Promise<readonly GcAdvance[]> {
+    return enterAbortable(this.#session, signal, (c) => c.call<"gc-advances">({ op: "gc-advances" }));
   }
 
   /**
@@ -126,8 +126,8 @@ export class Gc {
     let after: string | undefined;
     do {
       const from = after;
-      const page = await abortable(signal, () =>
-        this.#session.enter((c) => c.call<"gc-proofs">({ op: "gc-proofs", after: from, limit })),
+      const page = await enterAbortable(this.#session, signal, (c) =>
+        c.call<"gc-proofs">({ op: "gc-proofs", after: from, limit }),
       );
       yield* page.proofs;
       ({ after } = page);
@@ -135,14 +135,12 @@ export class Gc {
   }
 }
 
-const isSignal = (v: unknown): boolean => typeof (v as AbortSignal | null)?.throwIfAborted === "function";
-
 const runChecks: OptionChecks<GcOptions> = {
   ...gcRunChecks,
   progress: [(v) => typeof v === "function", "a function"],
-  signal: [isSignal, "an AbortSignal"],
+  signal: signalCheck,
 };
 const proofChecks: OptionChecks<GcProofOptions> = {
   pageSize: [isWholeWithin(1, 10_000), "a whole number from 1 to 10000"],
-  signal: [isSignal, "an AbortSignal"],
+  signal: signalCheck,
 };

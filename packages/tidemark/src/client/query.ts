@@ -7,10 +7,19 @@ import type { Connection } from "./connection.ts";
 import { cursorOf, readCursor } from "./cursor.ts";
 import { checkedCount, invalid } from "../protocol/options.ts";
 import { type Part, streamed } from "./parts.ts";
-import { beginStream, countOn, gatherOn, partsOn, type QueryTarget, recordsOf } from "./reading.ts";
+import {
+  beginStream,
+  countOn,
+  endStream,
+  gatherOn,
+  partsOn,
+  type QueryTarget,
+  recordsOf,
+  type Stream,
+} from "./reading.ts";
 import { Refinement } from "./refinement.ts";
 import { beyond, everything, intersection, type Shape, union } from "./shape.ts";
-import { abortable, type Source } from "./source.ts";
+import { enterAbortable, type Source } from "./source.ts";
 import type { Page, QueryPlan, ReadOptions } from "./types.ts";
 
 /** A record, with the key in the queried order that it was found under. */
@@ -154,10 +163,18 @@ export class Query<T, K, P = unknown> {
     return { items, cursor: cursorOf({ key, left: limit === undefined ? undefined : limit - most }, reverse) };
   }
 
-  /** Every record in turn, all as of one state; memory stays flat, however many there are. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void> {
-    const { source } = this.target;
-    yield* recordsOf<T>(await source.enter((connection) => beginStream(connection, this.target, this.shape)));
+  /**
+   * Every record in turn, all as of one state; memory stays flat, however many there are. It begins when the first is
+   * asked for. Aborting ends the loop with the signal's reason.
+   */
+  async *values({ signal }: ReadOptions = {}): AsyncGenerator<T, void> {
+    const begin = (connection: Connection): Promise<Stream> => beginStream(connection, this.target, this.shape, signal);
+    yield* recordsOf<T>(await enterAbortable(this.target.source, signal, begin, endStream));
+  }
+
+  /** As `values()`. */
+  [Symbol.asyncIterator](): AsyncGenerator<T, void> {
+    return this.values();
   }
 
   /** How it would be carried out. `entries` is counted in the index, up to a million. */
@@ -170,8 +187,7 @@ export class Query<T, K, P = unknown> {
 
   /** How many records the ranges hold; no more than `limit` are counted. */
   #countUpTo(limit: number | undefined, signal: AbortSignal | undefined): Promise<number> {
-    const { source } = this.target;
-    return abortable(signal, () => source.enter((connection) => countOn(connection, this.target, this.shape, limit)));
+    return enterAbortable(this.target.source, signal, (c) => countOn(c, this.target, this.shape, limit));
   }
 
   /** The same query with something else in its shape. */
@@ -208,9 +224,8 @@ export class Query<T, K, P = unknown> {
     signal: AbortSignal | undefined,
     take: (all: R[], part: Part) => void,
   ): Promise<R[]> {
-    const { source } = this.target;
     const read = { shape, within: this.shape.ranges, wants, signal };
-    return abortable(signal, () => source.enter((connection) => gatherOn(connection, this.target, read, take)));
+    return enterAbortable(this.target.source, signal, (connection) => gatherOn(connection, this.target, read, take));
   }
 
   #one(key: K): KeyRange {

@@ -10,7 +10,7 @@ import { gathered, type Part, type PartsOptions, streamed } from "./parts.ts";
 import { Refinement } from "./refinement.ts";
 import { collectionIn } from "./schema.ts";
 import type { Shape } from "./shape.ts";
-import type { Source } from "./source.ts";
+import { abortable, type Source } from "./source.ts";
 
 /** One answer carries about so many bytes: bounds memory on both sides, whatever the range holds. */
 const answerBytes = 256 * 1024;
@@ -74,23 +74,40 @@ export interface Stream {
   readonly parts: AsyncGenerator<Part, void>;
   readonly first: IteratorResult<Part, void>;
   readonly shape: Shape;
+  readonly signal: AbortSignal | undefined;
 }
 
-export async function beginStream(connection: Connection, target: QueryTarget, shape: Shape): Promise<Stream> {
-  const parts = streamed(partsOn(connection, target, { shape, wants: "values" }));
-  return { parts, first: await parts.next(), shape };
+export async function beginStream(
+  connection: Connection,
+  target: QueryTarget,
+  shape: Shape,
+  signal: AbortSignal | undefined,
+): Promise<Stream> {
+  const parts = streamed(partsOn(connection, target, { shape, wants: "values", signal }));
+  return { parts, first: await parts.next(), shape, signal };
 }
 
-/** Every record in turn. Whoever stops early lets go of it. */
-export async function* recordsOf<T>({ parts, first, shape }: Stream): AsyncGenerator<T, void> {
+/** Lets go of it, once a part that is on its way is there. */
+export const endStream = ({ parts }: Stream): void => void parts.return().catch(() => undefined);
+
+/** Every record in turn. Whoever stops early lets go of it; an abort does, even where nobody asks for the next one. */
+export async function* recordsOf<T>(stream: Stream): AsyncGenerator<T, void> {
+  const { parts, first, shape, signal } = stream;
   const refinement = new Refinement(shape);
+  const end = (): void => endStream(stream);
+  signal?.addEventListener("abort", end, { once: true });
   try {
-    for (let part = first; !part.done; part = await parts.next()) {
-      for (const value of refinement.of(part.value).values) yield value as T;
+    for (let part = first; !part.done; part = await abortable(signal, () => parts.next())) {
+      for (const value of refinement.of(part.value).values) {
+        signal?.throwIfAborted();
+        yield value as T;
+      }
       if (refinement.isEnough) break;
     }
   } finally {
-    await parts.return();
+    signal?.removeEventListener("abort", end);
+    if (signal?.aborted) end();
+    else await parts.return();
   }
 }
 

@@ -2,14 +2,17 @@
 import type { SnapshotReport } from "../protocol/messages.ts";
 import { invalid } from "../protocol/options.ts";
 import type { Session } from "./session.ts";
-import type { Declarations } from "./types.ts";
+import { enterAbortable } from "./source.ts";
+import type { Declarations, ReadOptions } from "./types.ts";
 import type { View } from "./view.ts";
+
+type OpenOn<C extends Declarations> = (name: string, signal: AbortSignal | undefined) => Promise<View<C>>;
 
 export class Snapshots<C extends Declarations> {
   readonly #session: Session;
-  readonly #open: (name: string) => Promise<View<C>>;
+  readonly #open: OpenOn<C>;
 
-  constructor(session: Session, open: (name: string) => Promise<View<C>>) {
+  constructor(session: Session, open: OpenOn<C>) {
     this.#session = session;
     this.#open = open;
   }
@@ -25,14 +28,14 @@ export class Snapshots<C extends Declarations> {
   }
 
   /** All there are, in the order of their names. */
-  list(): Promise<readonly SnapshotReport[]> {
-    return this.#session.enter((c) => c.call<"snapshot-list">({ op: "snapshot-list" }));
+  list({ signal }: ReadOptions = {}): Promise<readonly SnapshotReport[]> {
+    return enterAbortable(this.#session, signal, (c) => c.call<"snapshot-list">({ op: "snapshot-list" }));
   }
 
   /** A view on it, to keep and release oneself; it stays as it is when the snapshot is deleted. @throws NOT_FOUND */
-  async view(name: string): Promise<View<C>> {
+  async view(name: string, { signal }: ReadOptions = {}): Promise<View<C>> {
     checkSnapshotName(name);
-    return this.#open(name);
+    return this.#open(name, signal);
   }
 
   /** Lets go of what it alone keeps. @throws NOT_FOUND */

@@ -42,15 +42,46 @@ export class HeadSource implements WritableSource {
   }
 }
 
-/** Rejects with the signal's reason when it aborts first. */
-export async function abortable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  if (!signal) return work();
+/**
+ * Rejects with the signal's reason when it aborts first; where it has by now, `work` does not begin. What comes of the
+ * work all the same is given to `discard`. Once the work calls `settle` it is not abortable any more.
+ */
+export async function abortable<T>(
+  signal: AbortSignal | undefined,
+  work: (settle: () => void) => Promise<T>,
+  discard: (late: T) => void = noop,
+): Promise<T> {
+  if (!signal) return work(noop);
   signal.throwIfAborted();
   return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
+    let isAborted = false;
+    const abort = (): void => {
+      isAborted = true;
+      reject(signal.reason);
+    };
+    const settle = (): void => signal.removeEventListener("abort", abort);
     signal.addEventListener("abort", abort, { once: true });
-    void work()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener("abort", abort));
+    const begun = async (): Promise<T> => work(settle);
+    void begun()
+      .then((value) => (isAborted ? discard(value) : resolve(value)), reject)
+      .finally(settle);
   });
 }
+
+/** A step that is not taken where the signal has aborted while it waited for its turn. */
+export const unlessAborted =
+  <T>(signal: AbortSignal | undefined, step: Step<T>): Step<T> =>
+  async (connection) => {
+    signal?.throwIfAborted();
+    return step(connection);
+  };
+
+/** A call that ends with the signal's reason when it aborts first; nothing is sent where that is before its turn. */
+export const enterAbortable = <T>(
+  source: Pick<Source, "enter">,
+  signal: AbortSignal | undefined,
+  step: Step<T>,
+  discard?: (late: T) => void,
+): Promise<T> => abortable(signal, () => source.enter(unlessAborted(signal, step)), discard);
+
+const noop = (): void => undefined;

@@ -2,13 +2,13 @@ import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
 import type { Durability, Isolation } from "../protocol/messages.ts";
 import { isStillBuilding } from "./building.ts";
-import { checkOptions, type OptionChecks } from "../protocol/options.ts";
+import { checkOptions, type OptionChecks, signalCheck } from "../protocol/options.ts";
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import { Line } from "./line.ts";
 import { collectionIn, SchemaCalls, type SchemaStep } from "./schema.ts";
 import type { Session } from "./session.ts";
-import type { Step, WritableSource } from "./source.ts";
+import { abortable, type Step, type WritableSource } from "./source.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { Declarations } from "./types.ts";
 import { isHarmlessLoss, isWorkerLoss } from "./worker-death.ts";
@@ -19,6 +19,7 @@ export interface TransactionOptions {
   /** `readonly` refuses writes with TRANSACTION_INVALID. */
   readonly mode?: "readwrite" | "readonly";
   readonly durability?: Durability;
+  /** Aborting rolls it back, until it commits; the call rejects with the signal's reason at once. */
   readonly signal?: AbortSignal;
   /** Kept with the commit. */
   readonly tag?: string;
@@ -127,10 +128,14 @@ export async function runTransaction<R>(
         attempt,
       });
       begun.catch(() => undefined);
-      // A first attempt's opening travels with the body's first call; a retry waits for its turn.
-      if (attempt > 0) await begun;
-      const result = await body(source, stagingSink(source, options), attempt);
-      await begun;
+      const opening = begun;
+      const result = await abortable(signal, async () => {
+        // A first attempt's opening travels with the body's first call; a retry waits for its turn.
+        if (attempt > 0) await opening;
+        const made = await body(source, stagingSink(source, options), attempt);
+        await opening;
+        return made;
+      });
       signal?.throwIfAborted();
       source.finish();
       committing = true;
@@ -207,7 +212,7 @@ const checks: OptionChecks<TransactionOptions> = {
   isolation: [(v) => v === "serializable" || v === "snapshot", `"serializable" or "snapshot"`],
   mode: [(v) => v === "readwrite" || v === "readonly", `"readwrite" or "readonly"`],
   durability: [(v) => v === "relaxed" || v === "strict", `"relaxed" or "strict"`],
-  signal: [(v) => typeof (v as AbortSignal | null)?.throwIfAborted === "function", "an AbortSignal"],
+  signal: signalCheck,
   tag: [(v) => typeof v === "string", "a string"],
 };
 

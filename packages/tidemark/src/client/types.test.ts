@@ -49,6 +49,11 @@ const usedRightly = async (db: Database<{ notes: typeof notes; visits: typeof vi
   expectTypeOf(await c.where("byAuthorDate").indexKeys()).toEqualTypeOf<(readonly [number, Date])[]>();
   expectTypeOf(await c.where().page(10)).toEqualTypeOf<Page<Note>>();
   for await (const note of c.where().filter((n) => n.done)) expectTypeOf(note).toEqualTypeOf<Note>();
+  const { signal } = new AbortController();
+  for await (const note of c.where("done").values({ signal })) expectTypeOf(note).toEqualTypeOf<Note>();
+  for await (const note of c.find({ done: true }).values({ signal })) expectTypeOf(note).toEqualTypeOf<Note>();
+  expectTypeOf(await db.read(async (view) => view.seq, { signal })).toEqualTypeOf<number>();
+  expectTypeOf((await db.readView({ fresh: true, signal })).collection("notes").name).toEqualTypeOf<string>();
   await c.where("done").equals(true).limit(5).update({ title: undefined });
   await c.where().reverse().delete();
   expectTypeOf(await c.find({ authorId: { $gt: 3 }, "meta.lang": "de", tags: { $contains: "x" } })).toEqualTypeOf<
@@ -66,6 +71,8 @@ const usedWrongly = async (db: Database<{ notes: typeof notes; visits: typeof vi
   const c = db.collection("notes");
   // @ts-expect-error no such index
   c.where("titel");
+  // @ts-expect-error whether it was created would be unknown
+  await db.snapshots.create("name", { signal: AbortSignal.abort() });
   // @ts-expect-error the key is a string
   await c.get(1);
   // @ts-expect-error a compound key is a tuple

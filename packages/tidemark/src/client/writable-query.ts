@@ -11,8 +11,11 @@ import type { Patch, ReadOptions } from "./types.ts";
 
 /** How what a query finds is changed: by the collection it was made of. */
 export interface QueryWriter<T> {
-  /** Runs reads and the writes that depend on them as one. */
-  atomically<R>(body: (connection: Connection, source: Source, sink: Sink) => Promise<R>): Promise<R>;
+  /** Runs reads and the writes that depend on them as one, which the signal ends until it commits. */
+  atomically<R>(
+    body: (connection: Connection, source: Source, sink: Sink) => Promise<R>,
+    signal: AbortSignal | undefined,
+  ): Promise<R>;
   /** How many of them were there. */
   deleteKeys(connection: Connection, sink: Sink, keys: readonly ByteKey[]): Promise<number>;
   /** What makes the next record of the present one. @throws VALUE_UNSUPPORTED for a patch that cannot be stored */
@@ -62,7 +65,7 @@ export class WritableQuery<T, K, P = unknown> extends Query<T, K, P> {
         signal?.throwIfAborted();
       }
       return n;
-    });
+    }, signal);
   }
 
   /**
@@ -83,7 +86,7 @@ export class WritableQuery<T, K, P = unknown> extends Query<T, K, P> {
         n += await writer.changeKeys(connection, source, sink, keys.slice(i, i + changedAtOnce), make);
       }
       return n;
-    });
+    }, signal);
   }
 
   /** Tells the results now, and anew whenever a commit in any tab touched what was read. Not in a transaction. */

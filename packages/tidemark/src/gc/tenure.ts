@@ -8,6 +8,7 @@
  * are none of a tenure's, and are left alone: see sweep.ts.
  */
 import { blockId, type BlockId, type UpkeepEpoch, upkeepEpoch } from "../base/brand.ts";
+import { readFormat, refuseOtherFormat } from "../mvcc/recovery.ts";
 import { decodeRoot, Manifest } from "../segments/manifest.ts";
 import { readPages, readRoot, rowsManifest } from "../segments/manifest-rows.ts";
 import {
@@ -81,7 +82,10 @@ export class Tenure {
     this.journal = journal;
   }
 
-  /** Begins a tenure: takes the next epoch, and sweeps blocks that former tenures staged but never published. */
+  /**
+   * Begins a tenure: takes the next epoch, and sweeps blocks that former tenures staged but never published.
+   * @throws FORMAT_UNSUPPORTED where a newer build has upgraded the database: upkeep is for builds that know it all
+   */
   static async begin(storage: Storage): Promise<Tenure> {
     let row: UpkeepRow = { epoch: upkeepEpoch(0), former: [] };
     await storage.commit({
@@ -89,8 +93,9 @@ export class Tenure {
       isRepeatable: true,
       reserve: "all",
       stores: ["meta"],
-      reads: [readUpkeep, ...readGenerations],
-      writes: ([before, ...generations]) => {
+      reads: [readFormat, readUpkeep, ...readGenerations],
+      writes: ([format, before, ...generations]) => {
+        refuseOtherFormat(format);
         const { epoch, former } = upkeepIn(before);
         row = {
           epoch: upkeepEpoch(lastGeneration(generations) + 1),

@@ -37,6 +37,18 @@ beforeEach(async () => {
   await create(storage, { next: () => 0.5, id: () => "x" });
 });
 
+test("[MV10] a tenure does not begin where a newer build has upgraded the database", async () => {
+  const format = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(200) } as const;
+  await storage.commit({ durability: "strict", writes: [format] });
+  const rows = { kind: "range", store: "meta", range: {} } as const;
+  const before = await storage.read([rows]);
+  await expect(Tenure.begin(storage)).rejects.toMatchObject({
+    code: "FORMAT_UNSUPPORTED",
+    details: { found: 200 },
+  });
+  expect(await storage.read([rows])).toEqual(before);
+});
+
 async function engine(name: string, on: Storage = storage) {
   const store = await Store.open(on, { tab: tabId(name), isLone: false, cacheMaxBytes: 1 });
   const committer = new Committer(

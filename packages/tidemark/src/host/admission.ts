@@ -1,5 +1,6 @@
 /** Who may open a database, and which. */
 import { TidemarkError } from "../base/errors.ts";
+import { protocolVersion } from "../protocol/messages.ts";
 import { type Storage, valueOf } from "../storage/contract.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import type { Environment } from "./environment.ts";
@@ -10,6 +11,15 @@ const pingMs = 150;
 
 export const closed = (reason: string): TidemarkError =>
   new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });
+
+/** @throws ENVIRONMENT where the page speaks another protocol than this worker */
+export function refuseOtherBuild(page: number): void {
+  if (page === protocolVersion) return;
+  throw new TidemarkError("ENVIRONMENT", "Page and worker come from different builds of Tidemark; reload the page", {
+    page,
+    worker: protocolVersion,
+  });
+}
 
 /** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
 export async function refuseAnother(storage: Storage, database: number): Promise<void> {

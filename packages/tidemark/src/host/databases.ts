@@ -1,4 +1,5 @@
 /** Databases by name, without joining them: listed, and deleted. */
+import { isTidemarkError } from "../base/errors.ts";
 import { drop, isDropped } from "../mvcc/recovery.ts";
 import type { OpenRequest } from "../protocol/messages.ts";
 import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
@@ -56,9 +57,15 @@ const emptied = (factory: StorageFactory, name: string, { random }: Environment)
 /** Whether nothing but the shell of a deleted database is there. */
 const isShell = (factory: StorageFactory, name: string): Promise<boolean> => using(factory, name, isDropped);
 
+/** Of a newer build's database it cannot be told, and none of the others is to be missed for that. */
 async function versionIn(storage: Storage): Promise<number | undefined> {
-  const version = await notedVersion(storage);
-  return version !== undefined && !(await isDropped(storage)) ? version : undefined;
+  try {
+    const version = await notedVersion(storage);
+    return version !== undefined && !(await isDropped(storage)) ? version : undefined;
+  } catch (e) {
+    if (isTidemarkError(e, "FORMAT_UNSUPPORTED")) return undefined;
+    throw e;
+  }
 }
 
 /** The data version as it was noted last. */

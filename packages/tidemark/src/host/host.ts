@@ -3,7 +3,7 @@
  * its own; every request goes to the room that knows.
  */
 import type { TabId } from "../base/brand.ts";
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, type TidemarkError } from "../base/errors.ts";
 import { type Catalog, type Definition, writableFrom } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
 import type { Pending } from "../collections/define.ts";
@@ -38,8 +38,8 @@ import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { type GcJobs, jobsOf } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
 import { checkPage, type Grants } from "./grants.ts";
-import { closed, refuseAnother, refuseSecondTab } from "./admission.ts";
-import { answer, explained } from "./requests.ts";
+import { closed, refuseAnother, refuseOtherBuild, refuseSecondTab } from "./admission.ts";
+import { answer, explained, isChange, isUpkeep, isWrite } from "./requests.ts";
 import { lockNames, retryPeersOf, type TabMessage, Tabs } from "./tabs.ts";
 import { upgrade } from "./upgrading.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -68,6 +68,8 @@ export class Host implements HostSurface {
   #opening: Promise<unknown> | undefined;
   #events: ((event: HostEvent) => void) | undefined;
   #closed: string | undefined;
+  /** A newer build has upgraded what is stored: since then nothing is written here, and upkeep is not ours. */
+  #outdated: TidemarkError | undefined;
   #isFollowing = false;
   /** The highest data version heard of since it was opened. */
   #newest = 0;
@@ -86,7 +88,7 @@ export class Host implements HostSurface {
 
   async open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened> {
     try {
-      if (request.protocol !== protocolVersion) throw otherBuild(request.protocol);
+      refuseOtherBuild(request.protocol);
       checkPage(request);
       checkedGcSettings(request.gc);
       this.#events = events;
@@ -144,6 +146,7 @@ export class Host implements HostSurface {
       );
       // Asked for behind the joining, and answered while that completes.
       const [database, noted] = await Promise.all([opening, notedVersion(storage)]);
+      if (database.store.wasUpgraded) tabs.post({ type: "commit", bytes: undefined });
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       const definition = keepForMs === undefined ? request.definition : { ...request.definition, keepForMs };
       database.retirement.version = definition.version;
@@ -240,13 +243,21 @@ export class Host implements HostSurface {
       return { ok: false, error: failureOf(closed(this.#closed ?? "not opened")) };
     }
     try {
+      if (this.#outdated && isChange(request)) throw this.#outdated;
       return { ok: true, value: await answer(running, request) };
     } catch (e) {
-      // What ended the database says more than how this call met its end.
-      const why = this.#closed === undefined ? explained(running.database, e) : closed(this.#closed);
-      if (isTidemarkError(e, "CLOSED")) this.#failed(e);
-      return { ok: false, error: failureOf(why) };
+      if (isTidemarkError(e, "FORMAT_UNSUPPORTED")) this.#outdate(e);
+      return { ok: false, error: failureOf(this.#reason(running, e)) };
     }
+  }
+
+  /** What ended the database, or its upkeep here, says more than how a call met its end. */
+  #reason({ database }: Running, e: unknown): unknown {
+    if (this.#closed !== undefined) return closed(this.#closed);
+    if (!isTidemarkError(e, "CLOSED")) return explained(database, e);
+    if (this.#outdated) return this.#outdated;
+    this.#failed(e);
+    return e;
   }
 
   async close(): Promise<Opened> {
@@ -367,7 +378,7 @@ export class Host implements HostSurface {
   }
 
   async #look({ clock }: Environment): Promise<void> {
-    while (this.#running && this.#closed === undefined) {
+    while (this.#running && this.#closed === undefined && !this.#outdated) {
       await clock.sleep(lookMs);
       const { database, feeds } = this.#running;
       if (this.#closed === undefined && (database.isWatched || feeds.size > 0)) await this.#follow();
@@ -384,9 +395,18 @@ export class Host implements HostSurface {
 
   #failed(e: unknown): void {
     if (this.#closed !== undefined) return;
-    if (isTidemarkError(e, "FORMAT_UNSUPPORTED")) this.#tell({ type: "outdated", reason: "format" });
-    if (isTidemarkError(e, "CLOSED")) this.#end(reasonOf(e));
+    if (isTidemarkError(e, "FORMAT_UNSUPPORTED")) this.#outdate(e);
+    else if (isTidemarkError(e, "CLOSED")) this.#end(reasonOf(e));
     else this.#tell({ type: "error", error: failureOf(e) });
+  }
+
+  /** A newer build has upgraded what is stored. What memory and blocks in it have can still be read. */
+  #outdate(why: TidemarkError): void {
+    if (this.#outdated || !this.#running) return;
+    this.#outdated = why;
+    this.#tell({ type: "outdated", reason: "format" });
+    const { upkeep, building } = this.#running;
+    void Promise.all([upkeep.stop(), building.stop()]); // whoever can read it all does the rest
   }
 
   /** The database ends under us: every call from now on fails with CLOSED. */
@@ -424,19 +444,6 @@ export class Host implements HostSurface {
   #tell(event: HostEvent): void {
     this.#events?.(event);
   }
-}
-
-const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit" || op === "move-write";
-
-/** Whoever waits for upkeep wants it to go on. */
-const isUpkeep = ({ op }: Request): boolean =>
-  op === "checkpoint" || op === "gc-run" || op === "ready" || op === "verify";
-
-function otherBuild(found: number): TidemarkError {
-  return new TidemarkError("ENVIRONMENT", "Page and worker come from different builds of Tidemark; reload the page", {
-    page: found,
-    worker: protocolVersion,
-  });
 }
 
 const reasonOf = ({ details }: TidemarkError): string =>

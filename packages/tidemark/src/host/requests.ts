@@ -126,6 +126,20 @@ export async function answer(answering: Answering, request: Request): Promise<An
 }
 
 const changes: ReadonlySet<Request["op"]> = new Set<Request["op"]>(["write", "stage", "clear", "define", "move-begin"]);
+const otherChanges: ReadonlySet<Request["op"]> = new Set<Request["op"]>([
+  ...(["move-read", "move-write", "move-cancel", "ready", "snapshot-create", "snapshot-delete"] as const),
+  ...(["changes-ack", "checkpoint", "gc-run", "gc-evict"] as const),
+]);
+
+/** Whether it writes, by whatever schema, or has upkeep do so. */
+export const isChange = ({ op }: Request): boolean => changes.has(op) || otherChanges.has(op);
+
+/** Whether it adds to what waits to be folded. */
+export const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit" || op === "move-write";
+
+/** Whoever waits for upkeep wants it to go on. */
+export const isUpkeep = ({ op }: Request): boolean =>
+  op === "checkpoint" || op === "gc-run" || op === "ready" || op === "verify";
 
 /** Whoever commits by an older schema than the newest is refused, so what is looked at now is what counts. */
 function refuseOutdated({ catalog }: Database, { version }: Definition): void {

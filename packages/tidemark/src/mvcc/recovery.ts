@@ -2,15 +2,16 @@
  * From what is stored to a state to work in. Reading decides everything in one transaction; only damage makes recovery
  * write, and that is one transaction again, so it may be killed at any point and run again.
  */
-import { seq, stamp, type TabId } from "../base/brand.ts";
+import { seq, stamp, type TabId, tabId } from "../base/brand.ts";
 import type { Random } from "../base/clock.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { wholeFormat } from "../codec/formats.ts";
 import { decodeRoot, Manifest, type Root } from "../segments/manifest.ts";
 import { upgradedFrom1 } from "../segments/manifest-1.ts";
 import { manifestOf, putManifest, putRoot, readPages, readRoot } from "../segments/manifest-rows.ts";
 import { type Found, get, type Read, type Storage, storeNames, valueOf, type Write } from "../storage/contract.ts";
 import { deletesOf, loadValues } from "../wal/chunks.ts";
-import { type LogEntry, wholeEntry } from "../wal/entry.ts";
+import { encodeEntry, type LogEntry, wholeEntry } from "../wal/entry.ts";
 import {
   bodiesBehind,
   chainFrom,
@@ -28,9 +29,6 @@ import { floorIn, loweredFloor, putFloor, type ReadFloor, readFloor } from "./re
 import type { GarbageLedger } from "./ledger.ts";
 import { ledgerIn, readLedger } from "./ledger-row.ts";
 
-/** The storage format this build writes. Older ones are upgraded when the database is opened. */
-const formatVersion = 3;
-
 export interface Recovered {
   readonly fence: Fence;
   readonly manifest: Manifest;
@@ -42,13 +40,18 @@ export interface Recovered {
   readonly floor: ReadFloor;
   /** Whether a part of the log was damaged and has been struck. */
   readonly struck: boolean;
+  /** Whether it was of an older format. */
+  readonly upgraded: boolean;
 }
 
 /** What one transaction finds: the manifest's pages are read by and by. */
-type StateFound = Omit<Recovered, "struck" | "manifest"> & { readonly root: Root; readonly broken: boolean };
+type StateFound = Omit<Recovered, "struck" | "upgraded" | "manifest"> & {
+  readonly root: Root;
+  readonly broken: boolean;
+};
 
-const readFormat: Read = get("meta", "format");
-const putFormat: Write = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(formatVersion) };
+export const readFormat: Read = get("meta", "format");
+const putFormat: Write = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(wholeFormat.format) };
 const stateReads: readonly Read[] = [...tailReads(seq(0)), readRoot, readFormat, readFloor, readLedger];
 /** Where the pages stand that were read with the state. */
 const pagesAt = stateReads.length;
@@ -110,13 +113,14 @@ function firstRows(random: Random): readonly Write[] {
  * manifest that `known` has are not read again.
  */
 export async function recover(storage: Storage, known: Manifest = Manifest.empty): Promise<Recovered> {
-  let struck = false;
+  let [struck, upgraded] = [false, false];
   let wanted: number | undefined;
   for (;;) {
     const isFirst = wanted === undefined && known === Manifest.empty;
     const found = await storage.read(isFirst ? [...stateReads, readPages] : stateReads);
     if (isOlder(found)) {
       await upgrade(storage);
+      upgraded = true;
       continue;
     }
     const { broken, root, ...state } = judge(found);
@@ -130,7 +134,7 @@ export async function recover(storage: Storage, known: Manifest = Manifest.empty
       continue;
     }
     const manifest = await manifestOf(storage, root, known, found[pagesAt]);
-    if (manifest) return { ...state, entries, manifest, struck };
+    if (manifest) return { ...state, entries, manifest, struck, upgraded };
     // An edit came between. If none did, a page is lost.
     if (wanted === root.version) throw damaged({ what: "manifest page" }, "is lost");
     wanted = root.version;
@@ -149,8 +153,11 @@ export async function join(
   make?: () => Promise<void>,
 ): Promise<Recovered> {
   for (let isMade = false; ;) {
-    const found = await register(storage, tab, isLone, make !== undefined && !isMade);
-    if (found) return await joined(storage, found, isLone);
+    const registered = await register(storage, tab, isLone, make !== undefined && !isMade);
+    if (registered) {
+      const state = await joined(storage, registered.found, isLone);
+      return { ...state, upgraded: registered.upgraded || state.upgraded };
+    }
     isMade = true;
     await make?.();
   }
@@ -162,8 +169,8 @@ async function register(
   tab: TabId,
   isLone: boolean,
   mayCreate = false,
-): Promise<readonly Found[] | undefined> {
-  for (;;) {
+): Promise<{ readonly found: readonly Found[]; readonly upgraded: boolean } | undefined> {
+  for (let upgraded = false; ;) {
     const done = await storage.commit({
       durability: "relaxed",
       isRepeatable: true,
@@ -179,11 +186,13 @@ async function register(
         return isLone ? [pin, putFence(succeeding(fence))] : [pin];
       },
     });
-    if (done.status === "committed") return done.found;
+    if (done.status === "committed") return { found: done.found, upgraded };
     const found = done.status === "declined" ? done.found : [];
     if (mayCreate && (!valueOf(found[0]) || isDroppedIn(found))) return undefined;
-    if (isOlder(found)) await upgrade(storage);
-    else judge(found); // it tells why not
+    if (isOlder(found)) {
+      await upgrade(storage);
+      upgraded = true;
+    } else judge(found); // it tells why not
   }
 }
 
@@ -194,17 +203,24 @@ async function joined(storage: Storage, found: readonly Found[], isLone: boolean
   const entries = manifest && (await wholeEntries(storage, state.entries));
   if (!entries) return recover(storage, manifest);
   const fence = isLone ? succeeding(state.fence) : state.fence;
-  return { ...state, fence, entries, manifest, struck: false };
+  return { ...state, fence, entries, manifest, struck: false, upgraded: false };
 }
 
 export const succeeding = (fence: Fence): Fence => ({ ...fence, incarnation: fence.incarnation + 1 });
 
 const formatIn = (found: readonly Found[]): number | undefined => valueOf(found[3])?.[0];
 const presentFloor = (found: readonly Found[]): ReadFloor => floorIn(found[4]);
-const isPresent = (found: readonly Found[]): boolean => (formatIn(found) ?? formatVersion) === formatVersion;
-const isOlder = (found: readonly Found[]): boolean => [1, 2].includes(formatIn(found) ?? formatVersion);
+const isPresent = (found: readonly Found[]): boolean => isOurs(formatIn(found));
+const isOurs = (format: number | undefined): boolean => (format ?? wholeFormat.format) === wholeFormat.format;
+const isOlder = (found: readonly Found[]): boolean => {
+  const format = formatIn(found) ?? wholeFormat.format;
+  return format >= wholeFormat.oldest && format < wholeFormat.format;
+};
 
-/** Everything in one transaction, and under a new incarnation: tabs of the older build notice before they write. */
+/**
+ * Everything in one transaction, and under a new incarnation: tabs of the older build notice when they look at the log.
+ * One that appends without looking finds its position taken, so nothing that it writes ever counts.
+ */
 async function upgrade(storage: Storage): Promise<void> {
   await storage.commit({
     durability: "strict",
@@ -215,23 +231,40 @@ async function upgrade(storage: Storage): Promise<void> {
       if (!isOlder(found)) return undefined; // another tab was here first
       if (!fenceRow || !manifestRow) throw databaseIsGone();
       const steps = formatIn(found) === 1 ? putManifest(Manifest.empty, upgradedFrom1(manifestRow)) : [];
-      return [putFormat, ...steps, putFence(succeeding(decodeFence(fenceRow)))];
+      const fence = decodeFence(fenceRow);
+      return [putFormat, ...steps, putFence(succeeding(fence)), ...nextTaken(found[1]!, fence)];
     },
   });
+}
+
+/** Takes the next position of the log with a commit of nothing; where its end is damaged it is struck first of all. */
+function nextTaken(log: Found, fence: Fence): readonly Write[] {
+  const { entries, broken } = chainFrom(log, fence);
+  if (broken) return [];
+  const last = entries.at(-1);
+  const [before, made] = last ? [last.lastSeq, last.commits.at(-1)!.stamp] : [fence.seq, fence.stamp];
+  const nothing = { seq: seq(before + 1), stamp: stamp(made + 1), id: 0, tag: "", writes: [] };
+  const entry = encodeEntry(fence.database, (last ?? fence).checksum, tabId("upgrade"), [nothing]);
+  return [{ kind: "add", store: "log", key: nothing.seq, value: entry }];
 }
 
 const databaseIsGone = (): TidemarkError =>
   new TidemarkError("STORAGE_LOST", "The database is gone from storage (cleared by the user or the browser)");
 
+/** By what `readFormat` found. @throws FORMAT_UNSUPPORTED where that is not what this build writes */
+export function refuseOtherFormat(row: Found | undefined): void {
+  const format = valueOf(row)?.[0];
+  if (isOurs(format)) return;
+  throw new TidemarkError(
+    "FORMAT_UNSUPPORTED",
+    `This database has storage format ${format}; this build of Tidemark reads ${wholeFormat.format}. Reload to get the build that wrote it.`,
+    { found: format, supported: wholeFormat.format },
+  );
+}
+
 function judge(found: readonly Found[]): StateFound {
   const [fenceRow, log, rootRow] = found;
-  if (!isPresent(found)) {
-    throw new TidemarkError(
-      "FORMAT_UNSUPPORTED",
-      `This database has storage format ${formatIn(found)}; this build of Tidemark reads ${formatVersion}. Reload to get the build that wrote it.`,
-      { found: formatIn(found), supported: formatVersion },
-    );
-  }
+  refuseOtherFormat(found[3]);
   const fenceBytes = valueOf(fenceRow);
   const rootBytes = valueOf(rootRow);
   if (!fenceBytes || !rootBytes) {

@@ -63,6 +63,8 @@ export class Store implements ReadState, Guarded {
   readonly holds: Holds = new Holds();
   /** Whether the end of the log was damaged and struck when this tab joined. */
   readonly wasStruck: boolean;
+  /** Whether what this tab joined was of an older format: tabs of that build have to hear of it. */
+  readonly wasUpgraded: boolean;
   events: StoreEvents | undefined;
   readonly #isLone: boolean;
   readonly #window = new CommitWindow();
@@ -95,6 +97,7 @@ export class Store implements ReadState, Guarded {
     this.staging = new Staging(storage, options.tab);
     this.blocks = new BlockSource(storage, options.cacheMaxBytes);
     this.wasStruck = state.struck;
+    this.wasUpgraded = state.upgraded;
     this.#now = options.now ?? always;
     this.#askedAt = this.#now();
     this.#manifest = state.manifest;

@@ -37,6 +37,11 @@ export function checkedCount(option: string, n: number): number {
 }
 export const isFlag: (v: unknown) => boolean = isOneOf(true, false);
 
+export const signalCheck: OptionCheck = [
+  (v) => typeof (v as { throwIfAborted?: unknown } | null)?.throwIfAborted === "function",
+  "an AbortSignal",
+];
+
 export function unknownOption(what: string, option: string, options: Iterable<string>): TidemarkError {
   const message = `${what} has no option '${option}'${didYouMean(option, options)}`;
   return new TidemarkError("OPTIONS_INVALID", message, { option });

@@ -22,6 +22,7 @@
 import { type BlockId, type ByteKey, byteKey, type Seq, seq, type Stamp, stamp } from "../base/brand.ts";
 import { ByteWriter, compareBytesToKey, keyFromBytes } from "../base/bytes.ts";
 import { assert, type TidemarkError } from "../base/errors.ts";
+import { blockFormat } from "../codec/formats.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "../wal/envelope.ts";
 import { sharedPrefixLength } from "./internal-key.ts";
@@ -32,7 +33,7 @@ export interface BlockEntry {
   readonly version: Version;
 }
 
-const envelope: Envelope = { magic: 0x4b424d54, format: 1 };
+const envelope: Envelope = { magic: 0x4b424d54, ...blockFormat };
 const countAt = envelopeBytes;
 const baseSeqAt = countAt + 4;
 const baseStampAt = baseSeqAt + 8;

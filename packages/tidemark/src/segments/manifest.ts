@@ -25,6 +25,7 @@
  */
 import { type BlockId, blockId, type ByteKey, byteKey, seq } from "../base/brand.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { rootFormat } from "../codec/formats.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import {
   beginEnvelope,
@@ -45,7 +46,7 @@ import { never, type Wake } from "./rule.ts";
 /** Each level is about eight times as large as the one above it, so this many reach beyond any quota. */
 export const levelCount = 4;
 
-const envelope: Envelope = { magic: 0x464d4d54, format: 3, oldest: 2 };
+const envelope: Envelope = { magic: 0x464d4d54, ...rootFormat };
 const what = { what: "manifest" };
 /** As stored: above every floor, as whoever does not know it takes it. */
 const noMarkDue = Number.MAX_SAFE_INTEGER;

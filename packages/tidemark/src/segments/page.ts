@@ -18,6 +18,7 @@
 import { byteKey } from "../base/brand.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
+import { pageFormat } from "../codec/formats.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import {
   beginEnvelope,
@@ -34,7 +35,7 @@ import type { Wake } from "./rule.ts";
 
 export const maxPageBlocks = 64;
 
-const envelope: Envelope = { magic: 0x504d4d54, format: 2, oldest: 1 };
+const envelope: Envelope = { magic: 0x504d4d54, ...pageFormat };
 const what = { what: "manifest page" };
 
 /** What the manifest's root says of a page, so that a search reads only the page it ends in. */

@@ -4,6 +4,7 @@
  */
 import { ByteWriter } from "../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { chunkFormat } from "../codec/formats.ts";
 import { bytesAt, chunkAt, chunksOf, type OutsideRef, outsideIn, slotsOf } from "../codec/outside.ts";
 import {
   get,
@@ -16,7 +17,7 @@ import {
 } from "../storage/contract.ts";
 import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "./envelope.ts";
 
-const envelope: Envelope = { magic: 0x48434d54, format: 1 };
+const envelope: Envelope = { magic: 0x48434d54, ...chunkFormat };
 const what = "value";
 /** So many are read at a time: no storage transaction moves more than about 256 KB (MV11). */
 const chunksAtOnce = 4;

@@ -23,6 +23,7 @@
 import { type ByteKey, type Seq, seq, type Stamp, stamp, type TabId, tabId } from "../base/brand.ts";
 import { ByteReader, ByteWriter, textBytes, varintBytes } from "../base/bytes.ts";
 import type { StoredValue } from "../storage/contract.ts";
+import { entryFormat } from "../codec/formats.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import {
   beginEnvelope,
@@ -43,7 +44,7 @@ import {
   unknownSuperseded,
 } from "./superseded.ts";
 
-const envelope: Envelope = { magic: 0x474c4d54, format: 3, oldest: 1 };
+const envelope: Envelope = { magic: 0x474c4d54, ...entryFormat };
 const what = { what: "log entry" };
 
 /**

@@ -52,11 +52,15 @@ export function openEnvelope(bytes: Uint8Array, envelope: Envelope, details: Err
   }
   const format = bytes[formatAt]!;
   if (format > envelope.format) {
-    throw new TidemarkError("FORMAT_UNSUPPORTED", `This ${name(details)} was written by a newer Tidemark`, {
-      ...details,
-      format,
-      supported: envelope.format,
-    });
+    throw new TidemarkError(
+      "FORMAT_UNSUPPORTED",
+      `This ${name(details)} was written by a newer build of Tidemark; reload the page to get it`,
+      {
+        ...details,
+        format,
+        supported: envelope.format,
+      },
+    );
   }
   if (format < (envelope.oldest ?? envelope.format)) throw damaged(details, "has no known format");
 }

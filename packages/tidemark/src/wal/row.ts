@@ -3,10 +3,11 @@
  * reclaimed, so a flipped bit in one of them must be seen, never believed.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { rowFormat } from "../codec/formats.ts";
 import type { StoredValue } from "../storage/contract.ts";
 import { beginEnvelope, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "./envelope.ts";
 
-const envelope: Envelope = { magic: 0x57524d54, format: 1 }; // "TMRW"
+const envelope: Envelope = { magic: 0x57524d54, ...rowFormat }; // "TMRW"
 
 export function sealRow(write: (out: ByteWriter) => void): StoredValue {
   const out = new ByteWriter(48);

@@ -70,17 +70,21 @@ async function writeAll(collection: Rows, entries: Entries, isReplacing: boolean
 /** Those whose key is not taken, neither in the collection nor by one before. */
 async function freeOf(collection: Rows, { values, places }: Entries): Promise<Entries> {
   const { keyPath: path } = collection;
-  const seen = new Set<ByteKey>();
-  const isFree = await Promise.all(
-    values.map(async (value, i) => {
-      const key = readKey(value, path);
-      if (key === undefined) return true; // writing it says what is wrong
-      const encoded = encodedKey(key, collection.name, places[i]!);
-      if (seen.has(encoded)) return false;
-      seen.add(encoded);
-      return !(await collection.has(key));
-    }),
-  );
+  /** By key, where it stands first. */
+  const firsts = new Map<ByteKey, number>();
+  const keys: unknown[] = [];
+  const isFree = values.map((value, i) => {
+    const key = readKey(value, path);
+    if (key === undefined) return true; // writing it says what is wrong
+    const encoded = encodedKey(key, collection.name, places[i]!);
+    if (!firsts.has(encoded)) {
+      firsts.set(encoded, i);
+      keys.push(key);
+    }
+    return false;
+  });
+  const isTaken = await collection.hasMany(keys);
+  for (const [nth, i] of Array.from(firsts.values()).entries()) isFree[i] = !isTaken[nth];
   return { values: values.filter((_, i) => isFree[i]), places: places.filter((_, i) => isFree[i]) };
 }
 

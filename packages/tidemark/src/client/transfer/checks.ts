@@ -9,4 +9,3 @@ export const collectionCheck: OptionCheck = [isName, "the name of a collection"]
 export const collectionsCheck: OptionCheck = [areNames, "a list of names of collections"];
 export const conflictCheck: OptionCheck = [isOneOf("replace", "skip", "fail"), `"replace", "skip" or "fail"`];
 export const functionCheck: OptionCheck = [(value) => typeof value === "function", "a function"];
-export const signalCheck: OptionCheck = [(value) => value instanceof AbortSignal, "an AbortSignal"];

@@ -6,10 +6,10 @@ import { TidemarkError } from "../../base/errors.ts";
 import type { KeyPath } from "../../codec/path.ts";
 import type { IndexDefinition } from "../../codec/schema.ts";
 import type { Database } from "../database.ts";
-import { checkOptions, invalid, type OptionChecks } from "../../protocol/options.ts";
+import { checkOptions, invalid, type OptionChecks, signalCheck } from "../../protocol/options.ts";
 import type { Declarations } from "../types.ts";
 import { Batch } from "./batch.ts";
-import { conflictCheck, functionCheck, signalCheck } from "./checks.ts";
+import { conflictCheck, functionCheck } from "./checks.ts";
 import type { ImportOptions, ImportProgress, ImportReport } from "./options.ts";
 import { roughBytes } from "./rough-bytes.ts";
 

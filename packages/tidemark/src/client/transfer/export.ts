@@ -2,14 +2,14 @@
 import { TidemarkError } from "../../base/errors.ts";
 import type { Catalog } from "../../codec/schema.ts";
 import type { DamageReport } from "../../protocol/messages.ts";
-import { checkOptions, invalid, type OptionChecks } from "../../protocol/options.ts";
+import { checkOptions, invalid, type OptionChecks, signalCheck } from "../../protocol/options.ts";
 import { type PartsOptions, streamed } from "../parts.ts";
 import { partsOn } from "../reading.ts";
 import { everything } from "../shape.ts";
 import type { ByteStreamSource } from "../byte-stream.ts";
 import type { Declarations } from "../types.ts";
 import type { View } from "../view.ts";
-import { areNames, collectionCheck, collectionsCheck, formatCheck, signalCheck } from "./checks.ts";
+import { areNames, collectionCheck, collectionsCheck, formatCheck } from "./checks.ts";
 import { CsvWriter } from "./csv.ts";
 import type { RecordWriter, TransferFormat } from "./formats.ts";
 import type { Header } from "./frames.ts";

@@ -3,14 +3,14 @@
  * at most these two are in memory. Whatever ends an import early says how many records of the stream are dealt with, so
  * that another one of the same stream can go on there.
  */
-import { checkOptions, invalid, type OptionChecks } from "../../protocol/options.ts";
+import { checkOptions, invalid, type OptionChecks, signalCheck } from "../../protocol/options.ts";
 import { TidemarkError } from "../../base/errors.ts";
 import type { DamageReport } from "../../protocol/messages.ts";
 import type { Database } from "../database.ts";
 import type { Declarations } from "../types.ts";
 import { Batch } from "./batch.ts";
 import { ByteSource } from "./byte-source.ts";
-import { collectionCheck, collectionsCheck, conflictCheck, formatCheck, functionCheck, signalCheck } from "./checks.ts";
+import { collectionCheck, collectionsCheck, conflictCheck, formatCheck, functionCheck } from "./checks.ts";
 import { readCsv } from "./csv.ts";
 import type { Incoming, RecordReader } from "./formats.ts";
 import { readLines } from "./lines.ts";
