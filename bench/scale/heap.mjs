@@ -9,6 +9,8 @@ import { attachedWorkers } from "../workers.mjs";
  */
 
 const everyMs = 250;
+/** To collect garbage takes a while: it is to be a small part of the time. */
+const collectEveryMs = 1500;
 
 export class HeapWatch {
   /** @type {Send} */
@@ -50,7 +52,7 @@ export class HeapWatch {
       while (!end.signal.aborted) {
         await this.#look();
         if (collects) this.#live = larger(this.#live, await this.held());
-        await new Promise((resolve) => setTimeout(resolve, everyMs));
+        await new Promise((resolve) => setTimeout(resolve, collects ? collectEveryMs : everyMs));
       }
     })();
     try {

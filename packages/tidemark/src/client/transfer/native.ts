@@ -61,8 +61,15 @@ export class NativeWriter implements RecordWriter {
   }
 
   async *#pieces(collection: number, value: ValueBytes, size: number): AsyncGenerator<Uint8Array, void> {
+    const read = (from: number): Promise<Uint8Array> => {
+      const reading = readBytes(value, from, Math.min(size, from + pieceBytes));
+      reading.catch(() => undefined); // awaited below, unless the reader of the stream has enough
+      return reading;
+    };
+    let reading = read(0);
     for (let from = 0; from < size; from += pieceBytes) {
-      const bytes = await readBytes(value, from, Math.min(size, from + pieceBytes));
+      const bytes = await reading;
+      if (from + pieceBytes < size) reading = read(from + pieceBytes); // while this one is on its way
       const payload = new ByteWriter(bytes.length + 16);
       payload.varint(collection);
       payload.varint(size - from);
