@@ -2,11 +2,11 @@ import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isTidemarkError } from "./base/errors.ts";
-import { areSame, blob, file } from "./blobs.test-support.ts";
+import { areSame, blob, expectSame, file } from "./codec/blobs.test-support.ts";
 import { RecordBatch } from "./client/records.ts";
 import type { WriteBatch } from "./codec/record.ts";
 import type { Catalog } from "./codec/schema.ts";
-import { faults, sweep } from "./large-values.test-support.ts";
+import { faults, largestCall, sweep } from "./large-values.test-support.ts";
 import { verify } from "./mvcc/verify.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import { itemsIn, type Tab, Turns, World } from "./test-world.test-support.ts";
@@ -105,6 +105,19 @@ async function liveAndDie(actions: readonly Action[], dieAt: number, keep: KeepR
   expect((await verify(tab.database.store)).damage).toEqual([]);
   return world.medium.steps;
 }
+
+test("[MV11] a blob is written and read in small transactions", async () => {
+  const world = new World();
+  const tab = await world.open();
+  const clips = [clip("a", 1, 5_000_000), clip("b", 2, 300_000)];
+  const found: unknown[] = [];
+  const most = await largestCall(world, async () => {
+    await write(tab, clips, "relaxed");
+    found.push(...(await contents(tab)));
+  });
+  expect(most).toBeLessThan(260 * 1024);
+  await expectSame(found, clips);
+});
 
 describe("large blobs after a crash", { timeout: 120_000 }, () => {
   test("[MV1][MV4][MV11] at any step of staging: all of it is there, or nothing is left", async () => {

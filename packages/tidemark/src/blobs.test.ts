@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { areSame, blob, file, largestRead, notableSizes, patterned } from "./blobs.test-support.ts";
+import { blob, expectSame, file, largestRead, notableSizes, patterned } from "./codec/blobs.test-support.ts";
 import {
   type ChangeSet,
   collection,
@@ -55,10 +55,6 @@ function clip(id: string, n: number, seed = n): Clip {
 }
 const three = [clip("a", 1), clip("b", 2), clip("c", 3)];
 
-async function expectSame(found: unknown, expected: unknown): Promise<void> {
-  expect(await areSame(found, expected)).toBe(true);
-}
-
 describe("blobs of any size", () => {
   test("[MV6] come back as they were, whatever limit they lie at, alone and together, folded or not", async () => {
     const db = fresh();
@@ -72,8 +68,7 @@ describe("blobs of any size", () => {
     for (const one of alone) await c.put(one);
     await c.put(together);
     for (const state of ["as written", "folded"]) {
-      for (const one of [...alone, together])
-        expect(await areSame(await c.get(one.id), one), `${state} ${one.id}`).toBe(true);
+      for (const one of [...alone, together]) await expectSame([state, await c.get(one.id)], [state, one]);
       await expectSame(await c.all(), [...alone, together]);
       await db.checkpoint();
     }
@@ -178,6 +173,34 @@ describe("records with large blobs are read", () => {
     await expectSame(await c.get("b"), clip("b", 7));
   });
 
+  test("[MV3][MV6] in a transaction, which holds up no call that is made meanwhile", async () => {
+    const db = fresh();
+    const c = db.collection("clips");
+    const film = blob(2_000_000);
+    const slice = film.slice.bind(film);
+    let [isRead, goOn] = [false, (): void => undefined];
+    const others = new Promise<void>((resolve) => (goOn = resolve));
+    film.slice = (...range) => {
+      const part = slice(...range);
+      const reading = part.arrayBuffer.bind(part);
+      part.arrayBuffer = () => {
+        isRead = true;
+        return others.then(reading);
+      };
+      return part;
+    };
+    const storing = db.transaction((tx) => tx.collection("clips").put({ id: "film", n: 1, value: film }));
+    await expect.poll(() => isRead).toBe(true);
+    await c.put({ id: "small", n: 2 });
+    expect(await c.all()).toEqual([{ id: "small", n: 2 }]);
+    goOn();
+    await storing;
+    await expectSame(await c.all(), [
+      { id: "film", n: 1, value: blob(2_000_000) },
+      { id: "small", n: 2 },
+    ]);
+  });
+
   test("[MV3][MV6] and written by transactions that conflict, each of which runs again", async () => {
     const db = fresh();
     const c = db.collection("clips");
@@ -244,9 +267,9 @@ describe("exports of large blobs", () => {
     const all = [...three, film, ...notableSizes.map((size, i) => ({ id: `s${10 + i}`, n: i, value: blob(size, i) }))];
     await db.collection("clips").putMany(all);
     const expected = all.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-    for (const make of [() => db.export(), () => db.salvage()]) {
+    for (const stream of [() => db.export(), () => db.salvage()]) {
       const exported: Uint8Array[] = [];
-      const exporting = largestRead(async () => exported.push(await bytesOf(make())));
+      const exporting = largestRead(async () => exported.push(await bytesOf(stream())));
       expect(await exporting).toBeLessThanOrEqual(1024 * 1024); // of what is not larger
       const to = fresh();
       const report = { records: 0 };
@@ -301,7 +324,7 @@ describe("a large blob that cannot be stored", () => {
     const before = storage.usedBytes;
     const refused = { code: "VALUE_UNSUPPORTED", details: { why: "unreadable" } };
     const { structuredClone } = globalThis;
-    globalThis.structuredClone = (value) => value as never; // which would give it its bytes back
+    globalThis.structuredClone = (value) => value; // which would give it its bytes back
     try {
       const putting = c.putMany([
         { id: "good", n: 2 },

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ByteWriter, joined } from "../base/bytes.ts";
-import { areSame, blob, file, notableSizes } from "../blobs.test-support.ts";
+import { expectSame, blob, file, notableSizes } from "./blobs.test-support.ts";
 import { type Aside, isWhole, readBytes, sizeOf, type ValueBytes } from "./aside.ts";
 import { packValues, unpackValues } from "./values.ts";
 import { Splitter } from "./splitter.ts";
@@ -25,7 +25,7 @@ const value = fc
     text: text.repeat(200),
     leaves,
     again: new Map(again.map((i) => [i, leaves[i]])),
-    nested: [{ ...leaves.slice(2) }],
+    nested: [Object.assign({}, leaves.slice(2))],
   }));
 
 async function bytesOfBlobs(blobs: readonly { arrayBuffer(): Promise<ArrayBuffer> }[]) {
@@ -82,7 +82,7 @@ describe("a value with blobs aside", { timeout: 60_000 }, () => {
         expect(sizeOf(made)).toBe(whole.length);
         const given = await encoded(one, true);
         expect(isWhole(made) ? 0 : made.aside.length).toBe(isWhole(given) ? 0 : given.aside.length);
-        expect(await areSame(decodeValue(made), one)).toBe(true);
+        await expectSame(decodeValue(made), one);
       }),
       { numRuns: 60 },
     );
@@ -91,8 +91,8 @@ describe("a value with blobs aside", { timeout: 60_000 }, () => {
   test("[MV6] crosses among others in one message", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.option(value, { nil: undefined }), { maxLength: 4 }), async (all) => {
-        const packed = packValues(await Promise.all(all.map((one) => one && encoded(one, true))));
-        expect(await areSame(unpackValues(packed), all)).toBe(true);
+        const packed = packValues(await Promise.all(all.map(async (one) => one && encoded(one, true))));
+        await expectSame(unpackValues(packed), all);
       }),
       { numRuns: 40 },
     );

@@ -1,5 +1,6 @@
 /** Blobs whose bytes are known, and records that hold them. */
-import { isDeepStrictEqual } from "node:util";
+import { expect } from "vitest";
+import { checksum } from "../base/checksum.ts";
 
 const kilobyte = 1024;
 /** Around what each limit is: of staying in a value's bytes, of a chunk, of a piece, of a value that is in memory whole. */
@@ -30,12 +31,13 @@ export const blob = (sizeBytes: number, seed = 1, type = "image/x-test"): Blob =
 export const file = (sizeBytes: number, seed = 1): File =>
   new File([patterned(sizeBytes, seed)], `file-${seed}.bin`, { type: "video/x-test", lastModified: 1000 + seed });
 
-/** The value with blobs as plain data, so that they can be compared. */
-export async function plain(value: unknown): Promise<unknown> {
+/** The value with what its large parts are in their place, so that they can be compared, and shown where they differ. */
+async function plain(value: unknown): Promise<unknown> {
   if (value instanceof Blob) {
     const about = value instanceof File ? [value.name, value.lastModified] : [];
-    return ["blob", value.type, ...about, Buffer.from(await value.arrayBuffer()).toString("base64")];
+    return ["blob", value.type, value.size, ...about, checksum(new Uint8Array(await value.arrayBuffer()), 0)];
   }
+  if (value instanceof Uint8Array) return ["bytes", value.length, checksum(value, 0)];
   if (Array.isArray(value)) return Promise.all(value.map(plain));
   if (value instanceof Map) return new Map((await plain([...value])) as [unknown, unknown][]);
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
@@ -43,9 +45,15 @@ export async function plain(value: unknown): Promise<unknown> {
   return Object.fromEntries(await Promise.all(fields));
 }
 
-/** Without printing megabytes where they are not. */
-export const areSame = async (a: unknown, b: unknown): Promise<boolean> =>
-  isDeepStrictEqual(await plain(a), await plain(b));
+export async function expectSame(found: unknown, expected: unknown): Promise<void> {
+  expect(await plain(found)).toStrictEqual(await plain(expected));
+}
+
+export const areSame = (a: unknown, b: unknown): Promise<boolean> =>
+  expectSame(a, b).then(
+    () => true,
+    () => false,
+  );
 
 /** The largest piece that is read of any blob while `work` runs. */
 export async function largestRead(work: () => Promise<unknown>): Promise<number> {
