@@ -303,6 +303,27 @@ describe("exports of large blobs", () => {
   });
 });
 
+test("[MV8] a damaged blob is told with the record it belongs to; the others stay readable, and are salvaged", async () => {
+  const storage = createMemoryStorage();
+  const name = `blobs${count++}`;
+  const db = make({ name, collections: declarations, storage });
+  const c = db.collection("clips");
+  await c.putMany(three);
+  const below = await storage.open(name);
+  const [keys] = await below.read([{ kind: "keys", store: "blobs", range: { from: 0 } }]);
+  storage.damage(name, "blobs", keys![Math.floor(keys!.length / 2)]!.key, 40_000); // of the second one
+  const damaged = { code: "CORRUPT", details: { what: "value", collection: "clips", key: "b" } };
+  await expect(c.all()).rejects.toMatchObject(damaged);
+  await expect(c.get("b")).rejects.toMatchObject(damaged);
+  await expectSame(await c.getMany(["a", "c"]), [three[0], three[2]]);
+  await db.checkpoint();
+  expect((await db.verify()).damage).toMatchObject([{ what: "block", why: expect.stringContaining("value") }]);
+  const to = fresh();
+  const { damage } = await to.import(db.salvage());
+  expect(damage).toMatchObject([{ what: "value", from: { collection: "clips", key: "b" } }]);
+  await expectSame(await to.collection("clips").all(), [three[0], three[2]]);
+});
+
 describe("a large blob that cannot be stored", () => {
   /** As a file that was changed on disk behind its first piece. */
   function changedFile(sizeBytes: number): File {
