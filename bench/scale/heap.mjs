@@ -3,9 +3,14 @@ import { attachedWorkers } from "../workers.mjs";
 
 /** @typedef {import("../workers.mjs").Send} Send */
 /** @typedef {{ worker: number, page: number }} Bytes */
-/** @typedef {{ phase: string, peak: Bytes, held: Bytes }} Phase `peak`: with garbage; `held`: after collecting it */
+/**
+ * @typedef {{ phase: string, peak: Bytes, live: Bytes, held: Bytes }} Phase
+ * `peak`: with garbage; `live`: the most that was left when it was collected meanwhile; `held`: what is left in the end
+ */
 
 const everyMs = 250;
+/** To collect garbage takes a while: it is to be a small part of the time. */
+const collectEveryMs = 1500;
 
 export class HeapWatch {
   /** @type {Send} */
@@ -14,6 +19,8 @@ export class HeapWatch {
   #workers;
   /** @type {Bytes} */
   #peak = { worker: 0, page: 0 };
+  /** @type {Bytes} */
+  #live = { worker: 0, page: 0 };
 
   /** @param {Send} toPage @param {() => Send[]} workers */
   constructor(toPage, workers) {
@@ -34,20 +41,23 @@ export class HeapWatch {
    * @template T
    * @param {string} phase
    * @param {() => Promise<T>} work
+   * @param {{ collects?: boolean }} [options] whether garbage is collected meanwhile, to see what is not
    * @returns {Promise<Phase & { result: T }>}
    */
-  async during(phase, work) {
+  async during(phase, work, { collects = false } = {}) {
     this.#peak = { worker: 0, page: 0 };
+    this.#live = { worker: 0, page: 0 };
     const end = new AbortController();
     const watching = (async () => {
       while (!end.signal.aborted) {
         await this.#look();
-        await new Promise((resolve) => setTimeout(resolve, everyMs));
+        if (collects) this.#live = larger(this.#live, await this.held());
+        await new Promise((resolve) => setTimeout(resolve, collects ? collectEveryMs : everyMs));
       }
     })();
     try {
       const result = await work();
-      return { phase, result, peak: await this.#look(), held: await this.held() };
+      return { phase, result, peak: await this.#look(), live: this.#live, held: await this.held() };
     } finally {
       end.abort();
       await watching;
@@ -56,18 +66,14 @@ export class HeapWatch {
 
   /** What is left when garbage is collected. @returns {Promise<Bytes>} */
   async held() {
-    for (const send of [...this.#workers(), this.#toPage]) {
-      await send("HeapProfiler.collectGarbage");
-      await send("HeapProfiler.collectGarbage"); // what was kept by weak references and finalizers
-    }
-    return this.#now();
+    const worker = this.#workers().at(-1);
+    const [inWorker, onPage] = await Promise.all([worker ? heldIn(worker) : 0, heldIn(this.#toPage)]);
+    return { worker: inWorker, page: onPage };
   }
 
   /** @returns {Promise<Bytes>} the most so far */
   async #look() {
-    const { worker, page } = await this.#now();
-    this.#peak = { worker: Math.max(this.#peak.worker, worker), page: Math.max(this.#peak.page, page) };
-    return this.#peak;
+    return (this.#peak = larger(this.#peak, await this.#now()));
   }
 
   /** @returns {Promise<Bytes>} */
@@ -79,6 +85,23 @@ export class HeapWatch {
     ]);
     return { worker: bytesOf(inWorker), page: bytesOf(onPage) };
   }
+}
+
+/** @param {Bytes} a @param {Bytes} b @returns {Bytes} */
+const larger = (a, b) => ({ worker: Math.max(a.worker, b.worker), page: Math.max(a.page, b.page) });
+
+/**
+ * The least of some looks: buffers that are garbage are given back by and by, and what works meanwhile makes new garbage.
+ * @param {Send} send
+ */
+async function heldIn(send) {
+  let least = Infinity;
+  for (let i = 0; i < 3; i++) {
+    await send("HeapProfiler.collectGarbage");
+    await send("HeapProfiler.collectGarbage"); // what was kept by weak references and finalizers
+    least = Math.min(least, bytesOf(await send("Runtime.getHeapUsage")));
+  }
+  return least;
 }
 
 /** @param {{ usedSize?: number, backingStorageSize?: number } | undefined} usage */

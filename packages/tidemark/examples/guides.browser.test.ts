@@ -20,6 +20,7 @@ afterEach(async () => {
     "garden",
     "garden copy",
     "garden rescued",
+    "camera",
   ];
   await Promise.all(names.map((name) => deleteDatabase(name, { worker: false }))); // a worker for each would take its time
 });
@@ -94,6 +95,18 @@ test("[MV8] import and export: a backup, lines, a table, going on, a salvage", a
   );
   expect(table![0]).toBe("id,height\r\np1,\r\np2,120\r\n");
   expect([count, rest, damage]).toEqual([[3], [true, 2000], [[]]]);
+});
+
+test("[MV6] blobs: a file is stored, played, cut and deleted", async () => {
+  await import("./blobs.ts");
+  expect(log.mock.calls).toEqual([
+    ["saved"],
+    ["holiday.mp4", 5_000_000],
+    ["holiday.mp4", "video/mp4", true],
+    [12],
+    ["POST"],
+    [0, 5_000_000],
+  ]);
 });
 
 test("[OL1] changes: what is written here is sent once and in order, and nothing is sent back", async () => {

@@ -12,6 +12,7 @@ const examples = {
   "live-queries": "live-queries",
   react: "../../react/examples/notebook",
   "import-export": "import-export",
+  blobs: "blobs",
   changes: "changes",
 };
 const guides = new URL("../../../docs/guide/", import.meta.url);

@@ -214,7 +214,7 @@ describe("tables", () => {
     const nothing = (): Promise<string> => Promise.resolve("read");
     await expect(database.reading(0, old, nothing)).rejects.toMatchObject(refused);
     await expect(database.reading(1, database.schema.epoch, nothing)).rejects.toMatchObject(refused);
-    await expect(database.write(new Uint8Array(), old, "relaxed", "")).rejects.toMatchObject(refused);
+    await expect(database.write({ writes: new Uint8Array() }, old, "relaxed", "")).rejects.toMatchObject(refused);
     expect(await database.reading(0, database.schema.epoch, nothing)).toBe("read");
     expect(await database.reading(1, old, nothing)).toBe("read");
     expect((await database.catalogOf(1)).epoch).toBe(old);
@@ -271,7 +271,7 @@ describe("tables", () => {
     await a.database.store.follow();
     expect(b.database.schema.epoch).not.toBe(struck.epoch);
     expect(a.database.schema.epoch).toBe(b.database.schema.epoch);
-    const stale = a.database.write(new Uint8Array(), struck.epoch, "relaxed", "");
+    const stale = a.database.write({ writes: new Uint8Array() }, struck.epoch, "relaxed", "");
     await expect(stale).rejects.toMatchObject({ code: "CONFLICT", details: { by: "schema" } });
   });
 });

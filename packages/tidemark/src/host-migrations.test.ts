@@ -29,9 +29,11 @@ const begin = (page: Page): Promise<void> =>
   page.call<"move-begin">({ op: "move-begin", version: 2, collection: "items" });
 const read = (page: Page): Promise<MoveSlice | undefined> => page.call<"move-read">({ op: "move-read", version: 2 });
 
-function writesOf({ values, into }: MoveSlice): Uint8Array<ArrayBuffer> {
+function writesOf({ values, into }: MoveSlice): Uint8Array {
   const records = (unpackValues(values) as Item[]).map(doubled);
-  return records.length === 0 ? new ByteWriter(0).finish() : new RecordBatch("items", "add", records).writes(into);
+  return records.length === 0
+    ? new ByteWriter(0).finish()
+    : new RecordBatch("items", "add", records).writes(into).writes;
 }
 const write = (page: Page, slice: MoveSlice, writes: Uint8Array): Promise<void> => {
   const { epoch, after, last, done, total } = slice;

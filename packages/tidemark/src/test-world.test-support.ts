@@ -7,7 +7,14 @@ import { ByteWriter } from "./base/bytes.ts";
 import type { Clock, Random } from "./base/clock.ts";
 import { isTidemarkError, type TidemarkError } from "./base/errors.ts";
 import { encodeIndexKey, encodeKey } from "./codec/key.ts";
-import { recordValue, tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "./codec/record.ts";
+import {
+  recordValue,
+  tablePrefix,
+  type WriteBatch,
+  type WriteKind,
+  writeRecordHead,
+  writeWriteHead,
+} from "./codec/record.ts";
 import type { Retention } from "./codec/retention.ts";
 import type { Definition } from "./codec/schema.ts";
 import { decodeValue, encodeValue } from "./codec/value.ts";
@@ -298,6 +305,10 @@ function payloadOf(tables: Tables, item: Item): Uint8Array {
 
 const itemIn = (payload: Uint8Array): Item => decodeValue(recordValue(payload)) as Item;
 
+const batchOf = (view: { readonly schema: Schema }, changes: readonly Change[]): WriteBatch => ({
+  writes: encodeChanges(tablesOf(view), changes),
+});
+
 /** Commits changes that depend on nothing read; again where the schema changed meanwhile, as a page does. */
 export async function write(
   tab: Tab,
@@ -307,7 +318,7 @@ export async function write(
   for (;;) {
     const { schema } = tab.database;
     try {
-      return await tab.database.write(encodeChanges(tablesOf({ schema }), changes), schema.epoch, durability, "");
+      return await tab.database.write(batchOf({ schema }, changes), schema.epoch, durability, "");
     } catch (e) {
       if (!isTidemarkError(e, "CONFLICT")) throw e;
     }
@@ -335,7 +346,7 @@ export async function itemOf(view: Handle, id: string): Promise<Item | undefined
 }
 
 export async function stage(tab: Tab, tx: Handle, changes: readonly Change[]): Promise<void> {
-  await tab.database.stage(tx, tx.schema.epoch, encodeChanges(tablesOf(tx), changes));
+  await tab.database.stage(tx, tx.schema.epoch, batchOf(tx, changes));
 }
 
 /** Empties the collection in a transaction. */

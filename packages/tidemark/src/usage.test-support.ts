@@ -49,7 +49,7 @@ export async function writeNotes(
     writeWriteHead(batch, payload ? "put" : "delete", key, payload?.length ?? 0);
     if (payload) batch.bytes(payload);
   }
-  await database.write(batch.finish(), database.schema.epoch, "relaxed", "");
+  await database.write({ writes: batch.finish() }, database.schema.epoch, "relaxed", "");
 }
 
 function payloadOf(note: Note, index: TableId | undefined): Uint8Array {

@@ -219,3 +219,15 @@ export function compareBytesToKey(bytes: Uint8Array, from: number, to: number, k
   }
   return to - from - (key.length - keyFrom);
 }
+
+/** All of them, `length` bytes, one after the other; one alone is not copied. */
+export function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}

@@ -2,9 +2,8 @@ import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeKey } from "../codec/key.ts";
 import { type KeyPath, readKey } from "../codec/path.ts";
-import { tablePrefix, type WriteKind } from "../codec/record.ts";
+import { tablePrefix, type WriteBatch, type WriteKind } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
-import { decodeValue } from "../codec/value.ts";
 import { unpackValues } from "../codec/values.ts";
 import { unknownIndex } from "./building.ts";
 import type { Connection } from "./connection.ts";
@@ -85,15 +84,17 @@ export class ReadableCollection<D extends AnyDeclaration> {
     const encoded = this.encodeKeys([key]);
     const source = this.#source;
     const { handle } = source;
-    const versions = await enterAbortable(source, signal, (connection) =>
+    const { versions, values } = await enterAbortable(source, signal, (connection) =>
       source.underSchema(connection, async (schema) => {
         const [within] = this.#withinTable(encoded, schema);
         return connection.call<"history">({ op: "history", handle, epoch: schema.epoch, key: within! });
       }),
     );
-    return versions.map(({ seq, stamp, value }) =>
-      value ? { seq, stamp, value: decodeValue(value) as RecordOf<D> } : { seq, stamp, deleted: true },
-    );
+    const records = unpackValues(values) as (RecordOf<D> | undefined)[];
+    return versions.map(({ seq, stamp }, i) => {
+      const value = records[i];
+      return value === undefined ? { seq, stamp, deleted: true } : { seq, stamp, value };
+    });
   }
 
   count(options: ReadOptions = {}): Promise<number> {
@@ -156,7 +157,7 @@ export class ReadableCollection<D extends AnyDeclaration> {
 /** How writes get to the engine: committed at once, or staged in a transaction. */
 export interface Sink {
   /** Per write whether its key was there. `encode` may run again, under another stored schema. @throws CONSTRAINT */
-  write(connection: Connection, encode: (schema: Catalog) => Uint8Array<ArrayBuffer>): Promise<readonly boolean[]>;
+  write(connection: Connection, encode: (schema: Catalog) => WriteBatch): Promise<readonly boolean[]>;
   clear(collection: string, connection: Connection): Promise<void>;
   /** Runs a read, from the source and by the connection it is given, and the write that depends on it as one. */
   atomically<T>(
@@ -254,7 +255,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
       });
     }
     const { batch, keys } = this.#batch(kind, taken);
-    const sent = batch.hasBlobs
+    const sent = batch.hasSmallBlobs
       ? this.#source.hold((connection) => this.#send(connection, this.#sink, batch))
       : this.#source.enter((connection) => this.#send(connection, this.#sink, batch));
     batch.release();
@@ -271,7 +272,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
   }
 
   async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
-    if (batch.hasBlobs) await batch.readBlobs();
+    if (batch.hasSmallBlobs) await batch.readBlobs();
     await sink.write(connection, (schema) => batch.writes(collectionIn(schema, this.name)));
   }
 

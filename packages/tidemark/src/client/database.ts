@@ -383,8 +383,8 @@ function committingSink(session: Session): Sink {
     write: (connection, encode) =>
       session.underSchema(connection, async (schema) => {
         const { epoch } = schema;
-        const writes = encode(schema);
-        return (await connection.call<"write">({ op: "write", writes, epoch, durability, tag: "" })).existed;
+        const batch = encode(schema);
+        return (await connection.call<"write">({ op: "write", ...batch, epoch, durability, tag: "" })).existed;
       }),
     clear: (collection) =>
       session.opening((now) =>

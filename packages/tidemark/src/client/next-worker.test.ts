@@ -32,7 +32,7 @@ function byTheNewSchema(r: Request): unknown {
 }
 
 const written = (r: Request): unknown =>
-  r.op === "write" ? readWrites(r.writes).map((w) => decodeValue(recordValue(w.payload!))) : undefined;
+  r.op === "write" ? readWrites(r).map((w) => decodeValue(recordValue(w.payload!))) : undefined;
 
 describe("[MV12][MV11] a schema that changes while the worker is replaced", () => {
   test("refuses what the dead one was asked, and it is made again in call order", async () => {

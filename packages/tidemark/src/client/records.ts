@@ -3,8 +3,9 @@ import { type ByteKey, byteKey } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { extractIndexKeys, extractKey } from "../codec/path.ts";
+import { type Aside, dealt } from "../codec/aside.ts";
 import type { BlobLike } from "../codec/platform.ts";
-import { tablePrefix, type WriteKind, writeRecordHead, writeWriteHead } from "../codec/record.ts";
+import { tablePrefix, type WriteBatch, type WriteKind, writeRecordHead, writeWriteHead } from "../codec/record.ts";
 import type { StoredCollection } from "../codec/schema.ts";
 import { Texts } from "../codec/texts.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
@@ -20,7 +21,10 @@ const largeBatchBytes = 64 * 1024;
 /** Used and emptied within one synchronous step. */
 const head = new ByteWriter(512);
 
-/** Whole records of one call. What the caller does to them after the call does not matter. */
+/**
+ * Whole records of one call. What the caller does to them after the call does not matter. Small blobs are read into their
+ * bytes before they leave; large ones leave as they are, and the worker reads them.
+ */
 export class RecordBatch {
   readonly #collection: string;
   readonly #kind: Exclude<WriteKind, "delete">;
@@ -28,9 +32,10 @@ export class RecordBatch {
   /** The values encoded, one after the other, and where each ends; once blobs are read if there are any. */
   readonly #bytes: ByteWriter;
   readonly #ends: number[] = [];
+  #aside: Aside[] = [];
   /** The records themselves while they are the caller's unchanged ones, or copies of our own. */
   #records: readonly unknown[] | undefined;
-  readonly #hasBlobs: boolean;
+  readonly #hasSmallBlobs: boolean;
 
   /** @throws VALUE_UNSUPPORTED naming the place of what cannot be stored. */
   constructor(collection: string, kind: Exclude<WriteKind, "delete">, records: readonly unknown[]) {
@@ -41,18 +46,21 @@ export class RecordBatch {
     records.forEach((record, i) => {
       if (typeof record !== "object" || record === null) throw notARecord(this.#place(i), record);
     });
-    this.#hasBlobs = this.#encode(records, undefined).length > 0;
+    this.#hasSmallBlobs = this.#encode(records, undefined).length > 0;
     this.#records = this.#hasBlobs ? structuredClone(records) : records;
   }
 
   /** Whether `readBlobs` comes before `writes`. */
-  get hasBlobs(): boolean {
-    return this.#hasBlobs;
+  get hasSmallBlobs(): boolean {
+    return this.#hasSmallBlobs;
+  }
+  get #hasBlobs(): boolean {
+    return this.#hasSmallBlobs || this.#aside.length > 0;
   }
 
   async readBlobs(): Promise<void> {
     const blobs = this.#encode(this.#records!, undefined);
-    this.#encode(this.#records!, await blobsOf(blobs));
+    this.#encode(this.#records!, await blobsOf(blobs, this.#collection));
   }
 
   /** From here on the caller may change its records. */
@@ -61,12 +69,14 @@ export class RecordBatch {
   }
 
   /** The batch of writes for the engine. @throws KEY_INVALID naming the place. */
-  writes(stored: StoredCollection): Uint8Array<ArrayBuffer> {
+  writes(stored: StoredCollection): WriteBatch {
     const records = this.#records ?? this.#decoded();
     const bytes = this.#bytes.written();
     const out = new ByteWriter(bytes.length + records.length * 64 + 256);
     const prefix = tablePrefix(stored.table);
     const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
+    const aside: Aside[] = [];
+    const asideOf = dealt(this.#aside);
     records.forEach((record, i) => {
       const where = this.#place(i);
       const key = byteKey(prefix + extractKey(record, stored.key, where));
@@ -76,22 +86,26 @@ export class RecordBatch {
       }
       head.reset();
       writeRecordHead(head, entries);
-      const value = bytes.subarray(this.#start(i), this.#ends[i]);
+      const [from, to] = [this.#start(i), this.#ends[i]!];
+      const value = bytes.subarray(from, to);
       writeWriteHead(out, this.#kind, key, head.length + value.length);
       out.bytes(head.written());
+      for (const one of asideOf(from, to)) aside.push({ ...one, at: out.length + one.at });
       out.bytes(value);
     });
     // A large batch moves to the worker with its buffer's slack; a small one is copied, and should have none.
-    return out.length < largeBatchBytes ? out.finish() : out.written();
+    const writes = out.length < largeBatchBytes ? out.finish() : out.written();
+    return aside.length === 0 ? { writes } : { writes, aside };
   }
 
   #encode(records: readonly unknown[], blobs: BlobBytes | undefined): readonly BlobLike[] {
     const unread: BlobLike[] = [];
     this.#bytes.reset();
+    this.#aside = [];
     const texts = records.length < fewRecords ? undefined : Texts.of(records);
     records.forEach((record, i) => {
       if (texts) texts.write(i, this.#bytes);
-      else unread.push(...encodeValue(record, this.#bytes, this.#place(i), blobs));
+      else unread.push(...encodeValue(record, this.#bytes, this.#place(i), blobs, this.#aside));
       this.#ends[i] = this.#bytes.length;
     });
     return unread;
@@ -112,11 +126,11 @@ export class RecordBatch {
   }
 }
 
-export function encodeDeletes(keys: readonly ByteKey[], { table }: StoredCollection): Uint8Array<ArrayBuffer> {
+export function encodeDeletes(keys: readonly ByteKey[], { table }: StoredCollection): WriteBatch {
   const out = new ByteWriter(64 * keys.length);
   const prefix = tablePrefix(table);
   for (const key of keys) writeWriteHead(out, "delete", byteKey(prefix + key), 0);
-  return out.finish();
+  return { writes: out.finish() };
 }
 
 /** A copy of what a caller may change meanwhile. @throws VALUE_UNSUPPORTED where it cannot be stored. */

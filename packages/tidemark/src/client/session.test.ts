@@ -112,8 +112,7 @@ describe("opening", () => {
 });
 
 describe("the stored schema", () => {
-  const tableOfWrite = (r: Request): number[] =>
-    "writes" in r ? readWrites(r.writes).map((w) => w.key.charCodeAt(3)) : [];
+  const tableOfWrite = (r: Request): number[] => ("writes" in r ? readWrites(r).map((w) => w.key.charCodeAt(3)) : []);
 
   test("changes under writes: they are encoded again from what was given, and stay in order", async () => {
     const host = new FakeHost();
@@ -134,7 +133,7 @@ describe("the stored schema", () => {
     const third = c.put({ id: "a", v: 3 });
     await Promise.all([first, second, third]);
     const accepted = host.requests.filter((r) => r.op === "write" && r.epoch === 2);
-    const writes = accepted.flatMap((r) => ("writes" in r ? readWrites(r.writes) : []));
+    const writes = accepted.flatMap((r) => ("writes" in r ? readWrites(r) : []));
     expect(accepted.flatMap(tableOfWrite)).toEqual([2, 2, 2]);
     expect(writes.map((w) => w.payload && decodeValue(recordValue(w.payload)))).toEqual([
       { id: "a", v: 1 },
@@ -187,7 +186,7 @@ describe("the stored schema", () => {
     await settle();
     judge();
     await Promise.all([first, second]);
-    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r) : []));
     expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
   });
 
@@ -210,7 +209,7 @@ describe("the stored schema", () => {
     await settle();
     go();
     await Promise.all([first, second, counted]);
-    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r.writes) : []));
+    const accepted = host.requests.flatMap((r) => (r.op === "write" && r.epoch === 2 ? readWrites(r) : []));
     expect(accepted.map((w) => decodeValue(recordValue(w.payload!)))).toMatchObject([{ v: 1 }, { v: 2 }]);
   });
 

@@ -195,7 +195,7 @@ function stagingSink(source: TransactionSource, { mode }: TransactionOptions): S
   const sink: Sink = {
     write: (connection, encode) =>
       source.underSchema(connection, async (schema) =>
-        writable().call<"stage">({ op: "stage", handle, epoch: schema.epoch, writes: encode(schema) }),
+        writable().call<"stage">({ op: "stage", handle, epoch: schema.epoch, ...encode(schema) }),
       ),
     clear: (collection, connection) =>
       source.underSchema(connection, async (schema) => {

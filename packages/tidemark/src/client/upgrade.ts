@@ -170,9 +170,9 @@ class Run {
       if (next !== undefined) records.push(next);
     }
     const batch = new RecordBatch(collection, "add", records);
-    if (batch.hasBlobs) await batch.readBlobs();
+    if (batch.hasSmallBlobs) await batch.readBlobs();
     try {
-      await connection.call<"move-write">({ op: "move-write", version, writes: batch.writes(into), ...cursor });
+      await connection.call<"move-write">({ op: "move-write", version, ...batch.writes(into), ...cursor });
       const { done, total, last } = cursor;
       this.#session.tellUpgrade({
         collection,

@@ -22,6 +22,7 @@
  * The input is never changed: an object that holds a special is copied, as is each object on the way to it.
  */
 import { TidemarkError } from "../base/errors.ts";
+import { maxInlineBytes } from "./outside.ts";
 import { type BlobLike, isBlob } from "./platform.ts";
 import { hasEscapes } from "./text.ts";
 import { nameOfPlace, type Step } from "./place.ts";
@@ -31,17 +32,28 @@ export type Patch = (Step | null | readonly number[])[];
 export interface Packed {
   readonly skeleton: unknown;
   readonly patches: readonly Patch[];
-  readonly attachments: readonly Uint8Array[];
+  readonly attachments: readonly Attachment[];
   /** Blobs whose bytes were not given. If there are any, the rest is not to be used. */
   readonly unread: readonly BlobLike[];
 }
 
+/** Bytes, or a blob that stays aside, and its place. */
+export type Attachment = Uint8Array | { readonly blob: BlobLike; readonly place: string };
+
 export const maxNesting = 500;
 const placeholder = 0;
 
-/** @throws TidemarkError VALUE_UNSUPPORTED naming the place of what cannot be stored. */
-export function pack(value: unknown, where: string, blobBytes: ReadonlyMap<object, Uint8Array> | undefined): Packed {
-  const packer = new Packer(value, where, blobBytes);
+/**
+ * @param setsAside whether large blobs are not to be read.
+ * @throws TidemarkError VALUE_UNSUPPORTED naming the place of what cannot be stored.
+ */
+export function pack(
+  value: unknown,
+  where: string,
+  blobBytes: ReadonlyMap<object, Uint8Array> | undefined,
+  setsAside: boolean,
+): Packed {
+  const packer = new Packer(value, where, blobBytes, setsAside);
   const skeleton = packer.pack(value, 0);
   return { skeleton, patches: packer.patches, attachments: packer.attachments, unread: packer.unread };
 }
@@ -59,18 +71,25 @@ const viewName = getter(Object.getPrototypeOf(Uint8Array.prototype) as object, S
 
 class Packer {
   readonly patches: Patch[] = [];
-  readonly attachments: Uint8Array[] = [];
+  readonly attachments: Attachment[] = [];
   readonly unread: BlobLike[] = [];
   readonly #root: unknown;
   readonly #where: string;
   readonly #blobBytes: ReadonlyMap<object, Uint8Array> | undefined;
+  readonly #setsAside: boolean;
   /** Leads to what is being packed. */
   readonly #path: Step[] = [];
 
-  constructor(root: unknown, where: string, blobBytes: ReadonlyMap<object, Uint8Array> | undefined) {
+  constructor(
+    root: unknown,
+    where: string,
+    blobBytes: ReadonlyMap<object, Uint8Array> | undefined,
+    setsAside: boolean,
+  ) {
     this.#root = root;
     this.#where = where;
     this.#blobBytes = blobBytes;
+    this.#setsAside = setsAside;
   }
 
   /** What stands for `value` in the skeleton: itself where JSON can hold it, else a copy or a placeholder. */
@@ -241,20 +260,25 @@ class Packer {
 
   #blob(blob: object, tag: "Blob" | "File"): number {
     if (!isBlob(blob)) return this.#refuse(classOf(blob));
-    const bytes = this.#blobBytes?.get(blob);
-    if (bytes === undefined) {
+    const content = this.#contentOfBlob(blob);
+    if (content === undefined) {
       if (this.#blobBytes !== undefined) this.#refuse(tag, `is a ${tag} whose content was not read`);
       this.unread.push(blob);
       return placeholder;
     }
-    if (tag === "Blob") return this.#attach(["B", blob.type], bytes);
+    if (tag === "Blob") return this.#attach(["B", blob.type], content);
     const { name, lastModified } = blob as BlobLike & { name: string; lastModified: number };
-    return this.#attach(["F", blob.type], bytes, [name, lastModified]);
+    return this.#attach(["F", blob.type], content, [name, lastModified]);
   }
 
-  #attach(patch: Patch, bytes: Uint8Array, more: readonly Step[] = []): number {
-    this.attachments.push(bytes);
-    patch.push(bytes.length, ...more);
+  #contentOfBlob(blob: BlobLike): Attachment | undefined {
+    if (!this.#setsAside || blob.size <= maxInlineBytes) return this.#blobBytes?.get(blob);
+    return { blob, place: this.#where + nameOfPlace(this.#root, this.#path).path };
+  }
+
+  #attach(patch: Patch, content: Attachment, more: readonly Step[] = []): number {
+    this.attachments.push(content);
+    patch.push(content instanceof Uint8Array ? content.length : content.blob.size, ...more);
     return this.#patch(patch);
   }
 

@@ -6,6 +6,8 @@ export interface BlobLike {
   readonly size: number;
   readonly type: string;
   arrayBuffer(): Promise<ArrayBuffer>;
+  /** Without a copy. */
+  slice(from: number, to: number, type?: string): BlobLike;
 }
 
 interface FileLike extends BlobLike {
@@ -17,11 +19,11 @@ type ViewConstructor = new (buffer: ArrayBuffer, byteOffset?: number, length?: n
 
 interface Platform {
   readonly Blob?: {
-    new (parts: readonly Uint8Array[], options: { type: string }): BlobLike;
+    new (parts: readonly (Uint8Array | BlobLike)[], options: { type: string }): BlobLike;
     readonly prototype: BlobLike;
   };
   readonly File?: new (
-    parts: readonly Uint8Array[],
+    parts: readonly (Uint8Array | BlobLike)[],
     name: string,
     options: { type: string; lastModified: number },
   ) => FileLike;

@@ -13,6 +13,7 @@
  */
 import { type ByteKey, byteKey, type TableId, tableId } from "../base/brand.ts";
 import { ByteReader, type ByteWriter, keyFromBytes } from "../base/bytes.ts";
+import { type Aside, dealt, noneAside } from "./aside.ts";
 
 export const tablePrefixBytes = 4;
 
@@ -77,6 +78,14 @@ export interface Write {
   readonly key: ByteKey;
   /** Absent for `delete`. */
   readonly payload: Uint8Array | undefined;
+  /** Large blobs of the value that the payload lacks, on their way in: such a value goes out of line. */
+  readonly aside?: readonly Aside[] | undefined;
+}
+
+/** Writes on their way to the engine, as `readWrites` reads them, and the blobs that stand aside of their bytes. */
+export interface WriteBatch {
+  readonly writes: Uint8Array;
+  readonly aside?: readonly Aside[] | undefined;
 }
 
 const kinds: readonly WriteKind[] = ["put", "add", "delete"];
@@ -89,16 +98,19 @@ export function writeWriteHead(into: ByteWriter, kind: WriteKind, key: ByteKey, 
   if (kind !== "delete") into.varint(payloadBytes);
 }
 
-/** Reads a batch of writes; payloads are views on `bytes`. */
-export function readWrites(bytes: Uint8Array): readonly Write[] {
+/** Reads a batch of writes; payloads are views on its bytes. */
+export function readWrites({ writes: bytes, aside = noneAside }: WriteBatch): readonly Write[] {
   const r = new ByteReader(bytes, "batch of writes");
   const writes: Write[] = [];
+  const asideOf = dealt(aside);
   while (!r.done) {
     const kind = kinds[r.u8()] ?? "delete";
     const length = r.varint();
     const key = keyFromBytes(bytes, r.at, r.at + length);
     r.take(length);
-    writes.push({ kind, key, payload: kind === "delete" ? undefined : r.take(r.varint()) });
+    const payload = kind === "delete" ? undefined : r.take(r.varint());
+    const own = payload ? asideOf(r.at - payload.length, r.at) : noneAside;
+    writes.push(own.length === 0 ? { kind, key, payload } : { kind, key, payload, aside: own });
   }
   return writes;
 }

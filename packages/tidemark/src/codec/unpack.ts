@@ -3,24 +3,82 @@
  * follow own properties of plain objects and arrays only, so no prototype is ever reached, and what does not fit is
  * CORRUPT. Where a constructor rejects its arguments its error is passed on; the caller turns it into CORRUPT.
  */
-import type { ByteReader } from "../base/bytes.ts";
+import { ByteReader } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
-import { float16Name, platform, viewConstructor } from "./platform.ts";
+import { type Aside, noneAside } from "./aside.ts";
+import { type BlobLike, float16Name, platform, viewConstructor } from "./platform.ts";
 
 type Container = Record<string | number, unknown>;
 
+/** The bytes behind the text of a value, and the blobs among them that stand aside, in the order of their patches. */
+export class Attached {
+  readonly #reader: ByteReader;
+  readonly #aside: readonly Aside[];
+  #next = 0;
+
+  constructor(reader: ByteReader, aside: readonly Aside[] = noneAside) {
+    this.#reader = reader;
+    this.#aside = aside;
+  }
+
+  get isDone(): boolean {
+    return this.#reader.done && this.#next === this.#aside.length;
+  }
+
+  /** Of the whole value, as far as its bytes are there. */
+  get sizeBytes(): number {
+    return this.#reader.bytes.length;
+  }
+
+  /** A copy, since the bytes read belong to a larger buffer. */
+  bytes(length: unknown): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#reader.take(lengthOf(length)));
+  }
+
+  blob(length: unknown): Uint8Array | BlobLike {
+    const { at, blob } = this.#aside[this.#next] ?? {};
+    if (at !== this.#reader.at || blob?.size !== length) return this.#reader.take(lengthOf(length));
+    this.#next++;
+    return blob as BlobLike;
+  }
+}
+
+export interface Attachment {
+  readonly isBlob: boolean;
+  readonly lengthBytes: number;
+}
+
+function parsedHead(head: Uint8Array): unknown {
+  const reader = new ByteReader(head, "value", 1);
+  try {
+    return JSON.parse(new TextDecoder().decode(reader.take(reader.varint())));
+  } catch {
+    return damaged();
+  }
+}
+
+/** What is attached to a rich value, by what stands before that. @throws CORRUPT */
+export function attachmentsIn(head: Uint8Array): readonly Attachment[] {
+  return list(list(parsedHead(head))[1]).flatMap((patch): Attachment[] => {
+    const [code, first, second] = list(patch);
+    if (code === "b") return [{ isBlob: false, lengthBytes: lengthOf(first) }];
+    if (code === "v") return [{ isBlob: false, lengthBytes: lengthOf(second) }];
+    return code === "B" || code === "F" ? [{ isBlob: true, lengthBytes: lengthOf(second) }] : [];
+  });
+}
+
 /** The value of a parsed `[skeleton, patches]`; `attachments` stands at the first and must be used up. */
-export function unpack(parsed: unknown, attachments: ByteReader): unknown {
+export function unpack(parsed: unknown, attachments: Attached): unknown {
   if (!Array.isArray(parsed) || parsed.length !== 2) damaged();
   // The skeleton is reached through `parsed`, so that a patch may replace the root too.
   const patches: unknown = parsed[1];
   if (!Array.isArray(patches)) damaged();
   for (const patch of patches) apply(patch, parsed, attachments);
-  if (!attachments.done) damaged();
+  if (!attachments.isDone) damaged();
   return parsed[0];
 }
 
-function apply(patch: unknown, parsed: unknown, attachments: ByteReader): void {
+function apply(patch: unknown, parsed: unknown, attachments: Attached): void {
   if (!Array.isArray(patch)) damaged();
   const start = 1 + needs(patch[0]);
   if (patch.length < start) damaged();
@@ -60,7 +118,7 @@ function needs(code: unknown): number {
   }
 }
 
-function restore(patch: readonly unknown[], held: unknown, attachments: ByteReader): unknown {
+function restore(patch: readonly unknown[], held: unknown, attachments: Attached): unknown {
   switch (patch[0]) {
     case "u":
       return undefined;
@@ -85,20 +143,20 @@ function restore(patch: readonly unknown[], held: unknown, attachments: ByteRead
   }
 }
 
-function restoreBytes(patch: readonly unknown[], attachments: ByteReader): unknown {
+function restoreBytes(patch: readonly unknown[], attachments: Attached): unknown {
   switch (patch[0]) {
     case "b":
-      return attached(patch[1], attachments).buffer;
+      return attachments.bytes(patch[1]).buffer;
     case "v":
-      return view(text(patch[1]), attached(patch[2], attachments).buffer);
+      return view(text(patch[1]), attachments.bytes(patch[2]).buffer);
     case "B": {
       const Blob = platform.Blob ?? unsupported("Blob");
-      return new Blob([attached(patch[2], attachments)], { type: text(patch[1]) });
+      return new Blob([attachments.blob(patch[2])], { type: text(patch[1]) });
     }
     default: {
       const File = platform.File ?? unsupported("File");
       const options = { type: text(patch[1]), lastModified: number(patch[4]) };
-      return new File([attached(patch[2], attachments)], text(patch[3]), options);
+      return new File([attachments.blob(patch[2])], text(patch[3]), options);
     }
   }
 }
@@ -141,10 +199,9 @@ function withHoles(held: readonly unknown[], length: number, indexes: readonly u
   return array;
 }
 
-/** A copy, since the bytes read belong to a larger buffer. */
-function attached(length: unknown, attachments: ByteReader): Uint8Array<ArrayBuffer> {
+function lengthOf(length: unknown): number {
   const bytes = number(length);
-  return Number.isInteger(bytes) && bytes >= 0 ? new Uint8Array(attachments.take(bytes)) : damaged();
+  return Number.isInteger(bytes) && bytes >= 0 ? bytes : damaged();
 }
 
 function view(name: string, buffer: ArrayBuffer): unknown {
@@ -157,9 +214,9 @@ const number = (x: unknown): number => (typeof x === "number" ? x : damaged());
 const list = (x: unknown): readonly unknown[] => (Array.isArray(x) ? x : damaged());
 
 /** Damaged patches could first make an array of four thousand million holes and then turn that into a Set. */
-function elements(held: unknown, attachments: ByteReader): readonly unknown[] {
+function elements(held: unknown, attachments: Attached): readonly unknown[] {
   const found = list(held);
-  return found.length <= attachments.bytes.length ? found : damaged();
+  return found.length <= attachments.sizeBytes ? found : damaged();
 }
 
 function damaged(): never {

@@ -17,11 +17,12 @@
 import type { ByteWriter } from "../base/bytes.ts";
 import { ByteReader } from "../base/bytes.ts";
 import { assert, isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { type Aside, isWhole, noneAside, type ValueBytes } from "./aside.ts";
 import { flatten } from "./flat.ts";
 import { type Packed, pack } from "./pack.ts";
 import type { BlobLike } from "./platform.ts";
 import { stringifyUnpatched, toJsonPatched } from "./text.ts";
-import { unpack } from "./unpack.ts";
+import { Attached, unpack } from "./unpack.ts";
 
 export const plainKind = 0x01;
 export const richKind = 0x02;
@@ -36,6 +37,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  *
  * @param where names the value in errors, usually its collection.
  * @param blobBytes what the blobs hold, by their identity.
+ * @param aside takes blobs that are larger than `maxInlineBytes`; absent: they are read, too.
  * @throws TidemarkError VALUE_UNSUPPORTED naming the place of what cannot be stored, or of a blob that `blobBytes` is
  * given without. Nothing is written then.
  */
@@ -44,6 +46,7 @@ export function encodeValue(
   into: ByteWriter,
   where: string,
   blobBytes?: ReadonlyMap<object, Uint8Array>,
+  aside?: Aside[],
 ): readonly BlobLike[] {
   const flat = toJsonPatched() ? undefined : flatten(value);
   if (flat) {
@@ -52,13 +55,13 @@ export function encodeValue(
     else into.utf8(flat.text);
     return noBlobs;
   }
-  const packed = pack(value, where, blobBytes);
+  const packed = pack(value, where, blobBytes, aside !== undefined);
   if (packed.unread.length > 0) return packed.unread;
-  write(packed, into);
+  write(packed, into, aside);
   return noBlobs;
 }
 
-function write({ skeleton, patches, attachments }: Packed, into: ByteWriter): void {
+function write({ skeleton, patches, attachments }: Packed, into: ByteWriter, aside: Aside[] | undefined): void {
   const stringify = toJsonPatched() ? stringifyUnpatched : JSON.stringify;
   if (patches.length === 0) {
     const json = stringify(skeleton);
@@ -69,7 +72,10 @@ function write({ skeleton, patches, attachments }: Packed, into: ByteWriter): vo
   const json = stringify([skeleton, patches]);
   into.u8(richKind);
   writeText(json, into);
-  for (const bytes of attachments) into.bytes(bytes);
+  for (const content of attachments) {
+    if (content instanceof Uint8Array) into.bytes(content);
+    else aside!.push({ at: into.length, ...content });
+  }
 }
 
 /** As `into.text`, but without a copy when, as nearly always, all is ASCII and the length therefore known. */
@@ -96,13 +102,29 @@ export function jsonOf(bytes: Uint8Array): { readonly text: Uint8Array; readonly
 }
 
 /**
+ * Where what stands before the attachments ends, by the bytes that are there; `undefined` where these are too few to tell.
+ * A plain value has nothing else.
+ */
+export function headEnd(bytes: Uint8Array): number | undefined {
+  if (bytes.length === 0) return undefined;
+  if (bytes[0] !== richKind) return bytes.length;
+  let end = 0;
+  for (let at = 1, scale = 1; at < bytes.length; at++, scale *= 0x80) {
+    end += (bytes[at]! & 0x7f) * scale;
+    if (bytes[at]! < 0x80) return at + 1 + end;
+  }
+  return undefined;
+}
+
+/**
  * The value that `encodeValue` wrote as exactly these bytes.
  * @throws TidemarkError CORRUPT when they are damaged; VALUE_UNSUPPORTED when this platform lacks a type they hold.
  */
-export function decodeValue(bytes: Uint8Array): unknown {
+export function decodeValue(value: ValueBytes): unknown {
+  const { bytes, aside } = isWhole(value) ? { bytes: value, aside: noneAside } : value;
   try {
     if (bytes[0] === plainKind) return JSON.parse(decoder.decode(bytes.subarray(1)));
-    if (bytes[0] === richKind) return decodeRich(bytes);
+    if (bytes[0] === richKind) return decodeRich(bytes, aside);
   } catch (e) {
     if (isTidemarkError(e)) throw e;
     throw new TidemarkError("CORRUPT", "A stored value is damaged", { what: "value" }, e);
@@ -110,8 +132,8 @@ export function decodeValue(bytes: Uint8Array): unknown {
   throw new TidemarkError("CORRUPT", "A stored value begins with an unknown kind", { what: "value" });
 }
 
-function decodeRich(bytes: Uint8Array): unknown {
+function decodeRich(bytes: Uint8Array, aside: readonly Aside[]): unknown {
   const reader = new ByteReader(bytes, "value", 1);
   const json = reader.take(reader.varint());
-  return unpack(JSON.parse(decoder.decode(json)), reader);
+  return unpack(JSON.parse(decoder.decode(json)), new Attached(reader, aside));
 }

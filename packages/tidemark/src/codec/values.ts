@@ -5,7 +5,8 @@
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
-import { unpack } from "./unpack.ts";
+import { type Aside, dealt, isWhole, type ValueBytes } from "./aside.ts";
+import { Attached, unpack } from "./unpack.ts";
 import { decodeValue, jsonOf } from "./value.ts";
 
 export type Values =
@@ -17,7 +18,13 @@ export type Values =
       readonly kinds: Uint8Array<ArrayBuffer> | undefined;
     }
   /** Encoded values one after the other; a length of `missing` stands for "not there". */
-  | { readonly form: "mixed"; readonly bytes: Uint8Array<ArrayBuffer>; readonly lengths: Uint32Array<ArrayBuffer> };
+  | {
+      readonly form: "mixed";
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly lengths: Uint32Array<ArrayBuffer>;
+      /** Blobs of theirs that are not among the bytes. */
+      readonly aside?: readonly Aside[];
+    };
 
 const plain = 0;
 const rich = 1;
@@ -30,9 +37,12 @@ const close = 0x5d;
 const nullText: Uint8Array = new TextEncoder().encode("null");
 const decoder = new TextDecoder();
 
-export function packValues(values: readonly (Uint8Array | undefined)[]): Values {
-  return asJson(values) ?? oneByOne(values);
+export function packValues(values: readonly (ValueBytes | undefined)[]): Values {
+  return (areWhole(values) ? asJson(values) : undefined) ?? oneByOne(values);
 }
+
+const areWhole = (values: readonly (ValueBytes | undefined)[]): values is readonly (Uint8Array | undefined)[] =>
+  values.every((v) => v === undefined || isWhole(v));
 
 /** `undefined` where a value has attached bytes. */
 function asJson(values: readonly (Uint8Array | undefined)[]): Values | undefined {
@@ -53,14 +63,17 @@ function asJson(values: readonly (Uint8Array | undefined)[]): Values | undefined
   return { form: "json", text: out.finish(), count: values.length, kinds: allPlain ? undefined : kinds };
 }
 
-function oneByOne(values: readonly (Uint8Array | undefined)[]): Values {
-  const out = new ByteWriter(values.reduce((n, v) => n + (v?.length ?? 0), 16));
+function oneByOne(values: readonly (ValueBytes | undefined)[]): Values {
+  const parts = values.map((v) => (v && isWhole(v) ? { bytes: v, aside: [] } : v));
+  const out = new ByteWriter(parts.reduce((n, v) => n + (v?.bytes.length ?? 0), 0));
   const lengths = new Uint32Array(values.length);
-  values.forEach((v, i) => {
-    lengths[i] = v ? v.length : missing;
-    if (v) out.bytes(v);
+  const aside: Aside[] = [];
+  parts.forEach((v, i) => {
+    lengths[i] = v ? v.bytes.length : missing;
+    for (const one of v?.aside ?? []) aside.push({ ...one, at: out.length + one.at });
+    if (v) out.bytes(v.bytes);
   });
-  return { form: "mixed", bytes: out.finish(), lengths };
+  return { form: "mixed", bytes: out.finish(), lengths, ...(aside.length === 0 ? {} : { aside }) };
 }
 
 /** How many values there are, without unpacking them. */
@@ -76,7 +89,7 @@ function fromJson({ text, count, kinds }: Extract<Values, { form: "json" }>): un
   assert(values.length === count, "as many values arrive as were sent");
   if (!kinds) return values;
   // No bytes are attached; how long the text is bounds what is made of it.
-  const nothing = new ByteReader(text, "value", text.length);
+  const nothing = new Attached(new ByteReader(text, "value", text.length));
   for (let i = 0; i < values.length; i++) {
     if (kinds[i] === rich) values[i] = unpack(values[i], nothing);
     else if (kinds[i] === absent) values[i] = undefined;
@@ -84,12 +97,13 @@ function fromJson({ text, count, kinds }: Extract<Values, { form: "json" }>): un
   return values;
 }
 
-function fromParts({ bytes, lengths }: Extract<Values, { form: "mixed" }>): unknown[] {
+function fromParts({ bytes, lengths, aside = [] }: Extract<Values, { form: "mixed" }>): unknown[] {
   let at = 0;
+  const asideOf = dealt(aside);
   return Array.from(lengths, (length) => {
     if (length === missing) return undefined;
     at += length;
-    return decodeValue(bytes.subarray(at - length, at));
+    return decodeValue({ bytes: bytes.subarray(at - length, at), aside: asideOf(at - length, at) });
   });
 }
 

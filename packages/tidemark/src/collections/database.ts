@@ -5,7 +5,7 @@
 import type { ByteKey, Seq, TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { indexEntriesOf, readWrites, recordValue, type Write } from "../codec/record.ts";
+import { indexEntriesOf, readWrites, recordValue, type Write, type WriteBatch } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import { Committer } from "../mvcc/committer.ts";
@@ -289,10 +289,10 @@ export class Database {
   }
 
   /** Commits writes that depend on nothing read. */
-  write(writes: Uint8Array, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
+  write(batch: WriteBatch, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
     const { schema } = this;
     if (epoch !== schema.epoch) return Promise.reject(schemaChanged());
-    const { last, repeated } = lastOfEach(readWrites(writes));
+    const { last, repeated } = lastOfEach(readWrites(batch));
     if (repeated) return Promise.reject(keysTaken([repeated], schema));
     return this.#order.write(() => this.#submissions.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
   }
@@ -301,10 +301,10 @@ export class Database {
    * Stages writes in a transaction, all of them or none; per write whether the transaction saw its key there before.
    * @throws CONSTRAINT listing every `add` whose key is taken.
    */
-  stage(handle: Handle, epoch: number, writes: Uint8Array): Promise<boolean[]> {
+  stage(handle: Handle, epoch: number, batch: WriteBatch): Promise<boolean[]> {
     return handle.inOrder(async () => {
       refuseOther(handle, epoch);
-      const { last, repeated } = lastOfEach(readWrites(writes));
+      const { last, repeated } = lastOfEach(readWrites(batch));
       if (repeated) throw keysTaken([repeated], handle.schema);
       const before = await handle.fetch(last.map((w) => w.key));
       const isTaken = (w: Write, i: number): boolean => w.kind === "add" && before[i] !== undefined;

@@ -7,7 +7,7 @@
  */
 import { byteKey, type ByteKey, tableId } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { readWrites, recordValue, tablePrefix, type Write } from "../codec/record.ts";
+import { readWrites, recordValue, tablePrefix, type Write, type WriteBatch } from "../codec/record.ts";
 import type { Catalog, Definition, Moving, StoredCollection, StoredIndex } from "../codec/schema.ts";
 import { encodeKey } from "../codec/key.ts";
 import { packValues, type Values } from "../codec/values.ts";
@@ -35,9 +35,8 @@ export interface Slice {
   readonly total: number;
 }
 
-export interface Moved extends Pick<Slice, "epoch" | "after" | "last" | "done" | "total"> {
+export interface Moved extends WriteBatch, Pick<Slice, "epoch" | "after" | "last" | "done" | "total"> {
   readonly version: number;
-  readonly writes: Uint8Array;
 }
 
 /** So long as another tab comes in between it is done again. */
@@ -116,7 +115,7 @@ export async function writeSlice(database: Database, moved: Moved): Promise<void
       throw conflict("another tab migrates, too", "other");
     }
     const cursor = moveKey(moving.into);
-    const writes = readWrites(moved.writes);
+    const writes = readWrites(moved);
     if (last !== undefined) {
       const next: BuildState = { indexes: [], after: last, done, total };
       return await commit(database, handle, [...writes, { kind: "put", key: cursor, payload: encodeBuildState(next) }]);

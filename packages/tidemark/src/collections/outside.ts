@@ -2,6 +2,7 @@
  * Large values on their way in. Before a commit is submitted they are written to store `blobs`, in small transactions
  * that nobody waits for, and the records hold references in their place; the commit publishes them (wal/staging.ts).
  */
+import type { ValueBytes } from "../codec/aside.ts";
 import { maxInlineBytes, type OutsideRef, outsideOf, slotsOf, withReference } from "../codec/outside.ts";
 import { recordValue, type Write } from "../codec/record.ts";
 import type { KeyRange } from "../storage/contract.ts";
@@ -55,17 +56,19 @@ export function usedBy(writes: readonly Write[], staged: readonly Staged[]): rea
 /** Whether any value is to go out of line. */
 export const hasLarge = (writes: readonly Write[]): boolean => writes.some((w) => largeValue(w) !== undefined);
 
-function largeValue({ payload }: Write): Uint8Array | undefined {
-  if (payload === undefined || payload.length <= maxInlineBytes) return undefined;
-  const value = recordValue(payload);
-  return value.length > maxInlineBytes ? value : undefined;
+function largeValue({ payload, aside }: Write): ValueBytes | undefined {
+  if (payload === undefined || (aside === undefined && payload.length <= maxInlineBytes)) return undefined;
+  const bytes = recordValue(payload);
+  if (aside === undefined) return bytes.length > maxInlineBytes ? bytes : undefined;
+  const headBytes = payload.length - bytes.length;
+  return { bytes, aside: aside.map((one) => ({ ...one, at: one.at - headBytes })) };
 }
 
 /** Also what stays in line is copied out of the message it came in: that would be held for as long as any of it is. */
 function withoutLarge(write: Write, ref: OutsideRef | undefined): Write {
-  const { payload } = write;
+  const { kind, key, payload } = write;
   if (payload === undefined) return write;
-  return { ...write, payload: ref ? withReference(payload, ref) : payload.slice() };
+  return { kind, key, payload: ref ? withReference(payload, ref) : payload.slice() };
 }
 
 /** The ids of `staged` that none of `used` has. */

@@ -1,6 +1,7 @@
 /** The records of a range that are intact; what is not is passed over, and told of. */
 import type { ByteKey } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
+import type { ValueBytes } from "../codec/aside.ts";
 import { outsideIn } from "../codec/outside.ts";
 import { recordValue } from "../codec/record.ts";
 import { packValues } from "../codec/values.ts";
@@ -36,18 +37,18 @@ export async function salvageRecords(handle: Handle, { ranges, maxBytes }: Salva
     return false;
   });
   const damage = [...lost];
-  const intact: Uint8Array[] = [];
+  const intact: ValueBytes[] = [];
   for (const [i, value] of values.entries()) {
     const whole = outsideIn(value) ? await wholeOf(handle, keys[i]!, value) : value;
-    if (whole instanceof Uint8Array) intact.push(whole);
-    else damage.push(whole);
+    if ("why" in whole) damage.push(whole);
+    else intact.push(whole);
   }
   const rest = left && { range: 0, left, skip: 0 };
   return { values: packValues(intact), keys: undefined, rest, damage };
 }
 
 /** A value out of line, or what is wrong with it. */
-async function wholeOf(handle: Handle, key: ByteKey, value: Uint8Array): Promise<Uint8Array | Damage> {
+async function wholeOf(handle: Handle, key: ByteKey, value: Uint8Array): Promise<ValueBytes | Damage> {
   try {
     return (await handle.values([key], [value]))[0]!;
   } catch (e) {

@@ -12,6 +12,7 @@ import type {
   VerifyReport,
 } from "../protocol/messages.ts";
 import type { HistoryAnswer } from "../protocol/gc.ts";
+import { packValues } from "../codec/values.ts";
 import { type Definition, writableFrom } from "../codec/schema.ts";
 import { outdated } from "../collections/catalog.ts";
 import { defineIn } from "../collections/define.ts";
@@ -64,17 +65,15 @@ export async function answer(answering: Answering, request: Request): Promise<An
         ? salvaged(database, request)
         : database.scan(request.handle, request.epoch, request);
     case "history":
-      return database.reading(request.handle, request.epoch, async (h) =>
-        (await h.history(request.key)).map(historyAnswer),
-      );
+      return database.reading(request.handle, request.epoch, async (h) => historyAnswer(await h.history(request.key)));
     case "count":
       return database.reading(request.handle, request.epoch, (h) => countRecords(h, request));
     case "write": {
-      const { writes, epoch, durability, tag } = request;
-      return commitAnswer(await database.write(writes, epoch, durability, tag));
+      const { epoch, durability, tag } = request;
+      return commitAnswer(await database.write(request, epoch, durability, tag));
     }
     case "stage":
-      return database.stage(await database.handle(request.handle), request.epoch, request.writes);
+      return database.stage(await database.handle(request.handle), request.epoch, request);
     case "commit": {
       const { durability, tag } = request;
       return commitAnswer(await database.commit(await database.handle(request.handle), durability, tag));
@@ -147,9 +146,10 @@ function refuseOutdated({ catalog }: Database, { version }: Definition): void {
   if (from > version) throw outdated(version, from);
 }
 
-/** A copy: a message would carry all of the block that the value stands in. */
-const historyAnswer = ({ seq, stamp, value }: StoredVersion): HistoryAnswer =>
-  value ? { seq, stamp, value: value.slice() } : { seq, stamp };
+const historyAnswer = (versions: readonly StoredVersion[]): HistoryAnswer => ({
+  versions: versions.map(({ seq, stamp }) => ({ seq, stamp })),
+  values: packValues(versions.map(({ value }) => value)),
+});
 
 const snapshotReport = ({ name, seq }: Snapshot): SnapshotReport => ({ name, seq });
 

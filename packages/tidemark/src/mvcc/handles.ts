@@ -1,5 +1,6 @@
 import { type ByteKey, type Seq, seq, type Stamp } from "../base/brand.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { ValueBytes } from "../codec/aside.ts";
 import { presence, recordValue, tableOf, type Write } from "../codec/record.ts";
 import type { Version } from "../segments/version.ts";
 import { loadOutside } from "../wal/chunks.ts";
@@ -31,7 +32,7 @@ export interface HandleOptions {
 export interface StoredVersion {
   readonly seq: Seq;
   readonly stamp: Stamp;
-  readonly value: Uint8Array | undefined;
+  readonly value: ValueBytes | undefined;
 }
 
 /** The seq at which a transaction's own writes stand in its overlay: above every commit. */
@@ -104,13 +105,13 @@ export class Handle {
 
   /**
    * The values of what was read through this view, where some are out of line. They are there for as long as the view
-   * is open: what it sees no fold drops.
+   * is open: what it sees no fold drops. Large blobs stand aside of values of some size: these are nobody's but the reader's.
    * @throws CORRUPT naming the `key`, of `keys` by position, of a value that is damaged.
    */
   async values<Value extends Uint8Array | undefined>(
     keys: ReadonlyMap<number, ByteKey> | readonly ByteKey[],
     values: readonly Value[],
-  ): Promise<readonly (Value | Uint8Array)[]> {
+  ): Promise<readonly (Value | ValueBytes)[]> {
     try {
       return await loadOutside(this.#guard.storage, values);
     } catch (e) {

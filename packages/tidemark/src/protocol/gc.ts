@@ -1,4 +1,5 @@
 /** What crosses between page and worker about garbage collection: plain data, in the user's terms. */
+import type { Values } from "../codec/values.ts";
 
 /** The generations that a run looks at; which versions go does not depend on it. */
 export type GcKind = "YOUNG_ONLY" | "YOUNG_AND_MIDDLE" | "FULL_GC";
@@ -125,10 +126,9 @@ export type GcEvent =
   | ({ readonly type: "progress" } & GcProgress)
   | { readonly type: "started" | "ended"; readonly execution: GcExecution };
 
-/** A version that is still there. */
+/** The versions of a record that are still there, newest first. */
 export interface HistoryAnswer {
-  readonly seq: number;
-  readonly stamp: number;
-  /** The value's bytes; absent of a deletion. */
-  readonly value?: Uint8Array;
+  readonly versions: readonly { readonly seq: number; readonly stamp: number }[];
+  /** Positions match; none where it says that the record was deleted. */
+  readonly values: Values;
 }

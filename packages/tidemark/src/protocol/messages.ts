@@ -1,9 +1,11 @@
 /**
  * Every message between a page and its worker. A closed union: what is not here does not cross. Values and records
- * cross as bytes, keys as byte strings; calls made in the same tick travel as one list.
+ * cross as bytes, but for large blobs, which stand aside of them (codec/aside.ts); keys as byte strings; calls made in the
+ * same tick travel as one list.
  */
 import type { ByteKey, TableId } from "../base/brand.ts";
 import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
+import type { WriteBatch } from "../codec/record.ts";
 import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
 import type { ChangesAnswer, ChangesRequest, FeedCursor } from "./changes.ts";
@@ -21,7 +23,7 @@ import type { GcSettings } from "./gc-settings.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Page and worker refuse to talk when their numbers differ: they come from different builds. */
-export const protocolVersion = 4;
+export const protocolVersion = 5;
 
 export type Durability = "relaxed" | "strict";
 export type Isolation = "serializable" | "snapshot";
@@ -115,14 +117,13 @@ export type Request =
   | (Spoken & { readonly op: "has"; readonly keys: readonly ByteKey[] })
   | ScanRequest
   | CountRequest
-  | {
+  | (WriteBatch & {
       readonly op: "write";
-      readonly writes: Uint8Array;
       readonly epoch: number;
       readonly durability: Durability;
       readonly tag: string;
-    }
-  | (Spoken & { readonly op: "stage"; readonly writes: Uint8Array })
+    })
+  | (Spoken & WriteBatch & { readonly op: "stage" })
   | {
       readonly op: "commit";
       readonly handle: HandleId;
@@ -140,7 +141,7 @@ export type Request =
   | { readonly op: "move-begin"; readonly version: number; readonly collection: string }
   | { readonly op: "move-read"; readonly version: number }
   /** What became of the slice that was read. CONFLICT: another tab was faster; read again. */
-  | ({ readonly op: "move-write"; readonly version: number; readonly writes: Uint8Array } & MoveCursor)
+  | (WriteBatch & MoveCursor & { readonly op: "move-write"; readonly version: number })
   | { readonly op: "move-cancel"; readonly version: number }
   | { readonly op: "catalog"; readonly handle: HandleId }
   | { readonly op: "snapshot-create"; readonly name: string }
@@ -266,7 +267,7 @@ export interface Answers {
   readonly "gc-evict": void;
   readonly "gc-executions": readonly GcExecution[];
   readonly "gc-advances": readonly GcAdvance[];
-  readonly history: readonly HistoryAnswer[];
+  readonly history: HistoryAnswer;
   readonly ready: Catalog;
   readonly "changes-open": FeedCursor;
   readonly changes: ChangesAnswer;

@@ -4,8 +4,10 @@
  */
 import { ByteWriter } from "../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import type { ValueBytes } from "../codec/aside.ts";
 import { chunkFormat } from "../codec/formats.ts";
 import { bytesAt, chunkAt, chunksOf, type OutsideRef, outsideIn, slotsOf } from "../codec/outside.ts";
+import { Splitter } from "../codec/splitter.ts";
 import {
   get,
   type Found,
@@ -21,6 +23,8 @@ const envelope: Envelope = { magic: 0x48434d54, ...chunkFormat };
 const what = "value";
 /** So many are read at a time: no storage transaction moves more than about 256 KB (MV11). */
 const chunksAtOnce = 4;
+/** Larger values are not in memory whole: large blobs of theirs stand aside. */
+const maxWholeBytes = 1024 * 1024;
 
 export function encodeChunk(part: Uint8Array): StoredValue {
   const out = new ByteWriter(envelopeBytes + part.length);
@@ -49,22 +53,44 @@ interface Wanted {
 export async function loadOutside<Value extends Uint8Array | undefined>(
   storage: Pick<Storage, "read">,
   values: readonly Value[],
-): Promise<readonly (Value | Uint8Array)[]> {
+): Promise<readonly (Value | ValueBytes)[]> {
   if (!values.some((v) => v && outsideIn(v))) return values;
-  const refs = values.map((value) => value && outsideIn(value));
-  const loaded = await loadValues(
+  const loaded: (Value | ValueBytes)[] = [...values];
+  const small: { readonly ref: OutsideRef; readonly position: number }[] = [];
+  for (const [position, value] of values.entries()) {
+    const ref = value && outsideIn(value);
+    if (ref && ref.sizeBytes > maxWholeBytes) loaded[position] = await loadSplit(storage, ref, position);
+    else if (ref) small.push({ ref, position });
+  }
+  const whole = await loadValues(
     storage,
-    refs.filter((ref) => ref !== undefined),
-    (n) => nth(refs, n),
+    small.map(({ ref }) => ref),
+    (n) => small[n]!.position,
   );
-  let next = 0;
-  return values.map((value, i) => (refs[i] ? loaded[next++]! : value));
+  for (const [n, { position }] of small.entries()) loaded[position] = whole[n]!;
+  return loaded;
 }
 
-/** Position of the n-th that is there. */
-function nth(refs: readonly unknown[], n: number): number {
-  let left = n;
-  return refs.findIndex((ref) => ref !== undefined && left-- === 0);
+/** A large value, with large blobs aside. The next chunks are on their way while one's are taken. */
+async function loadSplit(storage: Pick<Storage, "read">, ref: OutsideRef, position: number): Promise<ValueBytes> {
+  const splitter = new Splitter(ref.sizeBytes);
+  const count = chunksOf(ref.sizeBytes);
+  const readFrom = (first: number): Promise<readonly Found[]> => {
+    const some = Array.from({ length: Math.min(chunksAtOnce, count - first) }, (_, i) => chunkAt(ref, first + i));
+    const reading = storage.read(some.map(({ key }) => get("blobs", key)));
+    reading.catch(() => undefined); // awaited below, unless something fails before
+    return reading;
+  };
+  let reading = readFrom(0);
+  for (let i = 0; i < count; i += chunksAtOnce) {
+    const found = await reading;
+    if (i + chunksAtOnce < count) reading = readFrom(i + chunksAtOnce);
+    for (const [j, one] of found.entries()) {
+      const { key, from, to } = chunkAt(ref, i + j);
+      splitter.push(partIn(one, to - from, { what, id: key, position }));
+    }
+  }
+  return splitter.finish();
 }
 
 /** @throws CORRUPT with the `position`, as `positionOf` gives it, of one that is damaged or not there. */
@@ -78,7 +104,9 @@ export async function loadValues(
   for (let i = 0; i < wanted.length; i += chunksAtOnce) {
     const some = wanted.slice(i, i + chunksAtOnce);
     const found = await storage.read(some.map(({ key }) => get("blobs", key)));
-    for (const [j, w] of some.entries()) take(w, found[j], { what, id: w.key, position: positionOf(w.n) });
+    for (const [j, { key, lengthBytes, into, n }] of some.entries()) {
+      into.set(partIn(found[j], lengthBytes, { what, id: key, position: positionOf(n) }));
+    }
   }
   return values;
 }
@@ -89,16 +117,13 @@ const wantedOf = (ref: OutsideRef, whole: Uint8Array): readonly Wanted[] =>
     return { key, lengthBytes: to - from, into: whole.subarray(from, to) };
   });
 
-function take(
-  { lengthBytes, into }: Wanted,
-  found: Found | undefined,
-  details: Readonly<Record<string, unknown>>,
-): void {
+/** What a chunk holds. @throws CORRUPT with `details` */
+function partIn(found: Found | undefined, lengthBytes: number, details: Readonly<Record<string, unknown>>): Uint8Array {
   const bytes = valueOf(found);
   if (!bytes) throw new TidemarkError("CORRUPT", "A part of a value is not stored", details);
   openEnvelope(bytes, envelope, details);
   if (bytes.length !== envelopeBytes + lengthBytes) throw damaged(details, "has a part of another length");
-  into.set(bytes.subarray(envelopeBytes));
+  return bytes.subarray(envelopeBytes);
 }
 
 /** What is wrong with a value out of line; `undefined` for nothing. Reads a part of it at a time. */
@@ -108,7 +133,7 @@ export async function faultOfOutside(storage: Storage, ref: OutsideRef): Promise
     const { key, from, to } = chunkAt(ref, i);
     const [found] = await storage.read([get("blobs", key)]);
     try {
-      take({ key, lengthBytes: to - from, into: new Uint8Array(to - from) }, found, details);
+      partIn(found, to - from, details);
     } catch (e) {
       if (isTidemarkError(e, "CORRUPT")) return e.message;
       throw e;

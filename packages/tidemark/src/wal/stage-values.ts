@@ -1,8 +1,12 @@
-/** Bytes on their way to store `blobs`: cut into chunks, and staged in small transactions that nobody waits for. */
+/**
+ * Values on their way to store `blobs`: cut into chunks, and staged in small transactions that nobody waits for. Of what
+ * stands aside so much is read as these transactions take: the next while the last ones are written.
+ */
+import { readBytes, sizeOf, type ValueBytes } from "../codec/aside.ts";
 import { chunkAt, chunksOf, type OutsideRef, slotsOf, slotsPerChunk } from "../codec/outside.ts";
 import type { ReserveUse } from "../storage/contract.ts";
 import { encodeChunk } from "./chunks.ts";
-import { notCounted, type Staged, type Staging } from "./staging.ts";
+import { notCounted, type Piece, type Staged, type Staging } from "./staging.ts";
 
 /** No storage transaction moves more than this while others wait (MV11). */
 const maxBatchBytes = 256 * 1024;
@@ -17,23 +21,26 @@ export interface StagedValues {
   readonly staged: readonly Staged[];
 }
 
+/** What a chunk holds: the bytes `from` ≤ i < `to` of the value. */
 interface Chunk {
   readonly key: number;
-  readonly part: Uint8Array;
+  readonly value: ValueBytes;
+  readonly from: number;
+  readonly to: number;
 }
 
-/** Where it fails, what was staged is discarded. @throws QUOTA_EXCEEDED, STORAGE_LOST */
+/** Where it fails, what was staged is discarded. @throws QUOTA_EXCEEDED, STORAGE_LOST, VALUE_UNSUPPORTED */
 export async function stageValues(
   staging: Staging,
-  values: readonly Uint8Array[],
+  values: readonly ValueBytes[],
   reserve: ReserveUse = "none",
 ): Promise<StagedValues> {
-  const chunks = values.reduce((n, value) => n + chunksOf(value.length), 0);
+  const chunks = values.reduce((n, value) => n + chunksOf(sizeOf(value)), 0);
   const whole = await staging.reserve("blobs", chunks * slotsPerChunk, reserve).catch(notCounted);
   const refs: OutsideRef[] = [];
   let id = whole.from;
-  for (const { length: sizeBytes } of values) {
-    const ref = { id, sizeBytes };
+  for (const value of values) {
+    const ref = { id, sizeBytes: sizeOf(value) };
     refs.push(ref);
     id = slotsOf(ref).to;
   }
@@ -56,7 +63,7 @@ async function writeAll(
   const underWay: Promise<void>[] = [];
   try {
     for (const { row, from, to, chunks } of all) {
-      const pieces = chunks.map(({ key, part }) => ({ id: key, value: encodeChunk(part) }));
+      const pieces = await piecesOf(chunks);
       // Transactions on the same stores run in the order they were made: each part finds those before it written.
       const written = staging.write(rows[row]!, { from, to, pieces }, reserve);
       written.catch(() => undefined); // told below
@@ -69,12 +76,25 @@ async function writeAll(
   }
 }
 
-function* chunksIn(values: readonly Uint8Array[], refs: readonly OutsideRef[]): Generator<Chunk, void> {
+/** What follows on one another in a value is read at once. */
+async function piecesOf(chunks: readonly Chunk[]): Promise<readonly Piece[]> {
+  const pieces: Piece[] = [];
+  for (let i = 0; i < chunks.length;) {
+    const { value, from } = chunks[i]!;
+    const run = chunks.slice(i).filter((c) => c.value === value);
+    const bytes = await readBytes(value, from, run.at(-1)!.to);
+    for (const c of run) pieces.push({ id: c.key, value: encodeChunk(bytes.subarray(c.from - from, c.to - from)) });
+    i += run.length;
+  }
+  return pieces;
+}
+
+function* chunksIn(values: readonly ValueBytes[], refs: readonly OutsideRef[]): Generator<Chunk, void> {
   for (const [i, value] of values.entries()) {
     const ref = refs[i]!;
     for (let n = 0; n < chunksOf(ref.sizeBytes); n++) {
       const { key, from, to } = chunkAt(ref, n);
-      yield { key, part: value.subarray(from, to) };
+      yield { key, value, from, to };
     }
   }
 }
@@ -96,7 +116,8 @@ function* batches(all: Iterable<Chunk>, rows: readonly Staged[]): Generator<Batc
   for (const chunk of all) {
     const to = chunk.key - (chunk.key % slotsPerChunk);
     const isOfNextRow = to >= rows[row]!.to;
-    if (chunks.length > 0 && (isOfNextRow || sizeBytes + chunk.part.length > maxBatchBytes)) {
+    const chunkBytes = chunk.to - chunk.from;
+    if (chunks.length > 0 && (isOfNextRow || sizeBytes + chunkBytes > maxBatchBytes)) {
       yield { row, from, to, chunks };
       from = to;
       chunks = [];
@@ -104,7 +125,7 @@ function* batches(all: Iterable<Chunk>, rows: readonly Staged[]): Generator<Batc
     }
     if (isOfNextRow) row++;
     chunks.push(chunk);
-    sizeBytes += chunk.part.length;
+    sizeBytes += chunkBytes;
   }
   if (chunks.length > 0) yield { row, from, to: rows[row]!.to, chunks };
 }

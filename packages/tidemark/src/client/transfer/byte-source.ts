@@ -1,4 +1,5 @@
 /** A stream of bytes, taken in the lengths that its reader wants, whatever chunks it comes in. */
+import { joined } from "../../base/bytes.ts";
 import { TidemarkError } from "../../base/errors.ts";
 import { abortable } from "../source.ts";
 
@@ -64,15 +65,4 @@ export class ByteSource {
     }
     return this.#at < this.#chunk.length;
   }
-}
-
-export function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

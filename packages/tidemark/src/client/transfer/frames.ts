@@ -14,7 +14,7 @@ import type { ByteSource } from "./byte-source.ts";
 const magic: Uint8Array = new Uint8Array([0x89, 0x54, 0x4d, 0x45, 0x58, 0x0d, 0x0a, 0x1a]);
 const formatVersion = 1;
 
-export const frameType = { header: 1, records: 2, trailer: 3 } as const;
+export const frameType = { header: 1, records: 2, trailer: 3, piece: 4 } as const;
 export type FrameType = (typeof frameType)[keyof typeof frameType];
 
 /** No frame is longer; what an untrusted stream says is checked against it before anything is gathered. */

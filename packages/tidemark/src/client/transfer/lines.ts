@@ -1,6 +1,7 @@
 /** Records as lines of JSON. */
+import { joined } from "../../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../../base/errors.ts";
-import { joined, type ByteSource } from "./byte-source.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { encodedTexts, type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
 import type { Header } from "./frames.ts";
 import { fromTagged, taggedText } from "./tagged.ts";

@@ -1,24 +1,20 @@
 /** Records in the native format. */
 import { ByteReader, ByteWriter } from "../../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../../base/errors.ts";
+import { type Aside, readBytes, sizeOf, type ValueBytes } from "../../codec/aside.ts";
 import { decodeValue, encodeValue } from "../../codec/value.ts";
+import { Splitter } from "../../codec/splitter.ts";
 import type { DamageReport } from "../../protocol/messages.ts";
 import { blobsOf } from "../blobs.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type Incoming, type RecordReader, type RecordWriter, upToFailure } from "./formats.ts";
-import {
-  damaged,
-  type Frame,
-  framesOf,
-  frameType,
-  FrameWriter,
-  type Header,
-  maxFrameBytes,
-  type Trailer,
-} from "./frames.ts";
+import { damaged, type Frame, framesOf, frameType, FrameWriter, type Header, type Trailer } from "./frames.ts";
 
 /** A frame of records is sent off when it holds so much. */
 const frameBytes = 60 * 1024;
+/** A larger record comes in pieces, so that neither side ever has all of it in memory. */
+const maxWholeBytes = 1024 * 1024;
+const pieceBytes = 240 * 1024;
 
 export class NativeWriter implements RecordWriter {
   readonly #frames = new FrameWriter();
@@ -50,16 +46,37 @@ export class NativeWriter implements RecordWriter {
       return this.#frames.frame(frameType.records, payload.written());
     };
     for (const value of values) {
-      one.reset();
-      const blobs = encodeValue(value, one, name);
-      if (blobs.length > 0) encodeValue(value, one, name, await blobsOf(blobs));
-      if (one.length > maxFrameBytes - 64) throw tooLarge(name);
-      if (count > 0 && body.length + one.length > frameBytes) yield framed();
-      body.varint(one.length);
-      body.bytes(one.written());
+      const bytes = await encodedRecord(value, one, name);
+      const size = sizeOf(bytes);
+      if (count > 0 && body.length + size > frameBytes) yield framed();
+      if (size > maxWholeBytes) {
+        yield* this.#pieces(collection, bytes, size);
+        continue;
+      }
+      body.varint(size);
+      body.bytes(await readBytes(bytes, 0, size));
       count++;
     }
     if (count > 0) yield framed();
+  }
+
+  async *#pieces(collection: number, value: ValueBytes, size: number): AsyncGenerator<Uint8Array, void> {
+    const read = (from: number): Promise<Uint8Array> => {
+      const reading = readBytes(value, from, Math.min(size, from + pieceBytes));
+      reading.catch(() => undefined); // awaited below, unless the reader of the stream has enough
+      return reading;
+    };
+    let reading = read(0);
+    for (let from = 0; from < size; from += pieceBytes) {
+      const bytes = await reading;
+      if (from + pieceBytes < size) reading = read(from + pieceBytes); // while this one is on its way
+      const payload = new ByteWriter(bytes.length + 16);
+      payload.varint(collection);
+      payload.varint(size - from);
+      payload.bytes(bytes);
+      yield this.#frames.frame(frameType.piece, payload.written());
+    }
+    this.#counts[collection]!++;
   }
 
   end(damage: readonly DamageReport[] | undefined): readonly Uint8Array[] {
@@ -68,11 +85,14 @@ export class NativeWriter implements RecordWriter {
   }
 }
 
-const tooLarge = (where: string): TidemarkError =>
-  new TidemarkError("VALUE_UNSUPPORTED", `A record of '${where}' is too large to be exported`, {
-    where,
-    maxBytes: maxFrameBytes,
-  });
+/** Its bytes are those of `into` until that is used again. */
+async function encodedRecord(value: unknown, into: ByteWriter, where: string): Promise<ValueBytes> {
+  const aside: Aside[] = [];
+  into.reset();
+  const small = encodeValue(value, into, where, undefined, aside);
+  if (small.length > 0) encodeValue(value, into, where, await blobsOf(small, where), aside);
+  return aside.length === 0 ? into.written() : { bytes: into.written(), aside };
+}
 
 function encoded(value: unknown): Uint8Array {
   const out = new ByteWriter(1024);
@@ -90,12 +110,22 @@ export interface NativeListener {
 export async function* readNative(source: ByteSource, listener: NativeListener): RecordReader {
   let header: Header | undefined;
   const counts: number[] = [];
+  let pieced: PiecedRecord | undefined;
   for await (const frame of framesOf(source)) {
     const { type, offset } = frame;
     if (header === undefined) {
       if (type !== frameType.header) throw damaged("The first frame is no header", offset);
       header = parsed(frame, isHeader);
       listener.begun(header);
+    } else if (type === frameType.piece) {
+      pieced ??= new PiecedRecord(header, frame);
+      pieced.take(frame);
+      if (!pieced.isWhole) continue;
+      yield [pieced.record()];
+      counts[pieced.number] = (counts[pieced.number] ?? 0) + 1;
+      pieced = undefined;
+    } else if (pieced) {
+      throw damaged("A frame comes between the pieces of a record", offset);
     } else if (type === frameType.records) {
       yield* upToFailure(recordsOf(frame, header, counts), (record) => record);
     } else if (type === frameType.trailer) {
@@ -111,11 +141,56 @@ export async function* readNative(source: ByteSource, listener: NativeListener):
         `This export holds frames of a kind ${type} that is not known here`,
         {
           found: type,
-          supported: frameType.trailer,
+          supported: frameType.piece,
           offset,
         },
       );
     }
+  }
+}
+
+/** A record that comes in pieces; what of it is large blobs is not kept in memory. */
+class PiecedRecord {
+  readonly number: number;
+  readonly #collection: string;
+  readonly #offset: number;
+  readonly #sizeBytes: number;
+  readonly #splitter: Splitter;
+  #leftBytes: number;
+
+  /** By its first frame. @throws CORRUPT */
+  constructor({ collections }: Header, { payload, offset }: Frame) {
+    const r = new ByteReader(payload, "export");
+    this.number = r.varint();
+    this.#sizeBytes = this.#leftBytes = r.varint();
+    this.#offset = offset;
+    const collection = collections[this.number]?.name;
+    if (collection === undefined) throw damaged("A frame is of a collection that the header does not list", offset);
+    this.#collection = collection;
+    this.#splitter = new Splitter(this.#sizeBytes, maxWholeBytes);
+  }
+
+  get isWhole(): boolean {
+    return this.#leftBytes === 0;
+  }
+
+  /** @throws CORRUPT where it is not the next one */
+  take({ payload, offset }: Frame): void {
+    const r = new ByteReader(payload, "export");
+    const isNext = r.varint() === this.number && r.varint() === this.#leftBytes;
+    const piece = payload.subarray(r.at);
+    if (!isNext || piece.length === 0 || piece.length > this.#leftBytes) {
+      throw damaged("A frame is not the next piece of its record", offset);
+    }
+    this.#leftBytes -= piece.length;
+    located(offset, () => this.#splitter.push(piece));
+  }
+
+  record(): Incoming {
+    const offset = this.#offset;
+    const bytes = located(offset, () => this.#splitter.finish());
+    const value = (): unknown => located(offset, () => decodeValue(bytes));
+    return { collection: this.#collection, sizeBytes: this.#sizeBytes, place: { offset }, value };
   }
 }
 
@@ -137,9 +212,12 @@ function* recordsOf({ payload, offset }: Frame, { collections }: Header, counts:
   }
 }
 
-function valueIn(bytes: Uint8Array, offset: number): unknown {
+const valueIn = (bytes: Uint8Array, offset: number): unknown => located(offset, () => decodeValue(bytes));
+
+/** Damage that is found is told with the frame it is in. */
+function located<T>(offset: number, work: () => T): T {
   try {
-    return decodeValue(bytes);
+    return work();
   } catch (e) {
     throw isTidemarkError(e, "CORRUPT") ? damaged(e.message, offset, e) : e;
   }

@@ -25,7 +25,7 @@ type BlobBytes = ReadonlyMap<object, Uint8Array>;
 export async function taggedText(value: unknown, where: string): Promise<string> {
   const tagger = new Tagger(where, undefined);
   const tagged = tagger.tag(value);
-  const whole = tagger.unread.length === 0 ? tagged : new Tagger(where, await blobsOf(tagger.unread)).tag(value);
+  const whole = tagger.unread.length === 0 ? tagged : new Tagger(where, await blobsOf(tagger.unread, where)).tag(value);
   return toJsonPatched() ? stringifyUnpatched(whole) : JSON.stringify(whole);
 }
 
