@@ -60,11 +60,11 @@ export class RecordBatch {
     if (!this.#hasBlobs) this.#records = undefined;
   }
 
-  /** The batch of writes for the engine. @throws KEY_INVALID naming the place. */
-  writes(stored: StoredCollection): Uint8Array<ArrayBuffer> {
+  /** The batch of writes for the engine; these keys are deleted after them. @throws KEY_INVALID naming the place. */
+  writes(stored: StoredCollection, deleted: readonly ByteKey[] = []): Uint8Array<ArrayBuffer> {
     const records = this.#records ?? this.#decoded();
     const bytes = this.#bytes.written();
-    const out = new ByteWriter(bytes.length + records.length * 64 + 256);
+    const out = new ByteWriter(bytes.length + (records.length + deleted.length) * 64 + 256);
     const prefix = tablePrefix(stored.table);
     const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
     records.forEach((record, i) => {
@@ -81,6 +81,7 @@ export class RecordBatch {
       out.bytes(head.written());
       out.bytes(value);
     });
+    writeDeletes(out, deleted, stored);
     // A large batch moves to the worker with its buffer's slack; a small one is copied, and should have none.
     return out.length < largeBatchBytes ? out.finish() : out.written();
   }
@@ -112,11 +113,15 @@ export class RecordBatch {
   }
 }
 
-export function encodeDeletes(keys: readonly ByteKey[], { table }: StoredCollection): Uint8Array<ArrayBuffer> {
+export function encodeDeletes(keys: readonly ByteKey[], stored: StoredCollection): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(64 * keys.length);
+  writeDeletes(out, keys, stored);
+  return out.finish();
+}
+
+function writeDeletes(out: ByteWriter, keys: readonly ByteKey[], { table }: StoredCollection): void {
   const prefix = tablePrefix(table);
   for (const key of keys) writeWriteHead(out, "delete", byteKey(prefix + key), 0);
-  return out.finish();
 }
 
 /** A copy of what a caller may change meanwhile. @throws VALUE_UNSUPPORTED where it cannot be stored. */
