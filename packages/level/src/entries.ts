@@ -15,9 +15,11 @@ export interface Entry {
 export type Data = string | Uint8Array;
 export type Format = "utf8" | "view";
 
-export const collections: {
-  readonly entries: CollectionDeclaration<Entry, "k", Readonly<Record<never, never>>>;
-} = { entries: collection<Entry>()({ key: "k" }) };
+// oxlint-disable-next-line typescript/no-generated-empty-object-type -- empty is what is meant
+type NoIndexes = Record<never, never>;
+export const collections: { readonly entries: CollectionDeclaration<Entry, "k", NoIndexes> } = {
+  entries: collection<Entry>()({ key: "k" }),
+};
 export type Db = Database<typeof collections>;
 export type Entries = ReadableCollection<typeof collections.entries>;
 export type EntryQuery = Query<Entry, string, string>;

@@ -8,35 +8,32 @@ import { expect, test } from "vitest";
 export const made = { assertions: 0 };
 
 export function tape(name: string, body: (t: Tape) => unknown): void {
-  test(name, async () => {
+  test(`abstract-level: ${name}`, async () => {
     const t = new Tape();
     const returned = body(t);
     await (returned instanceof Promise ? returned : t.ended);
-    t.finish();
+    if (t.failures.length > 0) throw t.failures[0];
+    expect(t.made).toBe(t.planned ?? t.made);
   });
 }
 
 class Tape {
+  planned: number | undefined;
+  made = 0;
+  /** They do not end the test by themselves, as in tape: what throws into an event may be heard by nobody. */
+  readonly failures: unknown[] = [];
   readonly ended: Promise<void>;
   #end: () => void = () => undefined;
-  #planned: number | undefined;
-  #made = 0;
-  /** They do not end the test by themselves, as in tape: what throws into an event may be heard by nobody. */
-  readonly #failures: unknown[] = [];
 
   constructor() {
     this.ended = new Promise((resolve) => (this.#end = resolve));
   }
 
   plan(n: number): void {
-    this.#planned = n;
+    this.planned = n;
   }
   end(): void {
     this.#end();
-  }
-  finish(): void {
-    if (this.#failures.length > 0) throw this.#failures[0];
-    if (this.#planned !== undefined) expect(this.#made, "assertions made").toBe(this.#planned);
   }
 
   pass(): void {
@@ -45,17 +42,17 @@ class Tape {
   fail(reason: unknown): void {
     this.#assert(() => expect.unreachable(String(reason)));
   }
-  ok(value: unknown, message?: string): void {
-    this.#assert(() => expect(value, message).toBeTruthy());
+  ok(value: unknown): void {
+    this.#assert(() => expect(value).toBeTruthy());
   }
-  is(actual: unknown, expected: unknown, message?: string): void {
-    this.#assert(() => expect(actual, message).toBe(expected));
+  is(actual: unknown, expected: unknown): void {
+    this.#assert(() => expect(actual).toBe(expected));
   }
-  isNot(actual: unknown, expected: unknown, message?: string): void {
-    this.#assert(() => expect(actual, message).not.toBe(expected));
+  isNot(actual: unknown, expected: unknown): void {
+    this.#assert(() => expect(actual).not.toBe(expected));
   }
-  same(actual: unknown, expected: unknown, message?: string): void {
-    this.#assert(() => expect(actual, message).toStrictEqual(expected));
+  same(actual: unknown, expected: unknown): void {
+    this.#assert(() => expect(actual).toStrictEqual(expected));
   }
   throws(body: () => unknown, isExpected: (error: unknown) => boolean): void {
     this.#assert(() => expect(body).toThrow(expect.toSatisfy(isExpected)));
@@ -66,12 +63,12 @@ class Tape {
 
   #assert(assertion: () => void): void {
     made.assertions++;
-    this.#made++;
+    this.made++;
     try {
       assertion();
     } catch (e) {
-      this.#failures.push(e);
+      this.failures.push(e);
     }
-    if (this.#made === this.#planned) this.#end();
+    if (this.made === this.planned) this.#end();
   }
 }
