@@ -50,6 +50,8 @@ export class Cursor<T> {
   /** What lies ahead; nothing where it was told to go out of its range. */
   #rest: Range | undefined;
   #stream: AsyncGenerator<T, void> | undefined;
+  /** Something was read since it began, or was told where to go. */
+  #isUnderWay = false;
 
   constructor(state: State, range: Range, reader: Reader<T>) {
     this.#state = state;
@@ -60,14 +62,14 @@ export class Cursor<T> {
 
   /** At most `size` items. `limit`: how many will be asked for in all, from here on. */
   async take(size: number, limit: number): Promise<T[]> {
-    const items: T[] = [];
-    if (!this.#rest) return items;
-    this.#stream ??= this.#reader.stream(await this.#state.entries(), this.#rest, limit);
-    while (items.length < size) {
-      const { value, done } = await this.#stream.next();
-      if (done) break;
-      items.push(value);
-    }
+    if (!this.#rest) return [];
+    const entries = await this.#state.entries();
+    // Often the first ones are all that is wanted: only then is more read than was asked for.
+    if (!this.#isUnderWay) this.#isUnderWay = true;
+    else this.#stream ??= this.#reader.stream(entries, this.#rest, limit);
+    const items = this.#stream
+      ? await streamed(this.#stream, size)
+      : await this.#reader.all(entries, this.#rest, Math.min(size, limit));
     const last = items.at(-1);
     if (last !== undefined) this.#rest = ahead(this.#rest, this.#reader.keyOf(last), false);
     return items;
@@ -92,6 +94,17 @@ export class Cursor<T> {
   async #stop(): Promise<void> {
     const stream = this.#stream;
     this.#stream = undefined;
+    this.#isUnderWay = false;
     await stream?.return();
   }
+}
+
+async function streamed<T>(stream: AsyncGenerator<T, void>, size: number): Promise<T[]> {
+  const items: T[] = [];
+  while (items.length < size) {
+    const { value, done } = await stream.next();
+    if (done) break;
+    items.push(value);
+  }
+  return items;
 }
