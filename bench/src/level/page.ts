@@ -9,8 +9,10 @@ const peers = {
 };
 export type PeerName = keyof typeof peers;
 
-const entries = 20_000;
+const entries = 50_000;
 const batch = 1000;
+/** After writing: what follows in the background is not to slow what is read. */
+const settleMs = 3000;
 const concurrent = 500;
 const awaited = 200;
 
@@ -19,14 +21,15 @@ const valueOf = (i: number): string => JSON.stringify({ id: i, name: `Somebody $
 /** Spread over all of them, the same each time. */
 const some = (n: number): number[] => Array.from({ length: n }, (_, i) => (i * 7919) % entries);
 
+const filling = async (db: Db): Promise<void> => {
+  for (let i = 0; i < entries; i += batch) {
+    await db.batch(
+      Array.from({ length: batch }, (_, k) => ({ type: "put", key: keyOf(i + k), value: valueOf(i + k) })),
+    );
+  }
+};
 const workloads: Readonly<Record<string, (db: Db) => Promise<number | void>>> = {
-  "batches of 1 000, 20 000 entries": async (db) => {
-    for (let i = 0; i < entries; i += batch) {
-      await db.batch(
-        Array.from({ length: batch }, (_, k) => ({ type: "put", key: keyOf(i + k), value: valueOf(i + k) })),
-      );
-    }
-  },
+  "batches of 1 000, 50 000 entries": filling,
   "iterator().all()": async (db) => (await db.iterator().all()).length,
   "for await over iterator()": async (db) => {
     let n = 0;
@@ -73,6 +76,7 @@ async function run(name: PeerName): Promise<Record<string, number>> {
     const since = performance.now();
     const counted = await work(db);
     figures[what] = performance.now() - since;
+    if (work === filling) await new Promise((resolve) => setTimeout(resolve, settleMs));
     if (counted !== undefined && counted !== entries) throw new Error(`${what} gave ${counted}`);
   }
   await db.close();
