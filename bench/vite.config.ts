@@ -16,7 +16,7 @@ export default defineConfig({
     target: "es2023",
     minify: false,
     sourcemap: true,
-    rolldownOptions: { input: ["index.html", "scale.html"] },
+    rolldownOptions: { input: ["index.html", "level.html", "scale.html"] },
   },
   server: { headers },
   // Not the port of the playground's preview, which the end-to-end tests use.

@@ -49,6 +49,67 @@ describe("a database", () => {
     expect(await c.all()).toEqual([]);
   });
 
+  test("tells of many keys which are there", async () => {
+    const c = make().collection("notes");
+    await c.putMany([
+      { id: "a", title: "A" },
+      { id: "b", title: "B" },
+    ]);
+    expect(await c.hasMany(["b", "x", "a", "b"])).toEqual([true, false, true, true]);
+    expect(await c.hasMany([])).toEqual([]);
+  });
+
+  test("[MV1] puts and deletes many in one commit", async () => {
+    const db = make();
+    const c = db.collection("notes");
+    await c.putMany(["a", "b", "c"].map((id, at) => ({ id, title: id, at })));
+    const view = await db.readView();
+    // Calls of one tick, in their order; "b" passes on a unique title, "both" is put and then deleted.
+    const written = c.writeMany({
+      put: [
+        { id: "both", title: "both" },
+        { id: "d", title: "b", at: 7 },
+      ],
+      delete: ["b", "both", "none"],
+    });
+    const last = c.put({ id: "d", title: "d", at: 8 });
+    expect(await written).toEqual(["both", "d"]);
+    await last;
+    expect((await c.all()).map(({ id, at }) => [id, at])).toEqual([
+      ["a", 0],
+      ["c", 2],
+      ["d", 8],
+    ]);
+    expect((await c.where("title").toArray()).map(({ title }) => title)).toEqual(["a", "c", "d"]);
+    expect((await c.history("d")).map(({ seq }) => seq)).toEqual([view.seq + 2, view.seq + 1]);
+    expect(await view.collection("notes").count()).toBe(3);
+    view.release();
+    expect(await c.writeMany({ delete: ["a"] })).toEqual([]);
+    expect(await c.writeMany({ put: [{ id: "e", title: "a" }] })).toEqual(["e"]);
+    expect(await c.writeMany({})).toEqual([]);
+    expect(await c.where().primaryKeys()).toEqual(["c", "d", "e"]);
+  });
+
+  test("[MV1] refuses all of it where one is refused", async () => {
+    const db = make();
+    const c = db.collection("notes");
+    await c.putMany(["a", "b"].map((id) => ({ id, title: id })));
+    const put = [
+      { id: "x", title: "x" },
+      { id: "y", title: "a" },
+    ];
+    await expect(c.writeMany({ put, delete: ["b"] })).rejects.toMatchObject({
+      code: "CONSTRAINT",
+      details: { failures: [{ position: 1, key: "y" }] },
+    });
+    expect(await c.where().primaryKeys()).toEqual(["a", "b"]);
+    await db.transaction(async (tx) => {
+      await tx.collection("notes").writeMany({ put, delete: ["a"] });
+      expect(await tx.collection("notes").where().primaryKeys()).toEqual(["b", "x", "y"]);
+    });
+    expect(await c.where("title").primaryKeys()).toEqual(["y", "b", "x"]);
+  });
+
   test("reads the same before and after a checkpoint", async () => {
     const db = make();
     const c = db.collection("notes");

@@ -12,7 +12,7 @@ export type { CollectionOptions } from "./client/declare.ts";
 export { RetentionPolicy } from "./codec/retention.ts";
 export type { Log, LogEntry } from "./client/advice.ts";
 export type { UpgradeProgress } from "./client/building.ts";
-export type { Collection, ReadableCollection } from "./client/collection.ts";
+export type { Changes, Collection, ReadableCollection } from "./client/collection.ts";
 export type { ChangeSet, ChangesOptions, RecordChange } from "./client/changes.ts";
 export type { Database, DatabaseOptions, DatabaseStorage, GivenStorage, ReadViewOptions } from "./client/database.ts";
 export { describeGc } from "./client/describe-gc.ts";

@@ -154,6 +154,12 @@ export class ReadableCollection<D extends AnyDeclaration> {
   }
 }
 
+/** What `writeMany` does. */
+export interface Changes<In, K> {
+  readonly put?: readonly In[];
+  readonly delete?: readonly K[];
+}
+
 /** How writes get to the engine: committed at once, or staged in a transaction. */
 export interface Sink {
   /** Per write whether its key was there. `encode` may run again, under another stored schema. @throws CONSTRAINT */
@@ -238,26 +244,42 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     return existed.filter(Boolean).length;
   }
 
+  /**
+   * Puts and deletes in one commit, in this order: all or nothing. Resolves to the keys of what was put.
+   * `details.failures` of a CONSTRAINT or VALIDATION lists each refused position in `put`.
+   */
+  async writeMany(changes: Changes<InputOf<D>, KeyOf<D>>): Promise<KeyOf<D>[]> {
+    const { put = [], delete: deleted = [] } = changes;
+    const encoded = this.encodeKeys(deleted);
+    if (put.length > 0) return this.#writeAll("put", put, encoded);
+    if (encoded.length > 0) await this.#source.enter((connection) => this.#delete(connection, this.#sink, encoded));
+    return [];
+  }
+
   /** Deletes every record, however many there are, by one small write. */
   clear(): Promise<void> {
     return this.#source.hold((connection) => this.#sink.clear(this.name, connection));
   }
 
-  async #writeAll(kind: Exclude<WriteKind, "delete">, values: readonly InputOf<D>[]): Promise<KeyOf<D>[]> {
+  async #writeAll(
+    kind: Exclude<WriteKind, "delete">,
+    values: readonly InputOf<D>[],
+    deleted: readonly ByteKey[] = [],
+  ): Promise<KeyOf<D>[]> {
     if (values.length === 0) return [];
     const taken = this.#incoming.take(values);
     if (taken instanceof Promise) {
       taken.catch(() => undefined); // awaited when it is this call's turn
       return this.#source.hold(async (connection) => {
         const { batch, keys } = this.#batch(kind, await taken);
-        await this.#send(connection, this.#sink, batch);
+        await this.#send(connection, this.#sink, batch, deleted);
         return keys;
       });
     }
     const { batch, keys } = this.#batch(kind, taken);
     const sent = batch.hasSmallBlobs
-      ? this.#source.hold((connection) => this.#send(connection, this.#sink, batch))
-      : this.#source.enter((connection) => this.#send(connection, this.#sink, batch));
+      ? this.#source.hold((connection) => this.#send(connection, this.#sink, batch, deleted))
+      : this.#source.enter((connection) => this.#send(connection, this.#sink, batch, deleted));
     batch.release();
     await sent;
     return keys;
@@ -271,9 +293,9 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     return { batch, keys: records.map((r) => keyOf(r, this.#declaration.key)) as KeyOf<D>[] };
   }
 
-  async #send(connection: Connection, sink: Sink, batch: RecordBatch): Promise<void> {
+  async #send(connection: Connection, sink: Sink, batch: RecordBatch, deleted: readonly ByteKey[] = []): Promise<void> {
     if (batch.hasSmallBlobs) await batch.readBlobs();
-    await sink.write(connection, (schema) => batch.writes(collectionIn(schema, this.name)));
+    await sink.write(connection, (schema) => batch.writes(collectionIn(schema, this.name), deleted));
   }
 
   readonly #writer: QueryWriter<RecordOf<D>> = {

@@ -68,11 +68,11 @@ export class RecordBatch {
     if (!this.#hasBlobs) this.#records = undefined;
   }
 
-  /** The batch of writes for the engine. @throws KEY_INVALID naming the place. */
-  writes(stored: StoredCollection): WriteBatch {
+  /** The batch of writes for the engine; these keys are deleted after them. @throws KEY_INVALID naming the place. */
+  writes(stored: StoredCollection, deleted: readonly ByteKey[] = []): WriteBatch {
     const records = this.#records ?? this.#decoded();
     const bytes = this.#bytes.written();
-    const out = new ByteWriter(bytes.length + records.length * 64 + 256);
+    const out = new ByteWriter(bytes.length + (records.length + deleted.length) * 64 + 256);
     const prefix = tablePrefix(stored.table);
     const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
     const aside: Aside[] = [];
@@ -93,6 +93,7 @@ export class RecordBatch {
       for (const one of asideOf(from, to)) aside.push({ ...one, at: out.length + one.at });
       out.bytes(value);
     });
+    writeDeletes(out, deleted, stored);
     // A large batch moves to the worker with its buffer's slack; a small one is copied, and should have none.
     const writes = out.length < largeBatchBytes ? out.finish() : out.written();
     return aside.length === 0 ? { writes } : { writes, aside };
@@ -126,11 +127,15 @@ export class RecordBatch {
   }
 }
 
-export function encodeDeletes(keys: readonly ByteKey[], { table }: StoredCollection): WriteBatch {
+export function encodeDeletes(keys: readonly ByteKey[], stored: StoredCollection): WriteBatch {
   const out = new ByteWriter(64 * keys.length);
+  writeDeletes(out, keys, stored);
+  return { writes: out.finish() };
+}
+
+function writeDeletes(out: ByteWriter, keys: readonly ByteKey[], { table }: StoredCollection): void {
   const prefix = tablePrefix(table);
   for (const key of keys) writeWriteHead(out, "delete", byteKey(prefix + key), 0);
-  return { writes: out.finish() };
 }
 
 /** A copy of what a caller may change meanwhile. @throws VALUE_UNSUPPORTED where it cannot be stored. */

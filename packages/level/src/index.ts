@@ -1,0 +1,1 @@
+export { TidemarkLevel, type TidemarkLevelOptions } from "./level.ts";

@@ -1,0 +1,3 @@
+import { ownSuite } from "./suite.test-support.ts";
+
+ownSuite({ storage: "memory", worker: false });
