@@ -229,9 +229,10 @@ describe("find", () => {
           view.release();
         }),
     );
-    await fc.assert(property, { numRuns: 200 });
-    for (const index of ["id", "a", "b", "d"]) expect([...taken]).toContain(`${index} index`);
-    for (const index of ["id", "a", "b", "tags", "d"]) expect([...taken]).toContain(`${index} memory`);
+    const ways = ["id", "a", "b", "d"].map((index) => `${index} index`);
+    ways.push(...["id", "a", "b", "tags", "d"].map((index) => `${index} memory`));
+    do await fc.assert(property, { numRuns: 200 });
+    while (ways.some((way) => !taken.has(way))); // some are rare
     expect([...taken].filter((way) => way.startsWith("ab "))).not.toEqual([]);
   }, 120_000);
 });

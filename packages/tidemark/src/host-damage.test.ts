@@ -167,6 +167,22 @@ describe("damage", () => {
       expect(page.endings).toEqual([]);
     }));
 
+  test("[MV8][TB2] upkeep that cannot be taken over, for the schema's block is damaged, says so to who waits for it", () =>
+    simulate(async (world) => {
+      const writer = await openPage(world, "a");
+      const asker = await openPage(world, "b");
+      world.hub.fate = () => []; // nobody hears of anybody
+      await writer.put(...range(0, 200));
+      asker.process.freeze();
+      await writer.checkpoint(); // and the other one is behind it
+      writer.process.freeze();
+      for (const id of await keysIn(world, "blocks")) world.medium.damage(databaseName, "blocks", id, 200);
+      asker.process.thaw();
+      const run = asker.call<"gc-run">({ op: "gc-run", job: 1, isBackground: false, options: {} });
+      const hangs = world.sleep(30_000).then(() => "hangs");
+      expect(await Promise.race([failure(run), hangs])).toMatchObject({ code: "CORRUPT" });
+    }));
+
   test("[MV8][MV11] a damaged block of what was cleared is reported as such; nothing else is hurt", () =>
     simulate(async (world) => {
       const page = await openPage(world, "a");

@@ -280,7 +280,10 @@ export class Upkeep {
     return Math.max(sizeBytes / this.#options.memtableMaxBytes, log.ordinary / maxLogEntries);
   }
 
-  /** One request at a time waits its turn; taking the lock over does not wait. */
+  /**
+   * One request at a time waits its turn; taking the lock over does not wait, and whoever has it done hears why upkeep
+   * could not begin.
+   */
   async #stand(steal: boolean): Promise<void> {
     if (this.#isStanding && !steal) return;
     this.#isStanding ||= !steal;
@@ -297,7 +300,9 @@ export class Upkeep {
     } catch (e) {
       if (!steal) this.#isStanding = false;
       lock?.release();
-      if (!this.#stopped) this.#options.onError(e);
+      if (this.#stopped) return;
+      if (steal) throw e;
+      this.#options.onError(e);
     }
   }
 

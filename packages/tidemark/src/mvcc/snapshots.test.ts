@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { byteKey, seq, stamp, tabId } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import type { Storage } from "../storage/contract.ts";
@@ -52,6 +52,19 @@ describe("a snapshot", () => {
       { name: "s", seq: 3 },
       { name: "t", seq: 4 },
     ]);
+  });
+
+  test("[TB3] is no more than its tab sees from then on, though others commit while it is made", async () => {
+    const [a, b] = [await engine("a"), await engine("b")];
+    await a.write();
+    const { commit } = storage;
+    const between = vi.spyOn(storage, "commit").mockImplementationOnce(async (batch) => {
+      await a.write(); // b has looked at the log, and now makes it
+      return commit.call(storage, batch);
+    });
+    expect(await b.snapshots.create("s")).toMatchObject({ seq: 2 });
+    expect(b.store.head.seq).toBe(2);
+    between.mockRestore();
   });
 
   test("[VG8] of a name that is taken is refused, one that is not there is not found", async () => {
