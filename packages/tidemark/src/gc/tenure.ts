@@ -63,7 +63,7 @@ function upkeepIn(found: Found | undefined): UpkeepRow {
   const row = openRow(bytes, "upkeep epoch");
   const epoch = upkeepEpoch(row.varint());
   if (row.done) return { epoch, former: [{ from: 0, to: epoch }] }; // of before there were generations of others
-  const former = Array.from({ length: row.varint() }, () => ({ from: row.varint(), to: row.varint() }));
+  const former = Array.from({ length: row.count() }, () => ({ from: row.varint(), to: row.varint() }));
   return { epoch, former };
 }
 

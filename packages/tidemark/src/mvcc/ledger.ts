@@ -254,9 +254,9 @@ export class GarbageLedger {
     ledger.#unknownThrough = seq(r.varint());
     ledger.#isBlurred = r.varint() === 1;
     let at = 0;
-    ledger.#points = Array.from({ length: r.varint() }, () => seq((at += r.varint())));
+    ledger.#points = Array.from({ length: r.count() }, () => seq((at += r.varint())));
     let end = 0;
-    ledger.#cells = Array.from({ length: r.varint() }, (): Cell => {
+    ledger.#cells = Array.from({ length: r.count() }, (): Cell => {
       const to = seq((end += r.varint()));
       const from = seq(to - r.varint());
       const table = tableId(r.varint());

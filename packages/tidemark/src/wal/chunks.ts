@@ -39,11 +39,11 @@ export function deletesOf(ref: OutsideRef): readonly Write[] {
   return [{ kind: "deleteRange", store: "blobs", range: { from, to: to - 1 } }];
 }
 
+/** One chunk of the value at a position. */
 interface Wanted {
+  readonly position: number;
   readonly key: number;
   readonly lengthBytes: number;
-  /** Where its bytes go. */
-  readonly into: Uint8Array;
 }
 
 /**
@@ -93,29 +93,50 @@ async function loadSplit(storage: Pick<Storage, "read">, ref: OutsideRef, positi
   return splitter.finish();
 }
 
-/** @throws CORRUPT with the `position`, as `positionOf` gives it, of one that is damaged or not there. */
+/**
+ * What a value takes is set aside when all of it is there: a reference may claim any size.
+ * @throws CORRUPT with the `position`, as `positionOf` gives it, of one that is damaged or not there.
+ */
 export async function loadValues(
   storage: Pick<Storage, "read">,
   refs: readonly OutsideRef[],
   positionOf: (n: number) => number = (n) => n,
 ): Promise<readonly Uint8Array[]> {
-  const values = refs.map(({ sizeBytes }) => new Uint8Array(sizeBytes));
-  const wanted = refs.flatMap((ref, n) => wantedOf(ref, values[n]!).map((w) => ({ ...w, n })));
-  for (let i = 0; i < wanted.length; i += chunksAtOnce) {
-    const some = wanted.slice(i, i + chunksAtOnce);
+  const parts = refs.map((): Uint8Array[] => []);
+  for (let some, wanted = wantedOf(refs); (some = someOf(wanted)).length > 0;) {
     const found = await storage.read(some.map(({ key }) => get("blobs", key)));
-    for (const [j, { key, lengthBytes, into, n }] of some.entries()) {
-      into.set(partIn(found[j], lengthBytes, { what, id: key, position: positionOf(n) }));
+    for (const [j, { position, key, lengthBytes }] of some.entries()) {
+      parts[position]!.push(partIn(found[j], lengthBytes, { what, id: key, position: positionOf(position) }));
     }
   }
-  return values;
+  return refs.map(({ sizeBytes }, n) => joined(parts[n]!, sizeBytes));
 }
 
-const wantedOf = (ref: OutsideRef, whole: Uint8Array): readonly Wanted[] =>
-  Array.from({ length: chunksOf(ref.sizeBytes) }, (_, i) => {
-    const { key, from, to } = chunkAt(ref, i);
-    return { key, lengthBytes: to - from, into: whole.subarray(from, to) };
-  });
+function* wantedOf(refs: readonly OutsideRef[]): Generator<Wanted, void> {
+  for (const [position, ref] of refs.entries()) {
+    for (let i = 0; i < chunksOf(ref.sizeBytes); i++) {
+      const { key, from, to } = chunkAt(ref, i);
+      yield { position, key, lengthBytes: to - from };
+    }
+  }
+}
+
+function someOf(wanted: Iterator<Wanted, void>): readonly Wanted[] {
+  const some: Wanted[] = [];
+  while (some.length < chunksAtOnce) {
+    const { value } = wanted.next();
+    if (value === undefined) break;
+    some.push(value);
+  }
+  return some;
+}
+
+function joined(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new ByteWriter(sizeBytes);
+  for (const part of parts) whole.bytes(part);
+  return whole.finish();
+}
 
 /** What a chunk holds. @throws CORRUPT with `details` */
 function partIn(found: Found | undefined, lengthBytes: number, details: Readonly<Record<string, unknown>>): Uint8Array {
