@@ -25,7 +25,7 @@ import {
   type Write,
 } from "../storage/contract.ts";
 import { idsPerGeneration, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
-import { openRow, sealRow } from "../wal/row.ts";
+import { openRow, putRow } from "../wal/row.ts";
 import { Journal } from "./journal.ts";
 
 const upkeepKey = "upkeep";
@@ -46,7 +46,7 @@ interface UpkeepRow {
 }
 
 function putUpkeep({ epoch, former }: UpkeepRow): Write {
-  const value = sealRow((out) => {
+  return putRow(upkeepKey, (out) => {
     out.varint(epoch);
     out.varint(former.length);
     for (const { from, to } of former) {
@@ -54,13 +54,12 @@ function putUpkeep({ epoch, former }: UpkeepRow): Write {
       out.varint(to);
     }
   });
-  return { kind: "put", store: "meta", key: upkeepKey, value };
 }
 
 function upkeepIn(found: Found | undefined): UpkeepRow {
   const bytes = valueOf(found);
   if (!bytes) return { epoch: upkeepEpoch(0), former: [] };
-  const row = openRow(bytes, "upkeep epoch");
+  const row = openRow(bytes, upkeepKey, "upkeep epoch");
   const epoch = upkeepEpoch(row.varint());
   if (row.done) return { epoch, former: [{ from: 0, to: epoch }] }; // of before there were generations of others
   const former = Array.from({ length: row.count() }, () => ({ from: row.varint(), to: row.varint() }));

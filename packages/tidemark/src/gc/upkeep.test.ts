@@ -208,7 +208,7 @@ describe("an upkeep tenure", () => {
   });
 
   test("[MV11] goes on above the epoch of a database without a counter, and sweeps all of before", async () => {
-    const value = sealRow((out) => out.varint(7));
+    const value = sealRow("upkeep", (out) => out.varint(7));
     await storage.commit({
       durability: "strict",
       writes: [

@@ -35,6 +35,9 @@ import { LedgerTail } from "./ledger-tail.ts";
 
 export type { Figures } from "./ledger-cells.ts";
 
+/** Of its row in store `meta`. */
+export const ledgerKey = "ledger";
+
 /** The c of a version of which it is not known. */
 export const unknownSeq: Seq = seq(0);
 
@@ -222,7 +225,7 @@ export class GarbageLedger {
     const { cells, gaveUp } = joined(this.#cells, this.#points);
     this.#cells = cells;
     this.#isBlurred ||= gaveUp;
-    return sealRow((out) => {
+    return sealRow(ledgerKey, (out) => {
       out.varint(this.#asOf);
       out.varint(this.#unknownThrough);
       out.varint(this.#isBlurred ? 1 : 0);
@@ -248,7 +251,7 @@ export class GarbageLedger {
 
   /** @throws CORRUPT */
   static decode(bytes: Uint8Array): GarbageLedger {
-    const r = openRow(bytes, "ledger");
+    const r = openRow(bytes, ledgerKey, "ledger");
     const ledger = new GarbageLedger();
     ledger.#asOf = seq(r.varint());
     ledger.#unknownThrough = seq(r.varint());

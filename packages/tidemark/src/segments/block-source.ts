@@ -80,7 +80,7 @@ export class BlockSource {
 }
 
 /** The block that a manifest lists so. Its checksum does not say so: another's bytes may lie under its id. @throws CORRUPT */
-export function openListed({ id, first, last, count }: Listed, bytes: Uint8Array): Block {
+function openListed({ id, first, last, count }: Listed, bytes: Uint8Array): Block {
   const block = Block.open(id, bytes);
   const is = (i: number, { key, seq }: Listed["first"]): boolean => block.keyEquals(i, key) && block.seqAt(i) === seq;
   if (block.count === count && is(0, first) && is(count - 1, last)) return block;

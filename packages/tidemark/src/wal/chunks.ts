@@ -1,9 +1,10 @@
 /**
- * Values out of line, as they lie in store `blobs`: chunks, each an envelope (magic "TMCH", checksum, format) around a
- * part of the value. Immutable, and there as long as any version that somebody can read refers to them.
+ * Values out of line, as they lie in store `blobs`: chunks, each an envelope (magic "TMCH", checksum, format) around its
+ * key and a part of the value. The key says that it is no other's; format 1 did not have it. Immutable, and there as long
+ * as any version that somebody can read refers to them.
  */
-import { ByteWriter } from "../base/bytes.ts";
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { ByteReader, ByteWriter, varintBytes } from "../base/bytes.ts";
+import { type ErrorDetails, isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { ValueBytes } from "../codec/aside.ts";
 import { chunkFormat } from "../codec/formats.ts";
 import { bytesAt, chunkAt, chunksOf, type OutsideRef, outsideIn, slotsOf } from "../codec/outside.ts";
@@ -17,7 +18,15 @@ import {
   valueOf,
   type Write,
 } from "../storage/contract.ts";
-import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "./envelope.ts";
+import {
+  beginEnvelope,
+  damaged,
+  type Envelope,
+  envelopeBytes,
+  formatOf,
+  openEnvelope,
+  sealEnvelope,
+} from "./envelope.ts";
 
 const envelope: Envelope = { magic: 0x48434d54, ...chunkFormat };
 const what = "value";
@@ -26,9 +35,13 @@ const chunksAtOnce = 4;
 /** Larger values are not in memory whole: large blobs of theirs stand aside. */
 const maxWholeBytes = 1024 * 1024;
 
-export function encodeChunk(part: Uint8Array): StoredValue {
-  const out = new ByteWriter(envelopeBytes + part.length);
+/** So much room is made at once, since a reference may claim any size. */
+const maxRoomBytes = 16 * 1024 * 1024;
+
+export function encodeChunk(key: number, part: Uint8Array): StoredValue {
+  const out = new ByteWriter(envelopeBytes + varintBytes(key) + part.length);
   beginEnvelope(out, envelope);
+  out.varint(key);
   out.bytes(part);
   return sealEnvelope(out);
 }
@@ -73,7 +86,7 @@ export async function loadOutside<Value extends Uint8Array | undefined>(
 
 /** A large value, with large blobs aside. The next chunks are on their way while one's are taken. */
 async function loadSplit(storage: Pick<Storage, "read">, ref: OutsideRef, position: number): Promise<ValueBytes> {
-  const splitter = new Splitter(ref.sizeBytes);
+  const splitter = new Splitter(ref.sizeBytes, maxRoomBytes);
   const count = chunksOf(ref.sizeBytes);
   const readFrom = (first: number): Promise<readonly Found[]> => {
     const some = Array.from({ length: Math.min(chunksAtOnce, count - first) }, (_, i) => chunkAt(ref, first + i));
@@ -87,7 +100,7 @@ async function loadSplit(storage: Pick<Storage, "read">, ref: OutsideRef, positi
     if (i + chunksAtOnce < count) reading = readFrom(i + chunksAtOnce);
     for (const [j, one] of found.entries()) {
       const { key, from, to } = chunkAt(ref, i + j);
-      splitter.push(partIn(one, to - from, { what, id: key, position }));
+      splitter.push(partIn(one, { key, lengthBytes: to - from }, { what, id: key, position }));
     }
   }
   return splitter.finish();
@@ -105,8 +118,8 @@ export async function loadValues(
   const parts = refs.map((): Uint8Array[] => []);
   for (let some, wanted = wantedOf(refs); (some = someOf(wanted)).length > 0;) {
     const found = await storage.read(some.map(({ key }) => get("blobs", key)));
-    for (const [j, { position, key, lengthBytes }] of some.entries()) {
-      parts[position]!.push(partIn(found[j], lengthBytes, { what, id: key, position: positionOf(position) }));
+    for (const [j, w] of some.entries()) {
+      parts[w.position]!.push(partIn(found[j], w, { what, id: w.key, position: positionOf(w.position) }));
     }
   }
   return refs.map(({ sizeBytes }, n) => joined(parts[n]!, sizeBytes));
@@ -138,13 +151,19 @@ function joined(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
   return whole.finish();
 }
 
-/** What a chunk holds. @throws CORRUPT with `details` */
-function partIn(found: Found | undefined, lengthBytes: number, details: Readonly<Record<string, unknown>>): Uint8Array {
+/** What a chunk holds: a view of what was read. @throws CORRUPT with `details` */
+function partIn(
+  found: Found | undefined,
+  { key, lengthBytes }: Pick<Wanted, "key" | "lengthBytes">,
+  details: ErrorDetails,
+): Uint8Array {
   const bytes = valueOf(found);
   if (!bytes) throw new TidemarkError("CORRUPT", "A part of a value is not stored", details);
   openEnvelope(bytes, envelope, details);
-  if (bytes.length !== envelopeBytes + lengthBytes) throw damaged(details, "has a part of another length");
-  return bytes.subarray(envelopeBytes);
+  const r = new ByteReader(bytes, what, envelopeBytes);
+  if (formatOf(bytes) > 1 && r.varint() !== key) throw damaged(details, "has a part of another one");
+  if (bytes.length !== r.at + lengthBytes) throw damaged(details, "has a part of another length");
+  return bytes.subarray(r.at);
 }
 
 /** What is wrong with a value out of line; `undefined` for nothing. Reads a part of it at a time. */
@@ -154,7 +173,7 @@ export async function faultOfOutside(storage: Storage, ref: OutsideRef): Promise
     const { key, from, to } = chunkAt(ref, i);
     const [found] = await storage.read([get("blobs", key)]);
     try {
-      partIn(found, to - from, details);
+      partIn(found, { key, lengthBytes: to - from }, details);
     } catch (e) {
       if (isTidemarkError(e, "CORRUPT")) return e.message;
       throw e;

@@ -203,7 +203,7 @@ describe("generations", () => {
   });
 
   test("[MV11] go on above the epoch of a database that had no counter yet", async () => {
-    const value = sealRow((out) => out.varint(41));
+    const value = sealRow("upkeep", (out) => out.varint(41));
     await storage.commit({ durability: "strict", writes: [{ kind: "put", store: "meta", key: "upkeep", value }] });
     expect(await takeGeneration(storage)).toBe(42);
     await storage.commit({ durability: "strict", writes: [putGeneration(50)] });

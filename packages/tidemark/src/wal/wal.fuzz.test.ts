@@ -138,12 +138,12 @@ test("[MV8] a value out of line, of any chunks and any reference, is whole or re
   await fc.assert(
     fc.asyncProperty(
       value,
-      fc.option(mutantsOf(value.map((v) => encodeChunk(v))), { nil: undefined }),
+      fc.option(mutantsOf(value.map((v) => encodeChunk(641, v))), { nil: undefined }),
       size,
       async (v, mutant, claimed) => {
         const ref = { id: 640, sizeBytes: claimed ?? v.length };
         expect(chunksOf(v.length)).toBe(1);
-        const storage = chunksAt(ref, [mutant ?? encodeChunk(v)]);
+        const storage = chunksAt(ref, [mutant ?? encodeChunk(chunkAt(ref, 0).key, v)]);
         const outcome = await attemptAsync(() => loadValues(storage, [ref]));
         if (outcome === undefined) return;
         expect(outcome).toEqual([ref.sizeBytes === 0 ? new Uint8Array(0) : v]);
