@@ -184,6 +184,21 @@ describe("damage", () => {
       expect(await failure(page.all(view))).toMatchObject({ code: "CORRUPT", details: { from: gone, to: gone } });
     }));
 
+  test("[MV8] where upkeep cannot begin, whoever waits for it hears why; reads and writes go on", () =>
+    simulate(async (world) => {
+      const writer = await openPage(world, "writer");
+      await writer.put(...range(0, 10));
+      await writer.checkpoint();
+      await writer.close();
+      world.medium.damage(databaseName, "meta", "upkeep", 12);
+      const a = await openPage(world, "a");
+      await a.put(item(20));
+      expect(await outcome(a.checkpoint())).toBe("CORRUPT");
+      expect(a.errors).toEqual(["CORRUPT"]);
+      expect(await a.all()).toEqual([...range(0, 10), item(20)]);
+      await a.close();
+    }));
+
   test("[MV8] a damaged end of the log is told when the database opens; the rest works", () =>
     simulate(async (world) => {
       const writer = await openPage(world, "writer");

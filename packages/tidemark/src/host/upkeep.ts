@@ -280,7 +280,7 @@ export class Upkeep {
     return Math.max(sizeBytes / this.#options.memtableMaxBytes, log.ordinary / maxLogEntries);
   }
 
-  /** One request at a time waits its turn; taking the lock over does not wait. */
+  /** One request at a time waits its turn; taking the lock over does not wait. @throws what keeps upkeep from beginning, to whoever took it over */
   async #stand(steal: boolean): Promise<void> {
     if (this.#isStanding && !steal) return;
     this.#isStanding ||= !steal;
@@ -297,6 +297,7 @@ export class Upkeep {
     } catch (e) {
       if (!steal) this.#isStanding = false;
       lock?.release();
+      if (steal) throw e;
       if (!this.#stopped) this.#options.onError(e);
     }
   }
