@@ -4,7 +4,7 @@ import { protocolVersion } from "../protocol/messages.ts";
 import { type Storage, valueOf } from "../storage/contract.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import type { Environment } from "./environment.ts";
-import type { TabMessage } from "./tabs.ts";
+import type { TabMessage } from "./tab-messages.ts";
 
 /** How long the only tab allowed without shared locks waits for another to speak up. */
 const pingMs = 150;

@@ -6,7 +6,8 @@ import { get, type Storage, type StorageFactory, valueOf } from "../storage/cont
 import { ReservingStorage } from "../storage/reserve.ts";
 import { openRow, putRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
-import { lockNames, type TabMessage } from "./tabs.ts";
+import type { TabMessage } from "./tab-messages.ts";
+import { lockNames } from "./tabs.ts";
 
 /** How long a deletion waits for other tabs to let go before it leaves the empty shell behind. */
 const letGoMs = 1000;

@@ -40,7 +40,8 @@ import { GcDesk } from "./gc-requests.ts";
 import { checkPage, type Grants } from "./grants.ts";
 import { closed, refuseAnother, refuseOtherBuild, refuseSecondTab } from "./admission.ts";
 import { answer, explained, isChange, isUpkeep, isWrite } from "./requests.ts";
-import { lockNames, retryPeersOf, type TabMessage, Tabs } from "./tabs.ts";
+import type { TabMessage } from "./tab-messages.ts";
+import { lockNames, retryPeersOf, Tabs } from "./tabs.ts";
 import { upgrade } from "./upgrading.ts";
 import { Upkeep } from "./upkeep.ts";
 
