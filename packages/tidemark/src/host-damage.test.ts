@@ -184,6 +184,19 @@ describe("damage", () => {
       expect(await failure(page.all(view))).toMatchObject({ code: "CORRUPT", details: { from: gone, to: gone } });
     }));
 
+  test("[MV8] a database that lost its fence is not made anew over what is left of it", () =>
+    simulate(async (world) => {
+      const writer = await openPage(world, "writer");
+      await writer.put(...range(0, 10));
+      await writer.checkpoint();
+      await writer.close();
+      const storage = await world.medium.open(databaseName);
+      await storage.commit({ durability: "strict", writes: [{ kind: "delete", store: "log", key: 0 }] });
+      const before = world.medium.usedBytes;
+      expect(await failure(openPage(world, "a"))).toMatchObject({ code: "CORRUPT", details: { what: "fence" } });
+      expect(world.medium.usedBytes).toBe(before);
+    }));
+
   test("[MV8] where upkeep cannot begin, whoever waits for it hears why; reads and writes go on", () =>
     simulate(async (world) => {
       const writer = await openPage(world, "writer");

@@ -24,7 +24,7 @@ import {
   valueOf,
   type Write,
 } from "../storage/contract.ts";
-import { idsPerGeneration, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
+import { idsPerGeneration, isInUse, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
 import { openRow, putRow } from "../wal/row.ts";
 import { Journal } from "./journal.ts";
 
@@ -87,22 +87,24 @@ export class Tenure {
    */
   static async begin(storage: Storage): Promise<Tenure> {
     let row: UpkeepRow = { epoch: upkeepEpoch(0), former: [] };
-    await storage.commit({
-      durability: "strict",
-      isRepeatable: true,
-      reserve: "all",
-      stores: ["meta"],
-      reads: [readFormat, readUpkeep, ...readGenerations],
-      writes: ([format, before, ...generations]) => {
-        refuseOtherFormat(format);
-        const { epoch, former } = upkeepIn(before);
-        row = {
-          epoch: upkeepEpoch(lastGeneration(generations) + 1),
-          former: epoch === 0 ? former : [...former, { from: epoch, to: epoch }],
-        };
-        return [putUpkeep(row), putGeneration(row.epoch)];
-      },
-    });
+    do {
+      await storage.commit({
+        durability: "strict",
+        isRepeatable: true,
+        reserve: "all",
+        stores: ["meta"],
+        reads: [readFormat, readUpkeep, ...readGenerations],
+        writes: ([format, before, ...generations]) => {
+          refuseOtherFormat(format);
+          const { epoch, former } = upkeepIn(before);
+          row = {
+            epoch: upkeepEpoch(lastGeneration(generations) + 1),
+            former: epoch === 0 ? former : [...former, { from: epoch, to: epoch }],
+          };
+          return [putUpkeep(row), putGeneration(row.epoch)];
+        },
+      });
+    } while (await isInUse(storage, row.epoch));
     const tenure = new Tenure(storage, row.epoch, await Journal.open(storage));
     await tenure.#sweep(row.former);
     return tenure;

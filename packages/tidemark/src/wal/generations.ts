@@ -33,16 +33,29 @@ export function putGeneration(last: number): Write {
 /** Takes the next one. Strict: who has it may outlive a crash of the medium, and nobody must get it again then. */
 export async function takeGeneration(storage: Storage, reserve: ReserveUse = "none"): Promise<number> {
   let taken = 0;
-  await storage.commit({
-    durability: "strict",
-    isRepeatable: true,
-    reserve,
-    stores: ["meta"],
-    reads: readGenerations,
-    writes: (found) => {
-      taken = lastGeneration(found) + 1;
-      return [putGeneration(taken)];
-    },
-  });
+  do {
+    await storage.commit({
+      durability: "strict",
+      isRepeatable: true,
+      reserve,
+      stores: ["meta"],
+      reads: readGenerations,
+      writes: (found) => {
+        taken = lastGeneration(found) + 1;
+        return [putGeneration(taken)];
+      },
+    });
+  } while (await isInUse(storage, taken));
   return taken;
+}
+
+/**
+ * Whether ids of a generation that was taken just now, or of later ones, have been written to: then the counter was lost,
+ * and whoever goes on with it would write over what is stored. It is above that again when enough have been taken.
+ */
+export async function isInUse(storage: Storage, taken: number): Promise<boolean> {
+  const range = { from: taken * idsPerGeneration };
+  const stores = ["blocks", "blobs"] as const;
+  const found = await storage.read(stores.map((store) => ({ kind: "keys", store, range, limit: 1 })));
+  return found.some((keys) => keys.length > 0);
 }
