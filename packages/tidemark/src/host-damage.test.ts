@@ -197,6 +197,20 @@ describe("damage", () => {
       expect(world.medium.usedBytes).toBe(before);
     }));
 
+  test("[MV8] a damaged row, or another's in its place, is found by verify, which names it", () =>
+    simulate(async (world) => {
+      const { page } = await folded(world);
+      const rows = (await keysIn(world, "meta")).map(String).filter((key) => !/^(manifest|format)/.test(key));
+      expect(rows.length).toBeGreaterThan(4);
+      for (const key of rows) {
+        world.medium.damage(databaseName, "meta", key, 12);
+        const why = expect.stringContaining(`'${key}'`) as string;
+        expect((await page.verify()).damage).toEqual([{ what: "row", why }]);
+        world.medium.damage(databaseName, "meta", key, 12);
+      }
+      expect((await page.verify()).damage).toEqual([]);
+    }));
+
   test("[MV8] where upkeep cannot begin, whoever waits for it hears why; reads and writes go on", () =>
     simulate(async (world) => {
       const writer = await openPage(world, "writer");

@@ -9,7 +9,7 @@ import { indexEntriesOf, readWrites, recordValue, writeRecordHead, writeWriteHea
 import { packValues, unpackValues, type Values } from "./values.ts";
 import { decodeValue, encodeValue } from "./value.ts";
 
-const numRuns = fuzzRuns(3000);
+const numRuns = fuzzRuns(1000);
 
 const keyValue = fc.letrec<{ key: unknown }>((tie) => ({
   key: fc.oneof(
@@ -183,6 +183,15 @@ test("a batch of writes of any bytes is refused, or is what those bytes are writ
     }),
     { numRuns },
   );
+});
+
+test("a batch of writes is refused, at once, for a kind that is none, a key without a table, and a key beyond its end", () => {
+  const batches = [
+    [9, 4, 0, 0, 0, 0],
+    [2, 3, 0, 0, 0],
+    [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f],
+  ];
+  for (const bytes of batches) expect(attempt(() => readWrites(Uint8Array.from(bytes)))).toEqual({ code: "CORRUPT" });
 });
 
 test("what damaged patches make over and over is bounded by the bytes that say so", () => {
