@@ -191,7 +191,8 @@ test("a batch of writes is refused, at once, for a kind that is none, a key with
     [2, 3, 0, 0, 0],
     [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f],
   ];
-  for (const bytes of batches) expect(attempt(() => readWrites(Uint8Array.from(bytes)))).toEqual({ code: "CORRUPT" });
+  for (const bytes of batches)
+    expect(attempt(() => readWrites({ writes: Uint8Array.from(bytes) }))).toEqual({ code: "CORRUPT" });
 });
 
 test("what damaged patches make over and over is bounded by the bytes that say so", () => {

@@ -21,6 +21,9 @@ export function refuseOtherBuild(page: number): void {
   });
 }
 
+export const reasonOf = ({ details }: TidemarkError): string =>
+  typeof details["reason"] === "string" ? details["reason"] : "closed";
+
 /** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
 export async function refuseAnother(storage: Storage, database: number): Promise<void> {
   const [row] = await storage.read([readFence]);

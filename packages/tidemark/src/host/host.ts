@@ -38,7 +38,7 @@ import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { type GcJobs, jobsOf } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
 import { checkPage, type Grants } from "./grants.ts";
-import { closed, refuseAnother, refuseOtherBuild, refuseSecondTab } from "./admission.ts";
+import { closed, reasonOf, refuseAnother, refuseOtherBuild, refuseSecondTab } from "./admission.ts";
 import { answer, explained, isChange, isUpkeep, isWrite } from "./requests.ts";
 import type { TabMessage } from "./tab-messages.ts";
 import { lockNames, retryPeersOf, Tabs } from "./tabs.ts";
@@ -446,6 +446,3 @@ export class Host implements HostSurface {
     this.#events?.(event);
   }
 }
-
-const reasonOf = ({ details }: TidemarkError): string =>
-  typeof details["reason"] === "string" ? details["reason"] : "closed";
