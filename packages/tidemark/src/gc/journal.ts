@@ -11,7 +11,7 @@ import type { BlockInfo } from "../segments/block-info.ts";
 import { hashOf } from "../segments/filter.ts";
 import type { Readable } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
-import { type Found, type Read, type Storage, under, type Write } from "../storage/contract.ts";
+import { type Found, type Read, under, type Write } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
 import { openRow, putRow } from "../wal/row.ts";
 
@@ -108,6 +108,9 @@ function putNumbered(prefix: string, n: number, value: unknown): readonly Write[
 export const putExecution = (execution: Execution): readonly Write[] =>
   putNumbered(executionPrefix, execution.id, execution);
 
+const keysUnder = (prefix: string): Read => ({ kind: "keys", store: "meta", range: under(prefix) });
+export const readJournal: readonly Read[] = [keysUnder(recordPrefix), keysUnder(executionPrefix)];
+
 /** Numbers records and executions. Only the present tenure writes them, so it need not ask storage each time. */
 export class Journal {
   #lastRecord: number;
@@ -118,9 +121,8 @@ export class Journal {
     this.#lastExecution = lastExecution;
   }
 
-  static async open(storage: Storage): Promise<Journal> {
-    const keys = (prefix: string): Read => ({ ...rowsOf(prefix), kind: "keys" }) as Read;
-    const [records, executions] = await storage.read([keys(recordPrefix), keys(executionPrefix)]);
+  /** `found` by `readJournal`. */
+  static of([records, executions]: readonly Found[]): Journal {
     return new Journal(lastIn(records, recordPrefix), lastIn(executions, executionPrefix));
   }
 

@@ -24,9 +24,16 @@ import {
   valueOf,
   type Write,
 } from "../storage/contract.ts";
-import { idsPerGeneration, isInUse, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
+import {
+  idsPerGeneration,
+  isInUse,
+  lastGeneration,
+  putGeneration,
+  readGenerations,
+  readsOfIds,
+} from "../wal/generations.ts";
 import { openRow, putRow } from "../wal/row.ts";
-import { Journal } from "./journal.ts";
+import { Journal, readJournal } from "./journal.ts";
 
 const upkeepKey = "upkeep";
 /** For `Tenure.lastsBy`. */
@@ -87,7 +94,7 @@ export class Tenure {
    */
   static async begin(storage: Storage): Promise<Tenure> {
     let row: UpkeepRow = { epoch: upkeepEpoch(0), former: [] };
-    do {
+    for (;;) {
       await storage.commit({
         durability: "strict",
         isRepeatable: true,
@@ -104,10 +111,12 @@ export class Tenure {
           return [putUpkeep(row), putGeneration(row.epoch)];
         },
       });
-    } while (await isInUse(storage, row.epoch));
-    const tenure = new Tenure(storage, row.epoch, await Journal.open(storage));
-    await tenure.#sweep(row.former);
-    return tenure;
+      const found = await storage.read([...readJournal, ...readsOfIds(row.epoch)]);
+      if (isInUse(found.slice(readJournal.length))) continue;
+      const tenure = new Tenure(storage, row.epoch, Journal.of(found));
+      await tenure.#sweep(row.former);
+      return tenure;
+    }
   }
 
   async #sweep(former: readonly Epochs[]): Promise<void> {

@@ -45,17 +45,21 @@ export async function takeGeneration(storage: Storage, reserve: ReserveUse = "no
         return [putGeneration(taken)];
       },
     });
-  } while (await isInUse(storage, taken));
+  } while (isInUse(await storage.read(readsOfIds(taken))));
   return taken;
 }
+
+/** For `isInUse`. */
+export const readsOfIds = (taken: number): readonly Read[] =>
+  (["blocks", "blobs"] as const).map((store) => ({
+    kind: "keys",
+    store,
+    range: { from: taken * idsPerGeneration },
+    limit: 1,
+  }));
 
 /**
  * Whether ids of a generation that was taken just now, or of later ones, have been written to: then the counter was lost,
  * and whoever goes on with it would write over what is stored. It is above that again when enough have been taken.
  */
-export async function isInUse(storage: Storage, taken: number): Promise<boolean> {
-  const range = { from: taken * idsPerGeneration };
-  const stores = ["blocks", "blobs"] as const;
-  const found = await storage.read(stores.map((store) => ({ kind: "keys", store, range, limit: 1 })));
-  return found.some((keys) => keys.length > 0);
-}
+export const isInUse = (found: readonly Found[]): boolean => found.some((keys) => keys.length > 0);
