@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { blockId, type ByteKey, byteKey, seq, stamp, tabId, tableId } from "./base/brand.ts";
 import { ByteWriter } from "./base/bytes.ts";
 import { encodeIndexKey, encodeKey } from "./codec/key.ts";
-import { withReference } from "./codec/outside.ts";
+import { chunkAt, withReference } from "./codec/outside.ts";
 import { presence, tablePrefix, writeRecordHead } from "./codec/record.ts";
 import { encodeValue } from "./codec/value.ts";
 import { mergeDeclaration } from "./collections/catalog.ts";
@@ -137,7 +137,7 @@ const log = {
   entry,
   "entry-staged": encodeEntry(database, entrySum, tab, [remove], bodyRef, supersededThatFits(tab, [remove], bodyRef)),
   body,
-  chunk: encodeChunk(body),
+  chunk: encodeChunk(chunkAt(bodyRef, 0).key, body),
 };
 
 /** The block that a fold of both entries makes, and the manifest that lists it. */

@@ -7,7 +7,6 @@ import type * as Journal from "./gc/journal.ts";
 import type * as Rule from "./segments/rule.ts";
 import type * as Outside from "./codec/outside.ts";
 import { seq } from "./base/brand.ts";
-import type { Storage } from "./storage/contract.ts";
 
 type Judge = typeof Rule.judge;
 /** What is planted. */
@@ -32,14 +31,14 @@ vi.mock("./gc/journal.ts", async (original) => {
       if (!planted.isForgetful || args[1].seq % 2 === 0) super.add(...args);
     }
   }
-  const open = async (storage: Storage): Promise<Journal.Journal> => {
-    const journal = await real.Journal.open(storage);
+  const of = (found: Parameters<typeof real.Journal.of>[0]): Journal.Journal => {
+    const journal = real.Journal.of(found);
     const record = journal.record.bind(journal);
     const silent: ReturnType<typeof record> = { writes: [], written: () => undefined };
     journal.record = (told) => (planted.isSilent ? silent : record(told));
     return journal;
   };
-  return { ...real, Removal, Journal: { open } };
+  return { ...real, Removal, Journal: { of } };
 });
 
 vi.mock("./codec/outside.ts", async (original) => {

@@ -23,7 +23,7 @@ export async function outcomeIn(storage: Storage): Promise<unknown> {
     [...level.blocks()].map(({ id, ...info }) => ({ ...info, mark: manifest.marks.get(id), bytes: bytes.get(id) })),
   );
   const { seq: fence } = decodeFence(valueOf(fenceRow)!);
-  const records = recordRows!.map(({ value }) => {
+  const records = recordRows!.map(({ key: id, value }) => {
     const {
       kind,
       step,
@@ -33,7 +33,7 @@ export async function outcomeIn(storage: Storage): Promise<unknown> {
       versions,
       bytes: size,
       hash,
-    } = JSON.parse(openRow(value, "record").text()) as GcRecord;
+    } = JSON.parse(openRow(value, String(id), "record").text()) as GcRecord;
     return { kind, step, floor, points, at, versions, size, hash };
   });
   return { levels, cursors: manifest.cursors, floor: floorIn(floorRow).seq, fence, records };

@@ -200,6 +200,48 @@ describe("damage", () => {
       expect(await failure(page.all(view))).toMatchObject({ code: "CORRUPT", details: { from: gone, to: gone } });
     }));
 
+  test("[MV8] a database that lost its fence is not made anew over what is left of it", () =>
+    simulate(async (world) => {
+      const writer = await openPage(world, "writer");
+      await writer.put(...range(0, 10));
+      await writer.checkpoint();
+      await writer.close();
+      const storage = await world.medium.open(databaseName);
+      await storage.commit({ durability: "strict", writes: [{ kind: "delete", store: "log", key: 0 }] });
+      const before = world.medium.usedBytes;
+      expect(await failure(openPage(world, "a"))).toMatchObject({ code: "CORRUPT", details: { what: "fence" } });
+      expect(world.medium.usedBytes).toBe(before);
+    }));
+
+  test("[MV8] a damaged row, or another's in its place, is found by verify, which names it", () =>
+    simulate(async (world) => {
+      const { page } = await folded(world);
+      const rows = (await keysIn(world, "meta")).map(String).filter((key) => !/^(manifest|format)/.test(key));
+      expect(rows.length).toBeGreaterThan(4);
+      for (const key of rows) {
+        world.medium.damage(databaseName, "meta", key, 12);
+        const why = expect.stringContaining(`'${key}'`) as string;
+        expect((await page.verify()).damage).toEqual([{ what: "row", why }]);
+        world.medium.damage(databaseName, "meta", key, 12);
+      }
+      expect((await page.verify()).damage).toEqual([]);
+    }));
+
+  test("[MV8] where upkeep cannot begin, whoever waits for it hears why; reads and writes go on", () =>
+    simulate(async (world) => {
+      const writer = await openPage(world, "writer");
+      await writer.put(...range(0, 10));
+      await writer.checkpoint();
+      await writer.close();
+      world.medium.damage(databaseName, "meta", "upkeep", 12);
+      const a = await openPage(world, "a");
+      await a.put(item(20));
+      expect(await outcome(a.checkpoint())).toBe("CORRUPT");
+      expect(a.errors).toEqual(["CORRUPT"]);
+      expect(await a.all()).toEqual([...range(0, 10), item(20)]);
+      await a.close();
+    }));
+
   test("[MV8] a damaged end of the log is told when the database opens; the rest works", () =>
     simulate(async (world) => {
       const writer = await openPage(world, "writer");

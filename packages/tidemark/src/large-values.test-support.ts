@@ -22,8 +22,8 @@ export async function references(store: Store): Promise<readonly OutsideRef[]> {
     .changes(seq(Number.MAX_SAFE_INTEGER))
     .read(byteKey(""), Infinity)
     .flatMap(({ versions }) => versions.map((v) => v.payload));
-  for (const { id } of store.manifest.all()) {
-    const block = (await store.blocks.load([id], 1)).get(id)!;
+  for (const info of store.manifest.all()) {
+    const block = (await store.blocks.load([info], 1)).get(info.id)!;
     for (let i = 0; i < block.count; i++) payloads.push(block.versionAt(i).payload);
   }
   return payloads.flatMap((p) => (p && outsideOf(p)) ?? []);

@@ -165,6 +165,13 @@ export class ByteReader {
     throw new TidemarkError("CORRUPT", `${this.#what} holds an oversized number`, { what: this.#what, at: this.at });
   }
 
+  /** How many things follow, each of a byte at least: so many can be made room for. */
+  count(): number {
+    const n = this.varint();
+    if (n <= this.bytes.length - this.at) return n;
+    throw new TidemarkError("CORRUPT", `${this.#what} holds less than it says`, { what: this.#what, at: this.at });
+  }
+
   /** A view, not a copy. */
   take(lengthBytes: number): Uint8Array {
     const from = this.#take(lengthBytes);

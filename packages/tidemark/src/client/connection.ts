@@ -1,4 +1,5 @@
 import { TidemarkError } from "../base/errors.ts";
+import { object } from "../codec/form.ts";
 import type { Answers, Failure, HostSurface, Request, Response } from "../protocol/messages.ts";
 import { fateOf, namesHandle, owed } from "./worker-death.ts";
 
@@ -114,7 +115,7 @@ export class Connection {
   }
 
   async #submit(surface: HostSurface, waiting: readonly Waiting[]): Promise<void> {
-    let responses: readonly Response[];
+    let responses: readonly Response[] | undefined;
     for (const w of waiting) w.sent++;
     try {
       responses = await surface.submit(waiting.map((w) => w.request));
@@ -122,16 +123,20 @@ export class Connection {
       for (const w of waiting) this.#settle(w, () => w.reject(e));
       return;
     }
-    waiting.forEach((w, i) => {
-      const response = responses[i]!;
-      this.#settle(w, () => (response.ok ? w.resolve(response.value) : w.reject(errorOf(response.error))));
-    });
+    for (const [i, w] of waiting.entries()) this.#settle(w, () => answered(w, responses?.[i]));
   }
 
   #settle(waiting: Waiting, settle: () => void): void {
     this.#open.delete(waiting);
     settle();
   }
+}
+
+/** Nobody waits for ever, whatever came in place of an answer. */
+function answered(w: Waiting, response: Response | undefined): void {
+  if (response?.ok === true) w.resolve(response.value);
+  else if (response?.ok === false && object(response.error)) w.reject(errorOf(response.error));
+  else w.reject(new TidemarkError("INTERNAL", `The worker did not answer '${w.request.op}'`));
 }
 
 /** One message for all, but for what travels alone. */

@@ -1,5 +1,6 @@
 /** Records on their way in: given a key where they have none, and validated by the collection's schema. */
 import { TidemarkError } from "../base/errors.ts";
+import { object } from "../codec/form.ts";
 import { readPath } from "../codec/path.ts";
 import { newId } from "./auto-id.ts";
 import { snapshotOf } from "./records.ts";
@@ -79,14 +80,24 @@ export class Incoming {
 }
 
 function validated(schema: StandardSchema, value: unknown, where: string): Result | Promise<Result> {
-  const result = schema["~standard"].validate(synchronous.has(schema) ? value : asItIsNow(value, where));
-  if (isPromise(result)) {
+  const result: unknown = schema["~standard"].validate(synchronous.has(schema) ? value : asItIsNow(value, where));
+  if (isThenable(result)) {
     synchronous.delete(schema);
-    result.catch(() => undefined); // told to whoever awaits it
-    return result;
+    const checked = Promise.resolve(result).then((settled) => checkedResult(settled, where));
+    checked.catch(() => undefined); // told to whoever awaits it
+    return checked;
   }
   synchronous.add(schema);
-  return result;
+  return checkedResult(result, where);
+}
+
+/** @throws VALIDATION for what no Standard Schema answers: then nobody can say whether the record is valid */
+function checkedResult(result: unknown, where: string): Result {
+  const { issues } = object(result) ? (result as { readonly issues?: unknown }) : { issues: false };
+  if (issues === undefined || (Array.isArray(issues) && issues.every(object))) return result as Result;
+  throw new TidemarkError("VALIDATION", `The schema of ${where} answers neither a value nor issues`, {
+    collection: where,
+  });
 }
 
 /** A copy of plain data; what a validator is yet to make such from is handed over itself. */
@@ -98,7 +109,8 @@ function asItIsNow(value: unknown, where: string): unknown {
   }
 }
 
-const isPromise = (value: Result | Promise<Result>): value is Promise<Result> => value instanceof Promise;
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 
 function withValueAt(value: object, [field, ...rest]: readonly string[], key: unknown): object {
   const inner: unknown = (value as Record<string, unknown>)[field!];
@@ -107,9 +119,11 @@ function withValueAt(value: object, [field, ...rest]: readonly string[], key: un
 }
 
 /** As plain data. */
-function issueOf({ message, path = [] }: StandardIssue): Issue {
-  const steps = path.map((step) => (typeof step === "object" ? step.key : step));
-  return { message, path: steps.map((step) => (typeof step === "number" ? step : String(step))) };
+function issueOf({ message, path }: Partial<Record<keyof StandardIssue, unknown>>): Issue {
+  const steps = Array.isArray(path)
+    ? path.map((step: unknown) => (object(step) && "key" in step ? step.key : step))
+    : [];
+  return { message: String(message), path: steps.map((step) => (typeof step === "number" ? step : String(step))) };
 }
 
 /** What the record has as its key, if that can be told. */

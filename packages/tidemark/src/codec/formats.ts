@@ -12,8 +12,10 @@ export interface Format {
 export const wholeFormat: Format = { format: 3, oldest: 1 };
 
 export const entryFormat: Format = { format: 3, oldest: 1 };
-export const rowFormat: Format = { format: 1, oldest: 1 };
-export const chunkFormat: Format = { format: 1, oldest: 1 };
+/** Of rows that say their key, and of the fence, which does not. */
+export const rowFormat: Format = { format: 2, oldest: 1 };
+export const fenceFormat: Format = { format: 1, oldest: 1 };
+export const chunkFormat: Format = { format: 2, oldest: 1 };
 export const blockFormat: Format = { format: 1, oldest: 1 };
 /** The manifest's root, and its pages. */
 export const rootFormat: Format = { format: 3, oldest: 2 };

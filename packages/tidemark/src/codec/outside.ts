@@ -9,6 +9,7 @@
  * given twice.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { TidemarkError } from "../base/errors.ts";
 import { recordValue } from "./record.ts";
 
 /** The first byte of a reference, beside those of values (`value.ts`). */
@@ -61,7 +62,9 @@ export const bytesAt = (key: number): number => (key % slotsPerChunk) * 1024;
 export function outsideIn(value: Uint8Array): OutsideRef | undefined {
   if (value[0] !== outsideKind) return undefined;
   const r = new ByteReader(value, "reference to a value", 1);
-  return { id: r.varint(), sizeBytes: r.varint() };
+  const ref = { id: r.varint(), sizeBytes: r.varint() };
+  if (!r.done) throw new TidemarkError("CORRUPT", "A reference to a value goes on after its end", { what: "value" });
+  return ref;
 }
 
 /** The reference in a record's payload; `undefined` where the record holds its value, as nearly all do. */

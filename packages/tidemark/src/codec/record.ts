@@ -12,7 +12,8 @@
  *   payload = varint n ‖ n × (varint length ‖ index table ‖ index key) ‖ value
  */
 import { type ByteKey, byteKey, type TableId, tableId } from "../base/brand.ts";
-import { ByteReader, type ByteWriter, keyFromBytes } from "../base/bytes.ts";
+import { ByteReader, type ByteWriter } from "../base/bytes.ts";
+import { TidemarkError } from "../base/errors.ts";
 import { type Aside, dealt, noneAside } from "./aside.ts";
 
 export const tablePrefixBytes = 4;
@@ -98,19 +99,21 @@ export function writeWriteHead(into: ByteWriter, kind: WriteKind, key: ByteKey, 
   if (kind !== "delete") into.varint(payloadBytes);
 }
 
-/** Reads a batch of writes; payloads are views on its bytes. */
+/** Reads a batch of writes; payloads are views on its bytes. @throws CORRUPT */
 export function readWrites({ writes: bytes, aside = noneAside }: WriteBatch): readonly Write[] {
-  const r = new ByteReader(bytes, "batch of writes");
+  const r = new ByteReader(bytes, what);
   const writes: Write[] = [];
   const asideOf = dealt(aside);
   while (!r.done) {
-    const kind = kinds[r.u8()] ?? "delete";
-    const length = r.varint();
-    const key = keyFromBytes(bytes, r.at, r.at + length);
-    r.take(length);
+    const kind = kinds[r.u8()];
+    const key = r.key(r.varint());
+    if (kind === undefined || key.length < tablePrefixBytes) {
+      throw new TidemarkError("CORRUPT", `A ${what} holds something else`, { what, at: r.at });
+    }
     const payload = kind === "delete" ? undefined : r.take(r.varint());
     const own = payload ? asideOf(r.at - payload.length, r.at) : noneAside;
     writes.push(own.length === 0 ? { kind, key, payload } : { kind, key, payload, aside: own });
   }
   return writes;
 }
+const what = "batch of writes";

@@ -3,6 +3,7 @@
  * one reclaimable; it does not bound the floor.
  */
 import { TidemarkError } from "../base/errors.ts";
+import { fields, type Form, listOf, optional, pair, real, whole } from "./form.ts";
 
 /** What is stored of a policy, in the catalog. A version stays if any part of it says so. */
 export interface Retention {
@@ -13,6 +14,13 @@ export interface Retention {
   /** What was superseded less than this ago. */
   readonly forMs?: number;
 }
+
+/** As stored. */
+export const retentionForm: Form<Retention> = fields<Retention>({
+  latest: optional(whole),
+  ranges: optional(listOf(pair(whole, whole))),
+  forMs: optional(real),
+});
 
 const dayMs = 24 * 60 * 60 * 1000;
 export const maxRetentionDays = 100_000;

@@ -1,6 +1,7 @@
 import type { TableId } from "../base/brand.ts";
+import { either, fields, fieldsOf, flag, type Form, listOf, oneOf, optional, real, text, whole } from "./form.ts";
 import type { KeyPath } from "./path.ts";
-import type { Retention } from "./retention.ts";
+import { type Retention, retentionForm } from "./retention.ts";
 
 /** An index as declared. */
 export interface IndexDefinition {
@@ -58,6 +59,30 @@ export interface Moving {
   readonly collection: string;
   readonly into: StoredCollection;
 }
+
+const keyPath = either(text, listOf(text));
+const indexFields = { path: keyPath, unique: flag, multi: flag };
+const storedCollection = fields<StoredCollection>({
+  table: whole,
+  key: keyPath,
+  indexes: fieldsOf(fields<StoredIndex>({ ...indexFields, table: whole, building: optional(oneOf(true)) })),
+  failed: optional(
+    fieldsOf(
+      fields<Omit<FailedIndex, "key">>({ ...indexFields, code: oneOf("CONSTRAINT", "KEY_INVALID"), message: text }),
+    ),
+  ),
+  retention: optional(retentionForm),
+});
+/** A catalog as stored. */
+export const catalogForm: Form<Catalog> = fields<Catalog>({
+  epoch: whole,
+  version: whole,
+  nextTable: whole,
+  migrated: optional(whole),
+  moving: optional(fields<Moving>({ version: whole, collection: text, into: storedCollection })),
+  keepForMs: optional(real),
+  collections: fieldsOf(storedCollection),
+});
 
 /** The lowest version of a program that may write. */
 export const writableFrom = ({ version, moving }: Catalog): number => Math.max(version, moving?.version ?? 0);

@@ -15,19 +15,27 @@ export class Attached {
   readonly #reader: ByteReader;
   readonly #aside: readonly Aside[];
   #next = 0;
+  #elementsLeft: number;
 
   constructor(reader: ByteReader, aside: readonly Aside[] = noneAside) {
     this.#reader = reader;
     this.#aside = aside;
+    this.#elementsLeft = reader.bytes.length;
   }
 
   get isDone(): boolean {
     return this.#reader.done && this.#next === this.#aside.length;
   }
 
-  /** Of the whole value, as far as its bytes are there. */
-  get sizeBytes(): number {
-    return this.#reader.bytes.length;
+  /**
+   * The elements of an array in the text: each of them took a byte there. So what is made of it is bounded: damaged
+   * patches could make arrays of four thousand million holes, and turn them into Sets, or do so with smaller ones over
+   * and over.
+   */
+  elements(held: unknown): readonly unknown[] {
+    const found = list(held);
+    this.#elementsLeft -= found.length;
+    return this.#elementsLeft >= 0 ? found : damaged();
   }
 
   /** A copy, since the bytes read belong to a larger buffer. */
@@ -131,13 +139,13 @@ function restore(patch: readonly unknown[], held: unknown, attachments: Attached
     case "r":
       return new RegExp(text(patch[1]), text(patch[2]));
     case "m":
-      return new Map(elements(held, attachments).map(entry));
+      return new Map(attachments.elements(held).map(entry));
     case "s":
-      return new Set(elements(held, attachments));
+      return new Set(attachments.elements(held));
     case "o":
-      return Object.fromEntries(elements(held, attachments).map(field));
+      return Object.fromEntries(attachments.elements(held).map(field));
     case "h":
-      return withHoles(elements(held, attachments), number(patch[1]), list(patch[2]));
+      return withHoles(attachments.elements(held), number(patch[1]), list(patch[2]));
     default:
       return restoreBytes(patch, attachments);
   }
@@ -187,7 +195,7 @@ function withHoles(held: readonly unknown[], length: number, indexes: readonly u
   if (held.length !== indexes.length) damaged();
   const array: unknown[] = [];
   // An array this long is stored sparsely and stays so; else some engines set aside memory for each hole.
-  if (length > 2 * held.length + 1024) array.length = maxArrayLength;
+  if (length > 2 * held.length + 64) array.length = maxArrayLength;
   array.length = length;
   let next = 0;
   for (let i = 0; i < held.length; i++) {
@@ -212,12 +220,6 @@ function view(name: string, buffer: ArrayBuffer): unknown {
 const text = (x: unknown): string => (typeof x === "string" ? x : damaged());
 const number = (x: unknown): number => (typeof x === "number" ? x : damaged());
 const list = (x: unknown): readonly unknown[] => (Array.isArray(x) ? x : damaged());
-
-/** Damaged patches could first make an array of four thousand million holes and then turn that into a Set. */
-function elements(held: unknown, attachments: Attached): readonly unknown[] {
-  const found = list(held);
-  return found.length <= attachments.sizeBytes ? found : damaged();
-}
 
 function damaged(): never {
   throw new TidemarkError("CORRUPT", "A stored value is damaged", { what: "value" });

@@ -16,7 +16,7 @@
  */
 import type { ByteWriter } from "../base/bytes.ts";
 import { ByteReader } from "../base/bytes.ts";
-import { assert, isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Aside, isWhole, noneAside, type ValueBytes } from "./aside.ts";
 import { flatten } from "./flat.ts";
 import { type Packed, pack } from "./pack.ts";
@@ -90,10 +90,11 @@ function writeText(text: string, into: ByteWriter): void {
 /**
  * The JSON text within a value's bytes: of the value itself, or, where it is rich, of the `[skeleton, patches]` that
  * `unpack` makes it from. `undefined` where attached bytes belong to it.
+ * @throws CORRUPT where it is neither
  */
 export function jsonOf(bytes: Uint8Array): { readonly text: Uint8Array; readonly isRich: boolean } | undefined {
   if (bytes[0] === plainKind) return { text: bytes.subarray(1), isRich: false };
-  assert(bytes[0] === richKind, "a value is read where it lies before it is sent");
+  if (bytes[0] !== richKind) throw unknownKind();
   // A varint by hand: every rich record that is read passes here.
   let at = 1;
   let length = bytes[at]! & 0x7f;
@@ -122,15 +123,25 @@ export function headEnd(bytes: Uint8Array): number | undefined {
  */
 export function decodeValue(value: ValueBytes): unknown {
   const { bytes, aside } = isWhole(value) ? { bytes: value, aside: noneAside } : value;
-  try {
-    if (bytes[0] === plainKind) return JSON.parse(decoder.decode(bytes.subarray(1)));
+  return decoding(() => {
+    if (bytes[0] === plainKind) return JSON.parse(decoder.decode(bytes.subarray(1))) as unknown;
     if (bytes[0] === richKind) return decodeRich(bytes, aside);
+    throw unknownKind();
+  });
+}
+
+/** Whatever `decode` meets in damaged text or patches: @throws CORRUPT */
+export function decoding<T>(decode: () => T): T {
+  try {
+    return decode();
   } catch (e) {
     if (isTidemarkError(e)) throw e;
     throw new TidemarkError("CORRUPT", "A stored value is damaged", { what: "value" }, e);
   }
-  throw new TidemarkError("CORRUPT", "A stored value begins with an unknown kind", { what: "value" });
 }
+
+const unknownKind = (): TidemarkError =>
+  new TidemarkError("CORRUPT", "A stored value begins with an unknown kind", { what: "value" });
 
 function decodeRich(bytes: Uint8Array, aside: readonly Aside[]): unknown {
   const reader = new ByteReader(bytes, "value", 1);

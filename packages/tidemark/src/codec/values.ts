@@ -4,10 +4,10 @@
  * and are patched afterwards; only those with attached bytes have to travel one by one.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import { assert } from "../base/errors.ts";
+import { TidemarkError } from "../base/errors.ts";
 import { type Aside, dealt, isWhole, type ValueBytes } from "./aside.ts";
 import { Attached, unpack } from "./unpack.ts";
-import { decodeValue, jsonOf } from "./value.ts";
+import { decodeValue, decoding, jsonOf } from "./value.ts";
 
 export type Values =
   /** One JSON array text. `kinds` says per value what it is; absent: all plain. */
@@ -79,14 +79,14 @@ function oneByOne(values: readonly (ValueBytes | undefined)[]): Values {
 /** How many values there are, without unpacking them. */
 export const countOf = (packed: Values): number => (packed.form === "json" ? packed.count : packed.lengths.length);
 
-/** The values, `undefined` where there was none. */
+/** The values, `undefined` where there was none. @throws CORRUPT where what was stored of one is damaged */
 export function unpackValues(packed: Values): unknown[] {
-  return packed.form === "json" ? fromJson(packed) : fromParts(packed);
+  return decoding(() => (packed.form === "json" ? fromJson(packed) : fromParts(packed)));
 }
 
 function fromJson({ text, count, kinds }: Extract<Values, { form: "json" }>): unknown[] {
-  const values = JSON.parse(decoder.decode(text)) as unknown[];
-  assert(values.length === count, "as many values arrive as were sent");
+  const values: unknown = JSON.parse(decoder.decode(text));
+  if (!Array.isArray(values) || values.length !== count) throw notWhole();
   if (!kinds) return values;
   // No bytes are attached; how long the text is bounds what is made of it.
   const nothing = new Attached(new ByteReader(text, "value", text.length));
@@ -103,9 +103,13 @@ function fromParts({ bytes, lengths, aside = [] }: Extract<Values, { form: "mixe
   return Array.from(lengths, (length) => {
     if (length === missing) return undefined;
     at += length;
+    if (at > bytes.length) throw notWhole();
     return decodeValue({ bytes: bytes.subarray(at - length, at), aside: asideOf(at - length, at) });
   });
 }
+
+const notWhole = (): TidemarkError =>
+  new TidemarkError("CORRUPT", "Not as many values arrive as were read: one of them is damaged", { what: "value" });
 
 /** The buffers to hand over when these values are posted. */
 export const buffersOf = (packed: Values): ArrayBuffer[] =>

@@ -5,19 +5,21 @@
  * next goes on at its cursor, and it ends up the same.
  */
 import { byteKey, type Seq, seq } from "../base/brand.ts";
+import { fields, flag, listOf, object, oneOf, optional, pair, real, text, whole } from "../codec/form.ts";
+import { retentionForm } from "../codec/retention.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { InternalKey } from "../segments/internal-key.ts";
 import { aside } from "../segments/pace.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
-import type { Stretch } from "./dead-tables.ts";
+import { type Stretch, stretch } from "./dead-tables.ts";
 import {
   type Basis,
   type Execution,
   type ExecutionStatus,
   jsonIn,
   putExecution,
+  putJson,
   type RunKind,
-  sealJson,
 } from "./journal.ts";
 import { type Cursor, nextStep, type PlanTerms, startOf } from "./plan.ts";
 import type { Asker, RunTerms, Tally } from "./strategy.ts";
@@ -60,12 +62,39 @@ export const readCycle: Read = get("meta", cycleKey);
 const maxStepBlocks = 64;
 const defaultStepVersions = 10_000;
 
-const putCycle = (state: CycleState): Write => ({ kind: "put", store: "meta", key: cycleKey, value: sealJson(state) });
+const putCycle = (state: CycleState): Write => putJson(cycleKey, state);
 const deleteCycle: Write = { kind: "delete", store: "meta", key: cycleKey };
 
-/** The cycle under way, if any. */
+const form = fields<CycleState>({
+  id: whole,
+  kind: oneOf("YOUNG_ONLY", "YOUNG_AND_MIDDLE", "FULL_GC"),
+  basis: fields<Basis>({
+    floor: whole,
+    points: listOf(whole),
+    nowMs: real,
+    holders: whole,
+    log: optional(fields<NonNullable<Basis["log"]>>({ database: whole, incarnation: whole })),
+  }),
+  checkpoint: whole,
+  cursor: fields<Cursor>({
+    level: oneOf(-1, 0, 1, 2, 3),
+    before: optional(fields<InternalKey>({ key: text, seq: whole })),
+  }),
+  steps: whole,
+  started: real,
+  config: object,
+  asker: optional(fields<Asker>({ tab: text, job: real })),
+  decided: fields<Decided>({ retentions: listOf(pair(whole, retentionForm)), dead: listOf(stretch) }),
+  isReleased: flag,
+  newlyDead: listOf(stretch),
+  scanned: real,
+  versions: real,
+  bytes: real,
+});
+
+/** The cycle under way, if any. Damaged, it is as good as absent: what it left is due as before. */
 export function cycleIn(found: Found | undefined): CycleState | undefined {
-  const state = jsonIn(found, "cycle") as CycleState | undefined;
+  const [state] = jsonIn(found, "cycle", form);
   if (!state) return undefined;
   const { before } = state.cursor;
   const cursor = { ...state.cursor, before: before && revived(before) };

@@ -4,6 +4,7 @@
  * (mvcc/schema.ts). Their numbers lie in the gaps between those of live tables, so there are never many stretches.
  */
 import { type Seq, seq, type TableId, tableId } from "../base/brand.ts";
+import { fields, type Form, whole } from "../codec/form.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { Reader } from "../mvcc/reader.ts";
 import { catalogAt, liveTables } from "../mvcc/schema.ts";
@@ -15,6 +16,9 @@ export interface Stretch {
   readonly from: TableId;
   readonly to: TableId;
 }
+
+/** As stored. */
+export const stretch: Form<Stretch> = fields<Stretch>({ from: whole, to: whole });
 
 /** `atFloor`: the catalog visible there; `seen`: those that points below the floor read by. */
 export function deadIn(atFloor: Catalog, seen: readonly Catalog[] = []): readonly Stretch[] {

@@ -3,7 +3,7 @@
  * at the keys of the memtable and of blocks that are due, but judges every chain whole; a run comes to the same, since
  * it judges with all that bears on a chain.
  */
-import { type BlockId, type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
+import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
 import { tableOf } from "../codec/record.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
@@ -42,7 +42,7 @@ export async function dryRun(store: Store, basis: Basis, limit: number, after: B
   const ahead = await outlook(store, basis, head.seq);
   const { retentions, dead } = ahead.decided;
   const rule = ruleUnder(basis, head.seq, retentions);
-  const chains = new ChainLookup(manifest, (ids) => loadAll(store, ids));
+  const chains = new ChainLookup(manifest, (infos) => loadAll(store, infos));
   const proofs: Proof[] = [];
   let scanned = 0;
   let last = after;
@@ -77,9 +77,9 @@ function inMemory({ memtable }: Store, key: ByteKey, at: Seq): readonly Version[
   return change?.key === key ? change.versions : [];
 }
 
-async function loadAll(store: Store, ids: readonly BlockId[]): Promise<readonly Block[]> {
-  const blocks = await store.blocks.load(ids, ids.length);
-  return ids.flatMap((id) => blocks.get(id) ?? []);
+async function loadAll(store: Store, infos: readonly BlockInfo[]): Promise<readonly Block[]> {
+  const blocks = await store.blocks.load(infos, infos.length);
+  return infos.flatMap(({ id }) => blocks.get(id) ?? []);
 }
 
 /** Keys of the memtable and of due blocks beyond `after`, in order, each once. */
@@ -110,8 +110,8 @@ async function* keysToLookAt(
 }
 
 async function* keysOfBlocks(store: Store, infos: Iterable<BlockInfo>, from: ByteKey): AsyncGenerator<ByteKey, void> {
-  for (const { id } of infos) {
-    for (const block of await loadAll(store, [id])) {
+  for (const info of infos) {
+    for (const block of await loadAll(store, [info])) {
       for (let i = block.lowerBound(from, seq(Number.MAX_SAFE_INTEGER)); i < block.count; i++) yield block.keyAt(i);
     }
   }

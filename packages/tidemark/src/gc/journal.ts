@@ -4,21 +4,16 @@
  * so they make no garbage, and nobody is woken by them.
  */
 import type { ByteKey, Seq } from "../base/brand.ts";
+import { isTidemarkError } from "../base/errors.ts";
+import { checkedForm, fields, type Form, object, oneOf, optional, real, text, whole } from "../codec/form.ts";
+import { decoding } from "../codec/value.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { hashOf } from "../segments/filter.ts";
 import type { Readable } from "../segments/rule.ts";
 import type { Version } from "../segments/version.ts";
-import {
-  type Found,
-  type Read,
-  type Storage,
-  type StoredValue,
-  under,
-  valueOf,
-  type Write,
-} from "../storage/contract.ts";
+import { type Found, type Read, under, type Write } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
-import { openRow, sealRow } from "../wal/row.ts";
+import { openRow, putRow } from "../wal/row.ts";
 
 /** What a decision is based on: who may read, and the digest of the holders that were considered. */
 export interface Basis extends Readable {
@@ -74,25 +69,47 @@ const keyOf = (prefix: string, n: number): string => prefix + String(n).padStart
 const rowsOf = (prefix: string): Read => ({ kind: "range", store: "meta", range: under(prefix) });
 
 /** A row of plain data. */
-export const sealJson = (value: unknown): StoredValue => sealRow((out) => out.text(JSON.stringify(value)));
-/** @throws CORRUPT naming the row */
-const openJson = (bytes: StoredValue, what: string): unknown => JSON.parse(openRow(bytes, what).text());
+export const putJson = (key: string, value: unknown): Write => putRow(key, (out) => out.text(JSON.stringify(value)));
+/** What the rows say that are intact and of this form: upkeep goes on without the others, `verify` tells of them. */
+export const jsonIn = <T>(found: Found | undefined, what: string, form: Form<T>): readonly T[] =>
+  (found ?? []).flatMap(({ key, value }) => {
+    try {
+      const told = decoding(() => JSON.parse(openRow(value, String(key), what).text()) as unknown);
+      return [checkedForm(told, form, what)];
+    } catch (e) {
+      if (isTidemarkError(e, "CORRUPT")) return [];
+      throw e;
+    }
+  });
 
-const rowsIn = (found: Found | undefined, what: string): readonly unknown[] =>
-  (found ?? []).map(({ value }) => openJson(value, what));
-
+const executionForm = fields<Execution>({
+  id: whole,
+  type: text,
+  started: real,
+  completed: optional(real),
+  status: oneOf("RUNNING", "COMPLETED", "FAILED", "CANCELLED"),
+  scanned: real,
+  marked: real,
+  swept: real,
+  bytes: real,
+  config: object,
+  error: optional(text),
+});
 export const readExecutions: Read = rowsOf(executionPrefix);
 export const executionsIn = (found: Found | undefined): readonly Execution[] =>
-  rowsIn(found, "execution") as readonly Execution[];
+  jsonIn(found, "execution", executionForm);
 
 /** Puts a row and drops the one that is a hundred older. */
 function putNumbered(prefix: string, n: number, value: unknown): readonly Write[] {
-  const put: Write = { kind: "put", store: "meta", key: keyOf(prefix, n), value: sealJson(value) };
+  const put = putJson(keyOf(prefix, n), value);
   return n > keptRows ? [put, { kind: "delete", store: "meta", key: keyOf(prefix, n - keptRows) }] : [put];
 }
 
 export const putExecution = (execution: Execution): readonly Write[] =>
   putNumbered(executionPrefix, execution.id, execution);
+
+const keysUnder = (prefix: string): Read => ({ kind: "keys", store: "meta", range: under(prefix) });
+export const readJournal: readonly Read[] = [keysUnder(recordPrefix), keysUnder(executionPrefix)];
 
 /** Numbers records and executions. Only the present tenure writes them, so it need not ask storage each time. */
 export class Journal {
@@ -104,9 +121,8 @@ export class Journal {
     this.#lastExecution = lastExecution;
   }
 
-  static async open(storage: Storage): Promise<Journal> {
-    const keys = (prefix: string): Read => ({ ...rowsOf(prefix), kind: "keys" }) as Read;
-    const [records, executions] = await storage.read([keys(recordPrefix), keys(executionPrefix)]);
+  /** `found` by `readJournal`. */
+  static of([records, executions]: readonly Found[]): Journal {
     return new Journal(lastIn(records, recordPrefix), lastIn(executions, executionPrefix));
   }
 
@@ -156,9 +172,3 @@ export class Removal {
 /** 32 bits of which version it was: the key's hash (segments/filter.ts), mixed with its seq. */
 const removalHash = (keyHash: number, at: Seq): number =>
   (Math.imul(keyHash ^ (at >>> 0), 0x9e3779b1) ^ Math.floor(at / 2 ** 32)) >>> 0;
-
-/** The value of one row, or `undefined`. */
-export const jsonIn = (found: Found | undefined, what: string): unknown => {
-  const bytes = valueOf(found);
-  return bytes && openJson(bytes, what);
-};

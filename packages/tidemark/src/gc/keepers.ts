@@ -8,11 +8,12 @@
  * ends has not seen everything, and what was written down before it stays.
  */
 import type { TableId } from "../base/brand.ts";
+import { fields, flag, listOf, text } from "../codec/form.ts";
 import type { Retention } from "../codec/retention.ts";
 import type { Readable } from "../segments/rule.ts";
 import { type Found, get, type Read, type Write } from "../storage/contract.ts";
-import type { Stretch } from "./dead-tables.ts";
-import { jsonIn, sealJson } from "./journal.ts";
+import { type Stretch, stretch } from "./dead-tables.ts";
+import { jsonIn, putJson } from "./journal.ts";
 
 export type Retentions = readonly (readonly [TableId, Retention])[];
 
@@ -27,9 +28,10 @@ interface Keepers {
 
 const key = "gc/keepers";
 export const readKeepers: Read = get("meta", key);
-const put = (keepers: Keepers): Write => ({ kind: "put", store: "meta", key, value: sealJson(keepers) });
-const keepersIn = (found: Found | undefined): Keepers | undefined =>
-  jsonIn(found, "what kept versions") as Keepers | undefined;
+const put = (keepers: Keepers): Write => putJson(key, keepers);
+const form = fields<Keepers>({ kept: listOf(text), since: listOf(text), isDisturbed: flag, dead: listOf(stretch) });
+/** Damaged, they are as good as absent: the next full cycle looks at everything. */
+const keepersIn = (found: Found | undefined): Keepers | undefined => jsonIn(found, "what kept versions", form)[0];
 
 const hourMs = 3_600_000;
 /** Stands for whatever kept versions before anybody wrote that down. */

@@ -3,6 +3,7 @@ import type { BlockId } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { Block } from "../segments/block.ts";
+import type { BlockInfo } from "../segments/block-info.ts";
 import { aside, type Pace } from "../segments/pace.ts";
 import type { Read } from "../storage/contract.ts";
 import type { Tenure } from "./tenure.ts";
@@ -18,14 +19,14 @@ export class LookAnew extends TidemarkError {
 export async function loadAll(
   store: Store,
   tenure: Tenure,
-  ids: readonly BlockId[],
+  infos: readonly BlockInfo[],
   pace: Pace,
 ): Promise<readonly Block[]> {
   // Only what storage takes is waiting; to check the blocks is work.
   const from = { read: (reads: readonly Read[]) => aside(pace, store.storage.read(reads)) };
-  const blocks = await store.blocks.load(ids, ids.length, { isKept: false, from });
+  const blocks = await store.blocks.load(infos, infos.length, { isKept: false, from });
   const all: Block[] = [];
-  for (const id of ids) all.push(blocks.get(id) ?? (await blame(store, tenure, id)));
+  for (const { id } of infos) all.push(blocks.get(id) ?? (await blame(store, tenure, id)));
   return all;
 }
 

@@ -87,7 +87,7 @@ function* deadBlocks(level: Level, dead: readonly Stretch[]): Generator<BlockInf
 
 /** The values out of line that go with these blocks. */
 async function referredTo(load: LoadBlocks, infos: readonly BlockInfo[]): Promise<readonly OutsideRef[]> {
-  const referring = infos.flatMap(({ id, outside }) => (outside > 0 ? [id] : []));
+  const referring = infos.filter(({ outside }) => outside > 0);
   if (referring.length === 0) return [];
   return outsideLost((await load(referring)).flatMap(payloadsOf), []);
 }

@@ -24,9 +24,16 @@ import {
   valueOf,
   type Write,
 } from "../storage/contract.ts";
-import { idsPerGeneration, lastGeneration, putGeneration, readGenerations } from "../wal/generations.ts";
-import { openRow, sealRow } from "../wal/row.ts";
-import { Journal } from "./journal.ts";
+import {
+  idsPerGeneration,
+  isInUse,
+  lastGeneration,
+  putGeneration,
+  readGenerations,
+  readsOfIds,
+} from "../wal/generations.ts";
+import { openRow, putRow } from "../wal/row.ts";
+import { Journal, readJournal } from "./journal.ts";
 
 const upkeepKey = "upkeep";
 /** For `Tenure.lastsBy`. */
@@ -46,7 +53,7 @@ interface UpkeepRow {
 }
 
 function putUpkeep({ epoch, former }: UpkeepRow): Write {
-  const value = sealRow((out) => {
+  return putRow(upkeepKey, (out) => {
     out.varint(epoch);
     out.varint(former.length);
     for (const { from, to } of former) {
@@ -54,16 +61,15 @@ function putUpkeep({ epoch, former }: UpkeepRow): Write {
       out.varint(to);
     }
   });
-  return { kind: "put", store: "meta", key: upkeepKey, value };
 }
 
 function upkeepIn(found: Found | undefined): UpkeepRow {
   const bytes = valueOf(found);
   if (!bytes) return { epoch: upkeepEpoch(0), former: [] };
-  const row = openRow(bytes, "upkeep epoch");
+  const row = openRow(bytes, upkeepKey, "upkeep epoch");
   const epoch = upkeepEpoch(row.varint());
   if (row.done) return { epoch, former: [{ from: 0, to: epoch }] }; // of before there were generations of others
-  const former = Array.from({ length: row.varint() }, () => ({ from: row.varint(), to: row.varint() }));
+  const former = Array.from({ length: row.count() }, () => ({ from: row.varint(), to: row.varint() }));
   return { epoch, former };
 }
 
@@ -88,25 +94,29 @@ export class Tenure {
    */
   static async begin(storage: Storage): Promise<Tenure> {
     let row: UpkeepRow = { epoch: upkeepEpoch(0), former: [] };
-    await storage.commit({
-      durability: "strict",
-      isRepeatable: true,
-      reserve: "all",
-      stores: ["meta"],
-      reads: [readFormat, readUpkeep, ...readGenerations],
-      writes: ([format, before, ...generations]) => {
-        refuseOtherFormat(format);
-        const { epoch, former } = upkeepIn(before);
-        row = {
-          epoch: upkeepEpoch(lastGeneration(generations) + 1),
-          former: epoch === 0 ? former : [...former, { from: epoch, to: epoch }],
-        };
-        return [putUpkeep(row), putGeneration(row.epoch)];
-      },
-    });
-    const tenure = new Tenure(storage, row.epoch, await Journal.open(storage));
-    await tenure.#sweep(row.former);
-    return tenure;
+    for (;;) {
+      await storage.commit({
+        durability: "strict",
+        isRepeatable: true,
+        reserve: "all",
+        stores: ["meta"],
+        reads: [readFormat, readUpkeep, ...readGenerations],
+        writes: ([format, before, ...generations]) => {
+          refuseOtherFormat(format);
+          const { epoch, former } = upkeepIn(before);
+          row = {
+            epoch: upkeepEpoch(lastGeneration(generations) + 1),
+            former: epoch === 0 ? former : [...former, { from: epoch, to: epoch }],
+          };
+          return [putUpkeep(row), putGeneration(row.epoch)];
+        },
+      });
+      const found = await storage.read([...readJournal, ...readsOfIds(row.epoch)]);
+      if (isInUse(found.slice(readJournal.length))) continue;
+      const tenure = new Tenure(storage, row.epoch, Journal.of(found));
+      await tenure.#sweep(row.former);
+      return tenure;
+    }
   }
 
   async #sweep(former: readonly Epochs[]): Promise<void> {

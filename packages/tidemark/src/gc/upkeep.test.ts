@@ -208,7 +208,7 @@ describe("an upkeep tenure", () => {
   });
 
   test("[MV11] goes on above the epoch of a database without a counter, and sweeps all of before", async () => {
-    const value = sealRow((out) => out.varint(7));
+    const value = sealRow("upkeep", (out) => out.varint(7));
     await storage.commit({
       durability: "strict",
       writes: [
@@ -363,8 +363,8 @@ async function chains({
   blocks: Store["blocks"];
 }): Promise<Map<string, Version[]>> {
   const all = new Map<string, Version[]>();
-  for (const { id } of manifest.all()) {
-    const found = (await blocks.load([id], 1)).get(id)!;
+  for (const info of manifest.all()) {
+    const found = (await blocks.load([info], 1)).get(info.id)!;
     for (let i = 0; i < found.count; i++) {
       all.set(found.keyAt(i), [...(all.get(found.keyAt(i)) ?? []), found.versionAt(i)]);
     }

@@ -177,7 +177,7 @@ async function toolsFor(
     pace,
     isDead: (table) => isIn(dead, table),
     newBlockId: () => tenure.newBlockId(),
-    load: (ids) => loadAll(store, tenure, ids, pace),
+    load: (infos) => loadAll(store, tenure, infos, pace),
     store: async (blocks, isLast) => {
       staged.push(...blocks.map((b) => b.id));
       const writes = blocks.map((b): Write => ({ kind: "put", store: "blocks", key: b.id, value: b.bytes }));

@@ -4,7 +4,7 @@ import { protocolVersion } from "../protocol/messages.ts";
 import { type Storage, valueOf } from "../storage/contract.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import type { Environment } from "./environment.ts";
-import type { TabMessage } from "./tabs.ts";
+import type { TabMessage } from "./tab-messages.ts";
 
 /** How long the only tab allowed without shared locks waits for another to speak up. */
 const pingMs = 150;
@@ -20,6 +20,9 @@ export function refuseOtherBuild(page: number): void {
     worker: protocolVersion,
   });
 }
+
+export const reasonOf = ({ details }: TidemarkError): string =>
+  typeof details["reason"] === "string" ? details["reason"] : "closed";
 
 /** What was deleted while its page was without a worker is not made anew for it. @throws CLOSED */
 export async function refuseAnother(storage: Storage, database: number): Promise<void> {

@@ -4,9 +4,10 @@ import { drop, isDropped } from "../mvcc/recovery.ts";
 import type { OpenRequest } from "../protocol/messages.ts";
 import { get, type Storage, type StorageFactory, valueOf } from "../storage/contract.ts";
 import { ReservingStorage } from "../storage/reserve.ts";
-import { openRow, sealRow } from "../wal/row.ts";
+import { openRow, putRow } from "../wal/row.ts";
 import type { Environment } from "./environment.ts";
-import { lockNames, type TabMessage } from "./tabs.ts";
+import type { TabMessage } from "./tab-messages.ts";
+import { lockNames } from "./tabs.ts";
 
 /** How long a deletion waits for other tabs to let go before it leaves the empty shell behind. */
 const letGoMs = 1000;
@@ -40,7 +41,8 @@ export async function listDatabases(factory: StorageFactory): Promise<readonly {
   return databases;
 }
 
-const readVersion = get("meta", "version");
+const versionKey = "version";
+const readVersion = get("meta", versionKey);
 
 async function using<T>(factory: StorageFactory, name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
   const storage = await factory.open(name);
@@ -72,7 +74,7 @@ async function versionIn(storage: Storage): Promise<number | undefined> {
 export async function notedVersion(storage: Storage): Promise<number | undefined> {
   const [row] = await storage.read([readVersion]);
   const bytes = valueOf(row);
-  return bytes && openRow(bytes, "version").varint();
+  return bytes && openRow(bytes, versionKey, "version").varint();
 }
 
 /** Notes the data version where `listDatabases` finds it without opening the database. */
@@ -80,6 +82,6 @@ export async function noteVersion(storage: Storage, version: number): Promise<vo
   await storage.commit({
     durability: "relaxed",
     isRepeatable: true,
-    writes: [{ kind: "put", store: "meta", key: "version", value: sealRow((out) => out.varint(version)) }],
+    writes: [putRow(versionKey, (out) => out.varint(version))],
   });
 }

@@ -38,9 +38,10 @@ import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { type GcJobs, jobsOf } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
 import { checkPage, type Grants } from "./grants.ts";
-import { closed, refuseAnother, refuseOtherBuild, refuseSecondTab } from "./admission.ts";
+import { closed, reasonOf, refuseAnother, refuseOtherBuild, refuseSecondTab } from "./admission.ts";
 import { answer, explained, isChange, isUpkeep, isWrite } from "./requests.ts";
-import { lockNames, retryPeersOf, type TabMessage, Tabs } from "./tabs.ts";
+import type { TabMessage } from "./tab-messages.ts";
+import { lockNames, retryPeersOf, Tabs } from "./tabs.ts";
 import { upgrade } from "./upgrading.ts";
 import { Upkeep } from "./upkeep.ts";
 
@@ -445,6 +446,3 @@ export class Host implements HostSurface {
     this.#events?.(event);
   }
 }
-
-const reasonOf = ({ details }: TidemarkError): string =>
-  typeof details["reason"] === "string" ? details["reason"] : "closed";

@@ -134,11 +134,17 @@ const otherChanges: ReadonlySet<Request["op"]> = new Set<Request["op"]>([
 export const isChange = ({ op }: Request): boolean => changes.has(op) || otherChanges.has(op);
 
 /** Whether it adds to what waits to be folded. */
-export const isWrite = ({ op }: Request): boolean => op === "write" || op === "commit" || op === "move-write";
+export const isWrite: OpTest = isAnyOf("write", "commit", "move-write");
 
 /** Whoever waits for upkeep wants it to go on. */
-export const isUpkeep = ({ op }: Request): boolean =>
-  op === "checkpoint" || op === "gc-run" || op === "ready" || op === "verify";
+export const isUpkeep: OpTest = isAnyOf("checkpoint", "gc-run", "ready", "verify");
+
+type OpTest = (request: Request | undefined) => boolean;
+
+/** What may be no request at all is told so as it is answered. */
+function isAnyOf(...ops: readonly (Request["op"] | undefined)[]): OpTest {
+  return (request) => ops.includes(request?.op);
+}
 
 /** Whoever commits by an older schema than the newest is refused, so what is looked at now is what counts. */
 function refuseOutdated({ catalog }: Database, { version }: Definition): void {

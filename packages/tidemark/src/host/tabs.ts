@@ -1,42 +1,8 @@
-/**
- * What tabs tell one another. Hints all of them: a lost or late message delays, it never corrupts, since every commit
- * is validated against the log itself. What comes in is checked before it is believed; entries carry checksums and a
- * chain, so a foreign or stale one does not apply.
- */
+/** The tabs of one database: the locks by which they know of one another, and the channel between them. */
 import { type TabId, tabId } from "../base/brand.ts";
 import type { RetryPeers } from "../mvcc/retry-turns.ts";
-import type { GcProgress } from "../protocol/gc.ts";
 import type { Channel, Environment, HeldLock, Locks } from "./environment.ts";
-import type { JobMessage } from "./gc-jobs.ts";
-
-export type TabMessage =
-  /** A log entry was appended; small ones come along. */
-  | { readonly type: "commit"; readonly bytes: Uint8Array | undefined }
-  /** The log was folded up to somewhere. */
-  | { readonly type: "checkpoint" }
-  /** Whoever does upkeep: fold the log. */
-  | { readonly type: "wanted" }
-  /** Upkeep asks every tab to raise its pin, and each answers when it has. */
-  | { readonly type: "raise" }
-  | { readonly type: "raised"; readonly tab: TabId }
-  /** A snapshot was deleted, or a view on one released. */
-  | { readonly type: "released" }
-  /** A consumer of changes got on. */
-  | { readonly type: "consumed" }
-  /** A transaction of mine lost: let it pass before you begin another. */
-  | { readonly type: "courtesy" }
-  | { readonly type: "deleted" }
-  /** A tab joins; those that are there answer, and from then on tell it what they commit. */
-  | { readonly type: "joined" }
-  | { readonly type: "present" }
-  /** Without shared locks: is anybody there? */
-  | { readonly type: "ping" }
-  | { readonly type: "pong" }
-  /** Upkeep has come to me: whoever waits for a job of mine asks me for it. */
-  | { readonly type: "upkeep" }
-  /** How a cycle of garbage collection goes on. */
-  | { readonly type: "gc"; readonly progress: GcProgress }
-  | JobMessage;
+import { asTabMessage, type TabMessage } from "./tab-messages.ts";
 
 /** Entries above this are read from the log instead of being copied to every tab. */
 const maxBroadcastBytes = 64 * 1024;
@@ -185,43 +151,6 @@ export class Tabs {
     for (const lock of this.#held) lock.release();
   }
 }
-
-const types: ReadonlySet<unknown> = new Set<TabMessage["type"]>([
-  "commit",
-  "checkpoint",
-  "wanted",
-  "raise",
-  "raised",
-  "released",
-  "consumed",
-  "courtesy",
-  "deleted",
-  "joined",
-  "present",
-  "ping",
-  "pong",
-  "upkeep",
-  "gc",
-  "job",
-  "job-steer",
-  "job-alive",
-  "job-done",
-  "job-failed",
-]);
-
-function asTabMessage(raw: unknown): TabMessage | undefined {
-  if (typeof raw !== "object" || raw === null) return undefined;
-  const { type, bytes, tab, job, progress, request } = raw as Readonly<Record<string, unknown>>;
-  if (!types.has(type)) return undefined;
-  if (type === "commit" && bytes !== undefined && !(bytes instanceof Uint8Array)) return undefined;
-  if (type === "raised" && typeof tab !== "string") return undefined;
-  if (type === "gc" && !isObject(progress)) return undefined;
-  if (String(type).startsWith("job") && !(typeof tab === "string" && typeof job === "number")) return undefined;
-  if (type === "job" && !isObject(request)) return undefined;
-  return raw as TabMessage;
-}
-
-const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
 
 /** Retries of all tabs take turns. */
 export const retryPeersOf = (name: string, locks: Locks, tabs: Tabs): RetryPeers => ({

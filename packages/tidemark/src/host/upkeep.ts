@@ -300,9 +300,8 @@ export class Upkeep {
     } catch (e) {
       if (!steal) this.#isStanding = false;
       lock?.release();
-      if (this.#stopped) return;
       if (steal) throw e;
-      this.#options.onError(e);
+      if (!this.#stopped) this.#options.onError(e);
     }
   }
 

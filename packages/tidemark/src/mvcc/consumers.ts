@@ -8,19 +8,13 @@ import { TidemarkError } from "../base/errors.ts";
 import { get, type Read, type Storage, valueOf, type Write } from "../storage/contract.ts";
 import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
 import { keptIn, readKept } from "../wal/kept.ts";
-import { sealRow } from "../wal/row.ts";
 import { consumerId, deleteRow, putHold, seqIn } from "./holders.ts";
 import { floorIn, readFloor } from "./read-floor.ts";
 
 const lapsedId = (name: string): string => `lapsed/${name}`;
 
 /** Written in place of the row of one that is evicted. */
-export const putLapsed = (name: string, at: Seq): Write => ({
-  kind: "put",
-  store: "meta",
-  key: lapsedId(name),
-  value: sealRow((out) => out.varint(at)),
-});
+export const putLapsed = (name: string, at: Seq): Write => putHold(lapsedId(name), at);
 
 export const readConsumer = (name: string): Read => get("meta", consumerId(name));
 const readLapsed = (name: string): Read => get("meta", lapsedId(name));
@@ -77,10 +71,11 @@ export async function openConsumer(
       const reach = reachIn([...found]);
       if (!reach || !sameLog(reach.fence, known)) return undefined;
       const [present, lapsed] = [valueOf(found[3]), valueOf(found[4])];
-      const former = present ?? lapsed;
-      if (lapsed && after === undefined) outcome = resyncRequired(name, seqIn(lapsed, "consumer"), reach.from);
+      const former = present && seqIn(present, consumerId(name), "consumer");
+      const left = lapsed && seqIn(lapsed, lapsedId(name), "consumer");
+      if (left !== undefined && after === undefined) outcome = resyncRequired(name, left, reach.from);
       else {
-        const position = after ?? (former ? seqIn(former, "consumer") : head > reach.from ? head : reach.from);
+        const position = after ?? former ?? (head > reach.from ? head : reach.from);
         outcome = position < reach.from ? resyncRequired(name, position, reach.from) : position;
       }
       if (outcome instanceof TidemarkError) return undefined;
@@ -116,7 +111,7 @@ export async function acknowledge(
       floor = reach?.from ?? 0;
       isFreeing = false;
       if (!present || !reach) return undefined;
-      const before = seqIn(present, "consumer");
+      const before = seqIn(present, consumerId(name), "consumer");
       if (before >= to) return undefined;
       isFreeing = before < reach.fence.seq;
       return [putHold(consumerId(name), to)];

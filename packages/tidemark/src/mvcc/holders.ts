@@ -21,7 +21,7 @@ import {
   type Write,
 } from "../storage/contract.ts";
 import { decodeFence, type Fence, readFence, sameLog } from "../wal/log.ts";
-import { openRow, sealRow } from "../wal/row.ts";
+import { openRow, putRow } from "../wal/row.ts";
 import { floorIn, readFloor } from "./read-floor.ts";
 
 export interface Holder {
@@ -50,26 +50,26 @@ export const readConsumers: Read = rowsUnder(consumerPrefix);
 /** The reads that `holdersIn` understands. */
 export const readHolders: readonly Read[] = [readPins, readSnapshots, rowsUnder(holdPrefix), readConsumers];
 
-export const seqIn = (bytes: StoredValue, what: string): Seq => seq(openRow(bytes, what).varint());
+export const seqIn = (bytes: StoredValue, id: string, what: string): Seq => seq(openRow(bytes, id, what).varint());
 
 /** All of them, in the order of their rows' keys within each kind. @throws CORRUPT */
 export const holdersIn = ([pins, snapshots, holds, consumers]: readonly Found[]): readonly Holder[] => [
   ...(pins ?? []).map(({ key, value }): Holder => {
     const id = String(key);
-    return { id, kind: "pin", owner: id.slice(pinPrefix.length), seq: seqIn(value, "pin") };
+    return { id, kind: "pin", owner: id.slice(pinPrefix.length), seq: seqIn(value, id, "pin") };
   }),
   ...(snapshots ?? []).map(({ key, value }): Holder => {
     const id = String(key);
-    return { id, kind: "snapshot", owner: id.slice(snapshotPrefix.length), seq: seqIn(value, "snapshot") };
+    return { id, kind: "snapshot", owner: id.slice(snapshotPrefix.length), seq: seqIn(value, id, "snapshot") };
   }),
   ...(holds ?? []).map(({ key, value }): Holder => {
     const id = String(key);
     const owner = id.slice(holdPrefix.length, id.lastIndexOf("/"));
-    return { id, kind: "hold", owner, seq: seqIn(value, "hold") };
+    return { id, kind: "hold", owner, seq: seqIn(value, id, "hold") };
   }),
   ...(consumers ?? []).map(({ key, value }): Holder => {
     const id = String(key);
-    return { id, kind: "consumer", owner: id.slice(consumerPrefix.length), seq: seqIn(value, "consumer") };
+    return { id, kind: "consumer", owner: id.slice(consumerPrefix.length), seq: seqIn(value, id, "consumer") };
   }),
 ];
 
@@ -82,17 +82,11 @@ export function pointsOf(holders: readonly Holder[]): readonly Seq[] {
   return [...points].toSorted((a, b) => a - b);
 }
 
-const rowOf = (id: string, write: Parameters<typeof sealRow>[0]): Write => ({
-  kind: "put",
-  store: "meta",
-  key: id,
-  value: sealRow(write),
-});
 export const deleteRow = (id: string): Write => ({ kind: "delete", store: "meta", key: id });
 
-export const putPin = (tab: TabId, at: Seq): Write => rowOf(pinId(tab), (out) => out.varint(at));
+export const putPin = (tab: TabId, at: Seq): Write => putRow(pinId(tab), (out) => out.varint(at));
 export const readPin = (tab: TabId): Read => get("meta", pinId(tab));
-export const putHold = (id: string, at: Seq): Write => rowOf(id, (out) => out.varint(at));
+export const putHold = (id: string, at: Seq): Write => putRow(id, (out) => out.varint(at));
 
 export interface SnapshotRow {
   readonly seq: Seq;
@@ -100,24 +94,24 @@ export interface SnapshotRow {
   readonly stamp: Stamp;
 }
 export const putSnapshot = (name: string, { seq: at, stamp: made }: SnapshotRow): Write =>
-  rowOf(snapshotId(name), (out) => {
+  putRow(snapshotId(name), (out) => {
     out.varint(at);
     out.varint(made);
   });
 export const readSnapshot = (name: string): Read => get("meta", snapshotId(name));
 
 /** @throws CORRUPT */
-export function decodeSnapshot(bytes: StoredValue): SnapshotRow {
-  const row = openRow(bytes, "snapshot");
+export function decodeSnapshot(bytes: StoredValue, name: string): SnapshotRow {
+  const row = openRow(bytes, snapshotId(name), "snapshot");
   return { seq: seq(row.varint()), stamp: stamp(row.varint()) };
 }
 
 /** Snapshots by name, with their names. @throws CORRUPT */
 export const snapshotsIn = (found: Found | undefined): readonly (SnapshotRow & { readonly name: string })[] =>
-  (found ?? []).map(({ key, value }) => ({
-    name: String(key).slice(snapshotPrefix.length),
-    ...decodeSnapshot(value),
-  }));
+  (found ?? []).map(({ key, value }) => {
+    const name = String(key).slice(snapshotPrefix.length);
+    return { name, ...decodeSnapshot(value, name) };
+  });
 
 /**
  * All that is above the end of a struck log comes down to it. A pin has to: the views of those commits that take the
@@ -130,7 +124,7 @@ export function lowered(found: readonly Found[], lastGood: Seq): readonly Write[
   return holdersIn(found).flatMap(({ id, kind, owner, seq: at }) => {
     if (at <= lastGood) return [];
     if (kind === "snapshot") return [putSnapshot(owner, { ...named.get(owner)!, seq: lastGood })];
-    return [rowOf(id, (out) => out.varint(lastGood))];
+    return [putRow(id, (out) => out.varint(lastGood))];
   });
 }
 
@@ -154,7 +148,7 @@ export async function raisePin(storage: Storage, tab: TabId, to: Seq, known: Fen
     writes: ([pinRow, fenceRow]) => {
       const [pin, fence] = [valueOf(pinRow), valueOf(fenceRow)];
       if (!pin || !fence || !sameLog(decodeFence(fence), known)) return undefined;
-      return seqIn(pin, "pin") >= to ? [] : [putPin(tab, to)];
+      return seqIn(pin, pinId(tab), "pin") >= to ? [] : [putPin(tab, to)];
     },
   });
   return done.status === "committed";

@@ -1,9 +1,7 @@
 import { isTidemarkError } from "../base/errors.ts";
 import { get, type Found, type Read, valueOf, type Write } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
-import { GarbageLedger } from "./ledger.ts";
-
-const key = "ledger";
+import { GarbageLedger, ledgerKey as key } from "./ledger.ts";
 
 /** The ledger's base. It is written with every manifest that has been published, so it is as of the fence beside it. */
 export const readLedger: Read = get("meta", key);

@@ -35,6 +35,9 @@ import { LedgerTail } from "./ledger-tail.ts";
 
 export type { Figures } from "./ledger-cells.ts";
 
+/** Of its row in store `meta`. */
+export const ledgerKey = "ledger";
+
 /** The c of a version of which it is not known. */
 export const unknownSeq: Seq = seq(0);
 
@@ -222,7 +225,7 @@ export class GarbageLedger {
     const { cells, gaveUp } = joined(this.#cells, this.#points);
     this.#cells = cells;
     this.#isBlurred ||= gaveUp;
-    return sealRow((out) => {
+    return sealRow(ledgerKey, (out) => {
       out.varint(this.#asOf);
       out.varint(this.#unknownThrough);
       out.varint(this.#isBlurred ? 1 : 0);
@@ -248,15 +251,15 @@ export class GarbageLedger {
 
   /** @throws CORRUPT */
   static decode(bytes: Uint8Array): GarbageLedger {
-    const r = openRow(bytes, "ledger");
+    const r = openRow(bytes, ledgerKey, "ledger");
     const ledger = new GarbageLedger();
     ledger.#asOf = seq(r.varint());
     ledger.#unknownThrough = seq(r.varint());
     ledger.#isBlurred = r.varint() === 1;
     let at = 0;
-    ledger.#points = Array.from({ length: r.varint() }, () => seq((at += r.varint())));
+    ledger.#points = Array.from({ length: r.count() }, () => seq((at += r.varint())));
     let end = 0;
-    ledger.#cells = Array.from({ length: r.varint() }, (): Cell => {
+    ledger.#cells = Array.from({ length: r.count() }, (): Cell => {
       const to = seq((end += r.varint()));
       const from = seq(to - r.varint());
       const table = tableId(r.varint());

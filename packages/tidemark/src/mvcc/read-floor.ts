@@ -7,7 +7,8 @@ import { ByteWriter } from "../base/bytes.ts";
 import { recordValue, writeRecordHead } from "../codec/record.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import { type Found, get, type Read, valueOf, type Write } from "../storage/contract.ts";
-import { openRow, sealRow } from "../wal/row.ts";
+import { checkedForm, fields, listOf, text, whole } from "../codec/form.ts";
+import { openRow, putRow } from "../wal/row.ts";
 
 export interface ReadFloor {
   readonly seq: Seq;
@@ -27,27 +28,24 @@ export interface Eviction {
 
 const noFloor: ReadFloor = { seq: seq(0), logSeq: seq(0), previousLogSeq: seq(0), eviction: undefined };
 
-export const readFloor: Read = get("meta", "floor");
+const key = "floor";
+export const readFloor: Read = get("meta", key);
 
-export const putFloor = ({ seq: at, logSeq, previousLogSeq, eviction }: ReadFloor): Write => ({
-  kind: "put",
-  store: "meta",
-  key: "floor",
-  value: sealRow((out) => {
+export const putFloor = ({ seq: at, logSeq, previousLogSeq, eviction }: ReadFloor): Write =>
+  putRow(key, (out) => {
     out.varint(at);
     out.varint(logSeq);
     out.varint(previousLogSeq);
     if (!eviction) return;
     out.varint(eviction.logSeq);
     out.text(eviction.by);
-  }),
-});
+  });
 
 /** @throws CORRUPT */
 export function floorIn(found: Found | undefined): ReadFloor {
   const bytes = valueOf(found);
   if (!bytes) return noFloor;
-  const row = openRow(bytes, "floor");
+  const row = openRow(bytes, key, "floor");
   const at = seq(row.varint());
   if (row.done) return { ...noFloor, seq: at }; // of before its advances were commits
   const [logSeq, previousLogSeq] = [seq(row.varint()), seq(row.varint())];
@@ -94,7 +92,17 @@ export function encodeFloorRecord(record: FloorRecord): Uint8Array<ArrayBuffer> 
   return out.finish();
 }
 
-export const decodeFloorRecord = (payload: Uint8Array): FloorRecord => decodeValue(recordValue(payload)) as FloorRecord;
+const form = fields<FloorRecord>({
+  floor: whole,
+  released: listOf(text),
+  evicted: listOf(text),
+  by: text,
+  holders: whole,
+  at: whole,
+});
+/** @throws CORRUPT */
+export const decodeFloorRecord = (payload: Uint8Array): FloorRecord =>
+  checkedForm(decodeValue(recordValue(payload)), form, "record of the floor");
 
 /** The floor after `record`, committed at `logSeq`. */
 export function floorAfter(before: ReadFloor, record: FloorRecord, logSeq: Seq): ReadFloor {

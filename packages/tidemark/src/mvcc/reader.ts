@@ -233,8 +233,7 @@ export class Reader {
 
   /** Of the blocks, the first `needed` have to come: one that does not means that our manifest is old, or damage. */
   async #load(infos: readonly BlockInfo[], needed: number): Promise<Held> {
-    const ids = infos.map(({ id }) => id);
-    const blocks = await this.#state.blocks.load(ids, needed, { from: this.#guard?.storage });
+    const blocks = await this.#state.blocks.load(infos, needed, { from: this.#guard?.storage });
     const missing = infos.find(({ id }, i) => i < needed && !blocks.has(id));
     if (missing === undefined) return blocks;
     await this.#state.reload();

@@ -61,10 +61,14 @@ const droppedKey = "dropped";
 const readDropped: Read = get("meta", droppedKey);
 const isDroppedIn = (found: readonly Found[]): boolean => valueOf(found[pagesAt + 1]) !== undefined;
 
-/** Writes the first rows of a new database, unless they are there; a deleted one begins anew. */
+/**
+ * Writes the first rows of a new database, unless they are there; a deleted one begins anew.
+ * @throws CORRUPT where there is one that lost its fence: to begin anew would be to lose the rest as well
+ */
 export async function create(storage: Storage, random: Random): Promise<void> {
-  const found = await storage.read([readFence, readDropped]);
-  if (valueOf(found[0]) && !valueOf(found[1])) return;
+  const [fence, dropped, root] = await storage.read([readFence, readDropped, readRoot]);
+  if (valueOf(fence) && !valueOf(dropped)) return;
+  if (!valueOf(fence) && valueOf(root)) throw damaged({ what: "fence" }, "is lost");
   await storage.commit({
     durability: "strict",
     isRepeatable: true,

@@ -6,7 +6,7 @@ import { type BlockId, type Seq, seq, stamp } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import { Block, encodeBlock } from "../segments/block.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
-import type { LoadTerms } from "../segments/block-source.ts";
+import type { Listed, LoadTerms } from "../segments/block-source.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import type { Memtable } from "./memtable.ts";
 import type { Blocks, ReadState } from "./reader.ts";
@@ -48,20 +48,21 @@ class SalvagingBlocks implements Blocks {
     return this.#standIns.get(id) ?? this.#state.blocks.cached(id);
   }
 
-  async load(ids: readonly BlockId[], needed: number, terms?: LoadTerms): Promise<ReadonlyMap<BlockId, Block>> {
+  async load(listed: readonly Listed[], needed: number, terms?: LoadTerms): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = new Map<BlockId, Block>();
-    for (const id of ids.slice(0, needed)) {
-      const block = this.cached(id) ?? (await this.#loadOne(id, terms));
-      if (block) blocks.set(id, block);
+    for (const one of listed.slice(0, needed)) {
+      const block = this.cached(one.id) ?? (await this.#loadOne(one, terms));
+      if (block) blocks.set(one.id, block);
     }
     return blocks;
   }
 
   /** `undefined` where the manifest at hand was old. */
-  async #loadOne(id: BlockId, terms: LoadTerms | undefined): Promise<Block | undefined> {
+  async #loadOne(listed: Listed, terms: LoadTerms | undefined): Promise<Block | undefined> {
+    const { id } = listed;
     const info = this.#state.manifest.info(id);
     try {
-      const block = (await this.#state.blocks.load([id], 1, terms)).get(id);
+      const block = (await this.#state.blocks.load([listed], 1, terms)).get(id);
       if (block || !info) return block;
       await this.#state.reload();
       return this.#state.manifest.has(info) ? this.#standIn(info, "it is listed but not stored") : undefined;

@@ -9,7 +9,8 @@ import { type ByteKey, byteKey, type Seq, type TableId, tableId } from "../base/
 import { ByteWriter } from "../base/bytes.ts";
 import { decodeKey, encodeKey, keyEnd } from "../codec/key.ts";
 import { recordValue, tableOf, tablePrefix, tablePrefixBytes, writeRecordHead } from "../codec/record.ts";
-import type { Catalog, StoredCollection } from "../codec/schema.ts";
+import { type Catalog, catalogForm, type StoredCollection } from "../codec/schema.ts";
+import { checkedForm } from "../codec/form.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import type { Reader } from "./reader.ts";
 
@@ -27,8 +28,9 @@ export function encodeCatalog(catalog: Catalog): Uint8Array<ArrayBuffer> {
   return out.finish();
 }
 
+/** @throws CORRUPT */
 export const decodeCatalog = (payload: Uint8Array | undefined): Catalog =>
-  payload ? (decodeValue(recordValue(payload)) as Catalog) : emptyCatalog;
+  payload ? checkedForm(decodeValue(recordValue(payload)), catalogForm, "catalog") : emptyCatalog;
 
 /** The catalog that a view at `at` reads by. */
 export const catalogAt = async (reader: Reader, at: Seq): Promise<Catalog> =>

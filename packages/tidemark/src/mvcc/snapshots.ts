@@ -110,7 +110,7 @@ export class Snapshots {
         writes: (found) => {
           const present = valueOf(found[2]);
           // Where a connection was lost it may be our own that is found.
-          isTaken = present !== undefined && !isSame(decodeSnapshot(present), mine);
+          isTaken = present !== undefined && !isSame(decodeSnapshot(present, name), mine);
           made = mine;
           if (present !== undefined) return undefined;
           const tail = followed(found, head, fence);
@@ -175,7 +175,7 @@ export class Snapshots {
           isThere = bytes !== undefined;
           at = undefined;
           if (!bytes || followed(tail, head, fence).status === "reload") return undefined;
-          at = decodeSnapshot(bytes).seq;
+          at = decodeSnapshot(bytes, name).seq;
           return [putHold(id, at)];
         },
       });

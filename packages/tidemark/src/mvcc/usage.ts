@@ -2,7 +2,7 @@
  * What is stored and in memory at one moment, by table. Taken synchronously, but for the blocks in which tables meet,
  * which are read after that, by the manifest of that moment.
  */
-import type { BlockId, Seq, TableId } from "../base/brand.ts";
+import type { Seq, TableId } from "../base/brand.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import type { BlockSource } from "../segments/block-source.ts";
 import type { Manifest } from "../segments/manifest.ts";
@@ -60,8 +60,7 @@ async function countBorders(
   const missing: BlockInfo[] = [];
   for (let i = 0; i < borders.length; i += batchBlocks) {
     const batch = borders.slice(i, i + batchBlocks);
-    const ids: readonly BlockId[] = batch.map(({ id }) => id);
-    const found = await blocks.load(ids, 0, { isKept: false });
+    const found = await blocks.load(batch, 0, { isKept: false });
     for (const info of batch) {
       const block = found.get(info.id);
       if (block) countBlock(block, counts);

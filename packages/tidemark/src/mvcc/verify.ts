@@ -4,20 +4,21 @@ import { Block } from "../segments/block.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import { compareInternal } from "../segments/internal-key.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
-import { get, valueOf } from "../storage/contract.ts";
+import { get, type Read, under, valueOf } from "../storage/contract.ts";
 import { outsideOf } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import { faultOfOutside } from "../wal/chunks.ts";
 import { entryChecksum, type LogEntry } from "../wal/entry.ts";
 import { chainFrom, decodeFence, readFence } from "../wal/log.ts";
+import { openRow } from "../wal/row.ts";
 import { floorIn, readFloor } from "./read-floor.ts";
 import { Reader } from "./reader.ts";
 import { catalogAt, liveTables } from "./schema.ts";
 import type { Store } from "./store.ts";
 
-/** A stretch of keys whose block is damaged or gone, a value that is, or an end of the log. */
+/** A stretch of keys whose block is damaged or gone, a value that is, an end of the log, or a small row. */
 export interface Damage {
-  readonly what: "block" | "log" | "value";
+  readonly what: "block" | "log" | "value" | "row";
   readonly id: BlockId | undefined;
   readonly from: ByteKey | undefined;
   readonly to: ByteKey | undefined;
@@ -30,7 +31,7 @@ export interface Verified {
   readonly damage: readonly Damage[];
 }
 
-/** Reads every block and log entry there is, past the cache, and checks them. Blocks are held one at a time. */
+/** Reads every block, log entry and small row there is, past the cache, and checks them. Blocks are held one at a time. */
 export async function verify(store: Store): Promise<Verified> {
   const damage: Damage[] = [];
   let blocks = 0;
@@ -57,7 +58,31 @@ export async function verify(store: Store): Promise<Verified> {
     if (why === undefined || !(await isLogged(store, entry))) continue;
     damage.push({ what: "log", id: undefined, from: undefined, to: undefined, why });
   }
+  damage.push(...(await damagedRows(store)));
   return { blocks, entries: entries.length, damage };
+}
+
+/** All of store `meta` but the manifest, which was read already. */
+const smallRows: readonly Read[] = [{ to: "manifest" }, { from: under("manifest/").to! }].map((range) => ({
+  kind: "range",
+  store: "meta",
+  range,
+}));
+const isEnvelope = (key: string): boolean => key !== "format" && key !== "dropped" && key !== "manifest";
+
+/** Small rows hold no data, but a snapshot, or what upkeep goes by. */
+async function damagedRows({ storage }: Store): Promise<readonly Damage[]> {
+  const found = await storage.read(smallRows);
+  return found.flat().flatMap(({ key, value }): readonly Damage[] => {
+    if (!isEnvelope(String(key))) return [];
+    try {
+      openRow(value, String(key), `row '${key}'`);
+      return [];
+    } catch (e) {
+      if (!isTidemarkError(e, "CORRUPT")) throw e;
+      return [{ what: "row", id: undefined, from: undefined, to: undefined, why: e.message }];
+    }
+  });
 }
 
 /** Whether it still is in the log: a checkpoint may have taken it meanwhile. To reload would be to strike it. */

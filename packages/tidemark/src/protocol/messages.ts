@@ -221,7 +221,7 @@ export interface VerifyReport {
   readonly damage: readonly DamageReport[];
 }
 export interface DamageReport {
-  readonly what: "block" | "log" | "value";
+  readonly what: "block" | "log" | "value" | "row";
   readonly why: string;
   /** The first and last key that the damaged stretch may hold, in the user's terms. */
   readonly from?: KeyReport;

@@ -18,6 +18,15 @@ export function checkOptions<T extends object>(what: string, options: T, checks:
   }
 }
 
+export function areOptions<T extends object>(options: unknown, checks: OptionChecks<T>): options is T {
+  try {
+    checkOptions("", options as T, checks);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const isOneOf =
   (...all: readonly unknown[]) =>
   (v: unknown): boolean =>

@@ -13,9 +13,9 @@ function cursorOf(disk: Disk, from = 0) {
   const loads: number[][] = [];
   const cursor = new BlockCursor(
     (i) => blocks[i],
-    async (ids) => {
-      loads.push(ids.map((id) => blocks.findIndex((block) => block.id === id)));
-      return ids.map((id) => disk.open(id));
+    async (infos) => {
+      loads.push(infos.map((info) => blocks.indexOf(info)));
+      return infos.map(({ id }) => disk.open(id));
     },
     from,
   );

@@ -4,8 +4,8 @@ import type { Block } from "./block.ts";
 import type { BlockInfo } from "./block-info.ts";
 import type { Version } from "./version.ts";
 
-/** Answers in the order of `ids`. */
-export type LoadBlocks = (ids: readonly BlockId[]) => Promise<readonly Block[]>;
+/** Answers in the order of `infos`. */
+export type LoadBlocks = (infos: readonly BlockInfo[]) => Promise<readonly Block[]>;
 
 /** How far a cursor may read ahead: at most so many bytes of blocks, or one block. */
 export interface Window {
@@ -69,7 +69,7 @@ export class BlockCursor {
       if (sizeBytes > window.maxBytes) break;
       wanted.push(next);
     }
-    const blocks = await this.#load(wanted.map(({ id }) => id));
+    const blocks = await this.#load(wanted);
     assert(blocks.length === wanted.length, "as many blocks are loaded as were asked for");
     for (const [i, { id, count }] of wanted.entries()) {
       assert(blocks[i]!.id === id && blocks[i]!.count === count, "a loaded block is the one that the manifest lists");

@@ -4,11 +4,16 @@ import type { Storage } from "../storage/contract.ts";
 import { valueOf } from "../storage/contract.ts";
 import { Block } from "./block.ts";
 import { BlockCache } from "./block-cache.ts";
+import type { BlockInfo } from "./block-info.ts";
+import { damaged } from "../wal/envelope.ts";
 
 export interface LoadTerms {
   readonly from?: Pick<Storage, "read"> | undefined;
   readonly isKept?: boolean;
 }
+
+/** A block as its manifest lists it. */
+export type Listed = Pick<BlockInfo, "id" | "first" | "last" | "count">;
 
 /** Blocks by id, through a cache. Ids are never reused, so what is cached can be gone from storage but never wrong. */
 export class BlockSource {
@@ -25,40 +30,40 @@ export class BlockSource {
   }
 
   /**
-   * Loads `ids` in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
+   * Loads blocks in one storage read. A block that is no longer stored is missing from the answer: whoever asked holds
    * an old manifest. So is one that is damaged, unless it is among the first `needed`: reading ahead must not fail early.
    * `from`: where a view fetches (mvcc/read-guard.ts). `isKept`: somebody is likely to read them again; what upkeep
    * reads to replace it must not drive others' blocks out.
-   * @throws CORRUPT naming the block when the bytes of a needed one are damaged.
+   * @throws CORRUPT naming the block when the bytes of a needed one are damaged, or are another block's.
    */
   async load(
-    ids: readonly BlockId[],
+    listed: readonly Listed[],
     needed: number,
     { from = this.#storage, isKept = true }: LoadTerms = {},
   ): Promise<ReadonlyMap<BlockId, Block>> {
     const blocks = new Map<BlockId, Block>();
-    const required = new Set(ids.slice(0, needed));
-    const absent = ids.filter((id) => {
+    const required = new Set(listed.slice(0, needed));
+    const absent = listed.filter(({ id }) => {
       const block = this.#cache.get(id);
       if (block) blocks.set(id, block);
       return !block;
     });
     if (absent.length === 0) return blocks;
-    const found = await from.read(absent.map((id) => ({ kind: "get", store: "blocks", key: id })));
-    absent.forEach((id, i) => {
+    const found = await from.read(absent.map(({ id }) => ({ kind: "get", store: "blocks", key: id })));
+    absent.forEach((one, i) => {
       const bytes = valueOf(found[i]);
       if (!bytes) return;
-      const block = this.#open(id, bytes, required.has(id));
+      const block = this.#open(one, bytes, required.has(one));
       if (!block) return;
-      if (isKept) this.#cache.put(id, block);
-      blocks.set(id, block);
+      if (isKept) this.#cache.put(one.id, block);
+      blocks.set(one.id, block);
     });
     return blocks;
   }
 
-  #open(id: BlockId, bytes: Uint8Array, isWanted: boolean): Block | undefined {
+  #open(listed: Listed, bytes: Uint8Array, isWanted: boolean): Block | undefined {
     try {
-      return Block.open(id, bytes);
+      return openListed(listed, bytes);
     } catch (e) {
       if (isWanted || !isTidemarkError(e, "CORRUPT")) throw e;
       return undefined;
@@ -72,4 +77,12 @@ export class BlockSource {
   forget(ids: readonly BlockId[]): void {
     for (const id of ids) this.#cache.delete(id);
   }
+}
+
+/** The block that a manifest lists so. Its checksum does not say so: another's bytes may lie under its id. @throws CORRUPT */
+function openListed({ id, first, last, count }: Listed, bytes: Uint8Array): Block {
+  const block = Block.open(id, bytes);
+  const is = (i: number, { key, seq }: Listed["first"]): boolean => block.keyEquals(i, key) && block.seqAt(i) === seq;
+  if (block.count === count && is(0, first) && is(count - 1, last)) return block;
+  throw damaged({ what: "block", id }, "is not the one that its manifest lists");
 }

@@ -137,7 +137,7 @@ export class Block {
     this.#baseStamp = this.#view.getFloat64(baseStampAt, true);
     this.#table = blockHeaderBytes + this.#view.getUint32(prefixLengthAt, true);
     if (this.count === 0 || this.#table + 4 * this.count > bytes.length) throw this.#damaged("ends too early");
-    if (!Number.isSafeInteger(this.#baseSeq) || !Number.isSafeInteger(this.#baseStamp)) {
+    if (!isWhole(this.#baseSeq) || !isWhole(this.#baseStamp)) {
       throw this.#damaged("has no base");
     }
     this.#prefix = keyFromBytes(bytes, blockHeaderBytes, this.#table);
@@ -188,13 +188,13 @@ export class Block {
 
   stampAt(i: number): Stamp {
     this.seqAt(i);
-    return stamp(this.#baseStamp + this.#varint(this.#at));
+    return this.#readStamp();
   }
 
   /** The payload is a view of the block's bytes, not a copy. */
   versionAt(i: number): Version {
     const versionSeq = this.seqAt(i);
-    const versionStamp = stamp(this.#baseStamp + this.#varint(this.#at));
+    const versionStamp = this.#readStamp();
     const flag = this.#bytes[this.#at];
     const from = this.#at + 1;
     const end = this.#checkEnd(i, from);
@@ -248,7 +248,17 @@ export class Block {
   }
 
   #readSeq(at: number): Seq {
-    return seq(this.#baseSeq + this.#varint(at));
+    return seq(this.#above(this.#baseSeq, this.#varint(at)));
+  }
+
+  #readStamp(): Stamp {
+    return stamp(this.#above(this.#baseStamp, this.#varint(this.#at)));
+  }
+
+  #above(base: number, by: number): number {
+    const n = base + by;
+    if (n > Number.MAX_SAFE_INTEGER) throw this.#damaged("holds an oversized number");
+    return n;
   }
 
   #offset(i: number): number {
@@ -290,3 +300,5 @@ export class Block {
     return damaged({ what: "block", id: this.id }, how);
   }
 }
+
+const isWhole = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;

@@ -102,10 +102,11 @@ export class ChainLookup {
     return Math.min(count, max);
   }
 
-  async #block({ id }: BlockInfo): Promise<Block> {
+  async #block(info: BlockInfo): Promise<Block> {
+    const { id } = info;
     const held = this.#held.get(id);
     if (held) return held;
-    const [block] = await this.#load([id]);
+    const [block] = await this.#load([info]);
     if (this.#held.size >= maxHeld) this.#held.delete(this.#held.keys().next().value!);
     this.#held.set(id, block!);
     return block!;

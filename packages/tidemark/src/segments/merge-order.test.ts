@@ -34,7 +34,7 @@ async function merged(
     maxStoreBytes: 10_000,
     pace: headlong,
     newBlockId: () => blockId(++ids),
-    load: async (wanted) => wanted.map((id) => stored.get(id)!),
+    load: async (wanted) => wanted.map(({ id }) => stored.get(id)!),
     store: async (blocks) => {
       for (const { id, bytes } of blocks) stored.set(id, Block.open(id, bytes));
     },

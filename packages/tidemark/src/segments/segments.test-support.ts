@@ -140,7 +140,8 @@ export class Disk {
       maxStoreBytes: 256 * 1024,
       pace: headlong,
       newBlockId: () => blockId(++this.#lastId),
-      load: async (ids) => {
+      load: async (infos) => {
+        const ids = infos.map(({ id }) => id);
         this.onCall();
         this.loads.push(ids);
         return ids.map((id) => this.open(id));

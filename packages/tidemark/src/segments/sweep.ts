@@ -175,14 +175,14 @@ class Sweep {
   async #loadRun({ from, to }: Run): Promise<readonly Block[]> {
     const blocks: Block[] = [];
     for (let i = from; i < to;) {
-      const ids: BlockId[] = [];
+      const infos: BlockInfo[] = [];
       for (let bytes = 0; i < to; i++) {
         const info = this.#level.at(i)!;
         bytes += info.sizeBytes;
-        if (ids.length > 0 && bytes > this.#input.maxStoreBytes) break;
-        ids.push(info.id);
+        if (infos.length > 0 && bytes > this.#input.maxStoreBytes) break;
+        infos.push(info);
       }
-      blocks.push(...(await this.#input.load(ids)));
+      blocks.push(...(await this.#input.load(infos)));
       await this.#look();
     }
     return blocks;

@@ -321,7 +321,7 @@ function isDead(table: number, catalogs: readonly Catalog[]): boolean {
 function toldIn(writes: readonly Write[]): Told | undefined {
   for (const write of writes) {
     if (write.kind !== "put" || write.store !== "meta" || !String(write.key).startsWith("gc/record/")) continue;
-    return JSON.parse(openRow(write.value, "record").text()) as Told;
+    return JSON.parse(openRow(write.value, String(write.key), "record").text()) as Told;
   }
   return undefined;
 }

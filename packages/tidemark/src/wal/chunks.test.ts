@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import { ByteWriter } from "../base/bytes.ts";
 import { chunkAt, chunksOf, type OutsideRef, slotsOf, withReference } from "../codec/outside.ts";
 import { recordValue } from "../codec/record.ts";
-import type { Storage } from "../storage/contract.ts";
+import { get, type Storage } from "../storage/contract.ts";
 import { createMemoryStorage, type MemoryMedium } from "../storage/memory.ts";
 import { deletesOf, encodeChunk, faultOfOutside, loadOutside, readChunkKeys, storedBytes } from "./chunks.ts";
 
@@ -20,7 +20,7 @@ async function store(id: number, value: Uint8Array): Promise<OutsideRef> {
   const ref = { id, sizeBytes: value.length };
   for (let i = 0; i < chunksOf(value.length); i++) {
     const { key, from, to } = chunkAt(ref, i);
-    const chunk = encodeChunk(value.subarray(from, to));
+    const chunk = encodeChunk(key, value.subarray(from, to));
     await storage.commit({ durability: "relaxed", writes: [{ kind: "put", store: "blobs", key, value: chunk }] });
   }
   return ref;
@@ -70,4 +70,18 @@ test("[MV11] deleting a value deletes all of it, and neither its neighbours nor 
   ]);
   const [left] = await storage.read([{ kind: "keys", store: "blobs", range: {} }]);
   expect(left!.map((e) => e.key)).toEqual([-1, chunkAt(a, 0).key, chunkAt(c, 0).key]);
+});
+
+test("[MV8] a chunk of another value, or of another place in this one, is not taken for its own", async () => {
+  const [a, b] = [await store(64_000, bytes(130_000)), await store(128_000, bytes(130_001))];
+  const [first, second, other] = [chunkAt(a, 0).key, chunkAt(a, 1).key, chunkAt(b, 0).key];
+  const [chunk] = (await storage.read([get("blobs", first)]))[0]!;
+  for (const key of [second, other]) {
+    const put = { kind: "put", store: "blobs", key, value: chunk!.value } as const;
+    await storage.commit({ durability: "relaxed", writes: [put] });
+  }
+  for (const ref of [a, b]) {
+    await expect(loadOutside(storage, [reference(ref)])).rejects.toMatchObject({ code: "CORRUPT" });
+    expect(await faultOfOutside(storage, ref)).toMatch(/another one/);
+  }
 });

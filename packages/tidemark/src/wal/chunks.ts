@@ -1,9 +1,10 @@
 /**
- * Values out of line, as they lie in store `blobs`: chunks, each an envelope (magic "TMCH", checksum, format) around a
- * part of the value. Immutable, and there as long as any version that somebody can read refers to them.
+ * Values out of line, as they lie in store `blobs`: chunks, each an envelope (magic "TMCH", checksum, format) around its
+ * key and a part of the value. The key says that it is no other's; format 1 did not have it. Immutable, and there as long
+ * as any version that somebody can read refers to them.
  */
-import { ByteWriter } from "../base/bytes.ts";
-import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { ByteReader, ByteWriter, varintBytes } from "../base/bytes.ts";
+import { type ErrorDetails, isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { ValueBytes } from "../codec/aside.ts";
 import { chunkFormat } from "../codec/formats.ts";
 import { bytesAt, chunkAt, chunksOf, type OutsideRef, outsideIn, slotsOf } from "../codec/outside.ts";
@@ -17,7 +18,15 @@ import {
   valueOf,
   type Write,
 } from "../storage/contract.ts";
-import { beginEnvelope, damaged, type Envelope, envelopeBytes, openEnvelope, sealEnvelope } from "./envelope.ts";
+import {
+  beginEnvelope,
+  damaged,
+  type Envelope,
+  envelopeBytes,
+  formatOf,
+  openEnvelope,
+  sealEnvelope,
+} from "./envelope.ts";
 
 const envelope: Envelope = { magic: 0x48434d54, ...chunkFormat };
 const what = "value";
@@ -26,9 +35,13 @@ const chunksAtOnce = 4;
 /** Larger values are not in memory whole: large blobs of theirs stand aside. */
 const maxWholeBytes = 1024 * 1024;
 
-export function encodeChunk(part: Uint8Array): StoredValue {
-  const out = new ByteWriter(envelopeBytes + part.length);
+/** So much room is made at once, since a reference may claim any size. */
+const maxRoomBytes = 16 * 1024 * 1024;
+
+export function encodeChunk(key: number, part: Uint8Array): StoredValue {
+  const out = new ByteWriter(envelopeBytes + varintBytes(key) + part.length);
   beginEnvelope(out, envelope);
+  out.varint(key);
   out.bytes(part);
   return sealEnvelope(out);
 }
@@ -39,11 +52,11 @@ export function deletesOf(ref: OutsideRef): readonly Write[] {
   return [{ kind: "deleteRange", store: "blobs", range: { from, to: to - 1 } }];
 }
 
+/** One chunk of the value at a position. */
 interface Wanted {
+  readonly position: number;
   readonly key: number;
   readonly lengthBytes: number;
-  /** Where its bytes go. */
-  readonly into: Uint8Array;
 }
 
 /**
@@ -73,7 +86,7 @@ export async function loadOutside<Value extends Uint8Array | undefined>(
 
 /** A large value, with large blobs aside. The next chunks are on their way while one's are taken. */
 async function loadSplit(storage: Pick<Storage, "read">, ref: OutsideRef, position: number): Promise<ValueBytes> {
-  const splitter = new Splitter(ref.sizeBytes);
+  const splitter = new Splitter(ref.sizeBytes, maxRoomBytes);
   const count = chunksOf(ref.sizeBytes);
   const readFrom = (first: number): Promise<readonly Found[]> => {
     const some = Array.from({ length: Math.min(chunksAtOnce, count - first) }, (_, i) => chunkAt(ref, first + i));
@@ -87,43 +100,70 @@ async function loadSplit(storage: Pick<Storage, "read">, ref: OutsideRef, positi
     if (i + chunksAtOnce < count) reading = readFrom(i + chunksAtOnce);
     for (const [j, one] of found.entries()) {
       const { key, from, to } = chunkAt(ref, i + j);
-      splitter.push(partIn(one, to - from, { what, id: key, position }));
+      splitter.push(partIn(one, { key, lengthBytes: to - from }, { what, id: key, position }));
     }
   }
   return splitter.finish();
 }
 
-/** @throws CORRUPT with the `position`, as `positionOf` gives it, of one that is damaged or not there. */
+/**
+ * What a value takes is set aside when all of it is there: a reference may claim any size.
+ * @throws CORRUPT with the `position`, as `positionOf` gives it, of one that is damaged or not there.
+ */
 export async function loadValues(
   storage: Pick<Storage, "read">,
   refs: readonly OutsideRef[],
   positionOf: (n: number) => number = (n) => n,
 ): Promise<readonly Uint8Array[]> {
-  const values = refs.map(({ sizeBytes }) => new Uint8Array(sizeBytes));
-  const wanted = refs.flatMap((ref, n) => wantedOf(ref, values[n]!).map((w) => ({ ...w, n })));
-  for (let i = 0; i < wanted.length; i += chunksAtOnce) {
-    const some = wanted.slice(i, i + chunksAtOnce);
+  const parts = refs.map((): Uint8Array[] => []);
+  for (let some, wanted = wantedOf(refs); (some = someOf(wanted)).length > 0;) {
     const found = await storage.read(some.map(({ key }) => get("blobs", key)));
-    for (const [j, { key, lengthBytes, into, n }] of some.entries()) {
-      into.set(partIn(found[j], lengthBytes, { what, id: key, position: positionOf(n) }));
+    for (const [j, w] of some.entries()) {
+      parts[w.position]!.push(partIn(found[j], w, { what, id: w.key, position: positionOf(w.position) }));
     }
   }
-  return values;
+  return refs.map(({ sizeBytes }, n) => joined(parts[n]!, sizeBytes));
 }
 
-const wantedOf = (ref: OutsideRef, whole: Uint8Array): readonly Wanted[] =>
-  Array.from({ length: chunksOf(ref.sizeBytes) }, (_, i) => {
-    const { key, from, to } = chunkAt(ref, i);
-    return { key, lengthBytes: to - from, into: whole.subarray(from, to) };
-  });
+function* wantedOf(refs: readonly OutsideRef[]): Generator<Wanted, void> {
+  for (const [position, ref] of refs.entries()) {
+    for (let i = 0; i < chunksOf(ref.sizeBytes); i++) {
+      const { key, from, to } = chunkAt(ref, i);
+      yield { position, key, lengthBytes: to - from };
+    }
+  }
+}
 
-/** What a chunk holds. @throws CORRUPT with `details` */
-function partIn(found: Found | undefined, lengthBytes: number, details: Readonly<Record<string, unknown>>): Uint8Array {
+function someOf(wanted: Iterator<Wanted, void>): readonly Wanted[] {
+  const some: Wanted[] = [];
+  while (some.length < chunksAtOnce) {
+    const { value } = wanted.next();
+    if (value === undefined) break;
+    some.push(value);
+  }
+  return some;
+}
+
+function joined(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new ByteWriter(sizeBytes);
+  for (const part of parts) whole.bytes(part);
+  return whole.finish();
+}
+
+/** What a chunk holds: a view of what was read. @throws CORRUPT with `details` */
+function partIn(
+  found: Found | undefined,
+  { key, lengthBytes }: Pick<Wanted, "key" | "lengthBytes">,
+  details: ErrorDetails,
+): Uint8Array {
   const bytes = valueOf(found);
   if (!bytes) throw new TidemarkError("CORRUPT", "A part of a value is not stored", details);
   openEnvelope(bytes, envelope, details);
-  if (bytes.length !== envelopeBytes + lengthBytes) throw damaged(details, "has a part of another length");
-  return bytes.subarray(envelopeBytes);
+  const r = new ByteReader(bytes, what, envelopeBytes);
+  if (formatOf(bytes) > 1 && r.varint() !== key) throw damaged(details, "has a part of another one");
+  if (bytes.length !== r.at + lengthBytes) throw damaged(details, "has a part of another length");
+  return bytes.subarray(r.at);
 }
 
 /** What is wrong with a value out of line; `undefined` for nothing. Reads a part of it at a time. */
@@ -133,7 +173,7 @@ export async function faultOfOutside(storage: Storage, ref: OutsideRef): Promise
     const { key, from, to } = chunkAt(ref, i);
     const [found] = await storage.read([get("blobs", key)]);
     try {
-      partIn(found, to - from, details);
+      partIn(found, { key, lengthBytes: to - from }, details);
     } catch (e) {
       if (isTidemarkError(e, "CORRUPT")) return e.message;
       throw e;

@@ -224,7 +224,8 @@ export function decodeEntry(bytes: Uint8Array): LogEntry {
   const database = r.u32();
   const previous = r.u32();
   const firstSeq = r.varint();
-  const count = r.varint();
+  const count = r.count();
+  if (count === 0 || firstSeq > Number.MAX_SAFE_INTEGER - count) throw damaged(what, "has no commits");
   const origin = tabId(r.text());
   const isAccounted = bytes[formatAt]! >= accountedFormat;
   const commits = Array.from({ length: count }, (_, i): Commit => ({

@@ -5,7 +5,7 @@
  */
 import { assert } from "../base/errors.ts";
 import { type Found, get, type Read, type ReserveUse, type Storage, valueOf, type Write } from "../storage/contract.ts";
-import { openRow, sealRow } from "./row.ts";
+import { openRow, putRow } from "./row.ts";
 
 export const idsPerGeneration: number = 2 ** 30;
 /** Ids stay below 2^53. */
@@ -16,33 +16,50 @@ const key = "generation";
 /** The counter, and the upkeep epoch, which gave out generations before there was a counter. */
 export const readGenerations: readonly Read[] = [get("meta", key), get("meta", "upkeep")];
 
-const lastIn = (found: Found | undefined): number => {
+const lastIn = (found: Found | undefined, of: string): number => {
   const bytes = valueOf(found);
-  return bytes ? openRow(bytes, "generation").varint() : 0;
+  return bytes ? openRow(bytes, of, "generation").varint() : 0;
 };
 
 /** The last one given out, in what `readGenerations` found. */
 export const lastGeneration = (found: readonly (Found | undefined)[]): number =>
-  Math.max(lastIn(found[0]), lastIn(found[1]));
+  Math.max(lastIn(found[0], key), lastIn(found[1], "upkeep"));
 
 export function putGeneration(last: number): Write {
   assert(last < maxGenerations, "there are generations left");
-  return { kind: "put", store: "meta", key, value: sealRow((out) => out.varint(last)) };
+  return putRow(key, (out) => out.varint(last));
 }
 
 /** Takes the next one. Strict: who has it may outlive a crash of the medium, and nobody must get it again then. */
 export async function takeGeneration(storage: Storage, reserve: ReserveUse = "none"): Promise<number> {
   let taken = 0;
-  await storage.commit({
-    durability: "strict",
-    isRepeatable: true,
-    reserve,
-    stores: ["meta"],
-    reads: readGenerations,
-    writes: (found) => {
-      taken = lastGeneration(found) + 1;
-      return [putGeneration(taken)];
-    },
-  });
+  do {
+    await storage.commit({
+      durability: "strict",
+      isRepeatable: true,
+      reserve,
+      stores: ["meta"],
+      reads: readGenerations,
+      writes: (found) => {
+        taken = lastGeneration(found) + 1;
+        return [putGeneration(taken)];
+      },
+    });
+  } while (isInUse(await storage.read(readsOfIds(taken))));
   return taken;
 }
+
+/** For `isInUse`. */
+export const readsOfIds = (taken: number): readonly Read[] =>
+  (["blocks", "blobs"] as const).map((store) => ({
+    kind: "keys",
+    store,
+    range: { from: taken * idsPerGeneration },
+    limit: 1,
+  }));
+
+/**
+ * Whether ids of a generation that was taken just now, or of later ones, have been written to: then the counter was lost,
+ * and whoever goes on with it would write over what is stored. It is above that again when enough have been taken.
+ */
+export const isInUse = (found: readonly Found[]): boolean => found.some((keys) => keys.length > 0);

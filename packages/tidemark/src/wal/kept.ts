@@ -11,7 +11,7 @@ import { isTidemarkError } from "../base/errors.ts";
 import { type Found, get, type Read, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
 import { decodeEntry, type LogEntry } from "./entry.ts";
 import type { Head } from "./log.ts";
-import { openRow, sealRow } from "./row.ts";
+import { openRow, putRow } from "./row.ts";
 
 /** Kept entries lie under their first seq less this: in the same order, and all of them below the fence's key. */
 const offset = 2 ** 52;
@@ -31,25 +31,21 @@ const markKey = "kept-log";
 export const readKept: Read = get("meta", markKey);
 export const deleteKept: Write = { kind: "delete", store: "meta", key: markKey };
 
-export const putKept = ({ from, to, sizeBytes }: Kept): Write => ({
-  kind: "put",
-  store: "meta",
-  key: markKey,
-  value: sealRow((out) => {
+export const putKept = ({ from, to, sizeBytes }: Kept): Write =>
+  putRow(markKey, (out) => {
     for (const { seq: at, checksum, stamp: made } of [from, to]) {
       out.varint(at);
       out.u32(checksum);
       out.varint(made);
     }
     out.varint(sizeBytes);
-  }),
-});
+  });
 
 /** `undefined`: the log begins at its fence. @throws CORRUPT */
 export function keptIn(found: Found | undefined): Kept | undefined {
   const bytes = valueOf(found);
   if (!bytes) return undefined;
-  const row = openRow(bytes, "kept log");
+  const row = openRow(bytes, markKey, "kept log");
   const head = (): Head => ({ seq: seq(row.varint()), checksum: row.u32(), stamp: stamp(row.varint()) });
   return { from: head(), to: head(), sizeBytes: row.varint() };
 }

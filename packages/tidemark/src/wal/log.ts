@@ -46,7 +46,7 @@ export const sameLog = (a: Fence, b: Fence): boolean => a.database === b.databas
 const fenceKey = 0;
 
 export const encodeFence = (f: Fence): StoredValue =>
-  sealRow((out) => {
+  sealRow(undefined, (out) => {
     out.u32(f.database);
     out.varint(f.incarnation);
     out.varint(f.seq);
@@ -56,7 +56,7 @@ export const encodeFence = (f: Fence): StoredValue =>
 
 /** @throws CORRUPT */
 export function decodeFence(bytes: Uint8Array): Fence {
-  const r = openRow(bytes, "fence");
+  const r = openRow(bytes, undefined, "fence");
   return {
     database: r.u32(),
     incarnation: r.varint(),

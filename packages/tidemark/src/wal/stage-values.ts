@@ -83,7 +83,8 @@ async function piecesOf(chunks: readonly Chunk[]): Promise<readonly Piece[]> {
     const { value, from } = chunks[i]!;
     const run = chunks.slice(i).filter((c) => c.value === value);
     const bytes = await readBytes(value, from, run.at(-1)!.to);
-    for (const c of run) pieces.push({ id: c.key, value: encodeChunk(bytes.subarray(c.from - from, c.to - from)) });
+    for (const c of run)
+      pieces.push({ id: c.key, value: encodeChunk(c.key, bytes.subarray(c.from - from, c.to - from)) });
     i += run.length;
   }
   return pieces;

@@ -202,8 +202,16 @@ describe("generations", () => {
     expect([a.from, b.to, c.from].map((id) => id / idsPerGeneration)).toEqual([1, 2, 2]);
   });
 
+  test("[MV8] are above all that is stored, although their counter was lost", async () => {
+    const at = 4 * idsPerGeneration + 64;
+    const put = { kind: "put", store: "blobs", key: at, value: new Uint8Array(1) } as const;
+    await storage.commit({ durability: "strict", writes: [put] });
+    expect(await takeGeneration(storage)).toBe(5);
+    expect(await takeGeneration(storage)).toBe(6);
+  });
+
   test("[MV11] go on above the epoch of a database that had no counter yet", async () => {
-    const value = sealRow((out) => out.varint(41));
+    const value = sealRow("upkeep", (out) => out.varint(41));
     await storage.commit({ durability: "strict", writes: [{ kind: "put", store: "meta", key: "upkeep", value }] });
     expect(await takeGeneration(storage)).toBe(42);
     await storage.commit({ durability: "strict", writes: [putGeneration(50)] });

@@ -39,7 +39,7 @@ import {
   type Write,
 } from "../storage/contract.ts";
 import { idsPerGeneration, takeGeneration } from "./generations.ts";
-import { openRow, sealRow } from "./row.ts";
+import { openRow, putRow } from "./row.ts";
 
 export type StagingStore = Extract<StoreName, "blocks" | "blobs">;
 
@@ -67,15 +67,11 @@ export interface Part {
 
 const prefix = "stage/";
 const keyOf = ({ tab, store, from }: Staged): string => `${prefix}${tab}/${store}/${from}`;
-const rowOf = (staged: Staged, through: number): Write => ({
-  kind: "put",
-  store: "meta",
-  key: keyOf(staged),
-  value: sealRow((out) => {
+const rowOf = (staged: Staged, through: number): Write =>
+  putRow(keyOf(staged), (out) => {
     out.varint(staged.to);
     out.varint(through);
-  }),
-});
+  });
 
 /** All rows there are. */
 export const readStaging: Read = { kind: "range", store: "meta", range: under(prefix) };
@@ -84,7 +80,7 @@ export const readStaging: Read = { kind: "range", store: "meta", range: under(pr
 export const stagingIn = (found: Found | undefined): readonly Staged[] =>
   (found ?? []).flatMap(({ key, value }) => {
     const [, tab, store, from] = (key as string).split("/");
-    const row = rowIn(value);
+    const row = rowIn(key as string, value);
     if (tab === undefined || row === undefined || (store !== "blocks" && store !== "blobs")) return [];
     return [{ tab: tabId(tab), store, from: Number(from), to: row.to }];
   });
@@ -95,9 +91,9 @@ interface Row {
   readonly through: number;
 }
 
-function rowIn(value: StoredValue): Row | undefined {
+function rowIn(key: string, value: StoredValue): Row | undefined {
   try {
-    const row = openRow(value, "staging");
+    const row = openRow(value, key, "staging");
     return { to: row.varint(), through: row.varint() };
   } catch (e) {
     if (isTidemarkError(e, "CORRUPT")) return undefined;
@@ -123,8 +119,8 @@ export const publishedStores = (all: readonly Staged[]): readonly StoreName[] =>
 
 const readRow = (staged: Staged): Read => get("meta", keyOf(staged));
 const foundRow = (found: Found | undefined): Row | undefined => {
-  const value = valueOf(found);
-  return value && rowIn(value);
+  const row = found?.[0];
+  return row && rowIn(row.key as string, row.value);
 };
 const deleteRow = (staged: Staged): Write => ({ kind: "delete", store: "meta", key: keyOf(staged) });
 
