@@ -57,10 +57,10 @@ describe("a snapshot", () => {
   test("[TB3] is no more than its tab sees from then on, though others commit while it is made", async () => {
     const [a, b] = [await engine("a"), await engine("b")];
     await a.write();
-    const { commit } = storage;
+    const commit = storage.commit.bind(storage);
     const between = vi.spyOn(storage, "commit").mockImplementationOnce(async (batch) => {
       await a.write(); // b has looked at the log, and now makes it
-      return commit.call(storage, batch);
+      return commit(batch);
     });
     expect(await b.snapshots.create("s")).toMatchObject({ seq: 2 });
     expect(b.store.head.seq).toBe(2);

@@ -13,7 +13,6 @@ import {
   storeNames,
   type Write,
 } from "../storage/contract.ts";
-import { envelopeBytes } from "../wal/envelope.ts";
 
 export interface Entry {
   readonly key: ByteKey;
@@ -97,9 +96,10 @@ export class Mirror {
   outside(ref: OutsideRef): Uint8Array | undefined {
     const out = new ByteWriter(ref.sizeBytes);
     for (let i = 0; i < chunksOf(ref.sizeBytes); i++) {
-      const chunk = this.#stores.blobs.get(chunkAt(ref, i).key);
+      const { key, from, to } = chunkAt(ref, i);
+      const chunk = this.#stores.blobs.get(key);
       if (!chunk) return undefined;
-      out.bytes(chunk.subarray(envelopeBytes));
+      out.bytes(chunk.subarray(chunk.length + from - to)); // whatever stands in front
     }
     return out.finish();
   }
