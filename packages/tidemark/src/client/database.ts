@@ -25,7 +25,7 @@ import {
   type TransactionOptions,
 } from "./transaction.ts";
 import type { Declarations, ReadOptions } from "./types.ts";
-import type { Migrations, Upgrade } from "./upgrade.ts";
+import type { Migrations, RunUpgrade, Upgrade } from "./upgrade.ts";
 import { View } from "./view.ts";
 import { isHarmlessLoss } from "./worker-death.ts";
 
@@ -88,7 +88,10 @@ function numberOf(storage: GivenStorage): number {
 }
 
 /** What handles of one page share. */
-export type Realm = Pick<SessionOptions, "hosts" | "locks">;
+export interface Realm extends Pick<SessionOptions, "hosts" | "locks"> {
+  /** Where it is at hand; else it is loaded when it is needed, which takes time. */
+  readonly runUpgrade?: RunUpgrade;
+}
 
 export interface ReadViewOptions extends ReadOptions {
   /** Looks for commits of other tabs first; default false. */
@@ -160,7 +163,7 @@ export class Database<C extends Declarations> {
       name,
       definition,
       upgrade: async (session, connection) => {
-        const { runUpgrade } = await import("./upgrade.ts");
+        const runUpgrade = realm.runUpgrade ?? (await import("./upgrade.ts")).runUpgrade;
         const fill = seed as Upgrade["seed"];
         await runUpgrade(session, connection, { version, collections, migrations: migrations ?? {}, seed: fill });
       },

@@ -84,6 +84,8 @@ export async function runUpgrade(session: Session, connection: Connection, upgra
   await run.all();
 }
 
+export type RunUpgrade = typeof runUpgrade;
+
 interface Step<M> {
   readonly to: number;
   readonly migrate: M;

@@ -7,6 +7,7 @@ import type { HostLink } from "../client/connectors.ts";
 import type { PageSeam } from "../client/idle.ts";
 import { SharedHosts } from "../client/shared-hosts.ts";
 import type { Declarations } from "../client/types.ts";
+import { runUpgrade } from "../client/upgrade.ts";
 import { workerDied } from "../client/worker-death.ts";
 import { Host } from "../host/host.ts";
 import type { HostSurface, PageState } from "../protocol/messages.ts";
@@ -50,6 +51,7 @@ export class Tab {
     return new Database<C>({ ...options, storage: "memory" }, () => Promise.resolve(this.#link()), {
       hosts: this.#hosts,
       locks,
+      runUpgrade,
     });
   }
 
