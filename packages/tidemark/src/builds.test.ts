@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { openDB } from "idb";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { wholeFormat } from "./codec/formats.ts";
 import type * as Tidemark from "./index.ts";
 
 type Build = typeof Tidemark;
@@ -23,6 +24,7 @@ beforeAll(async () => {
   present = await load("present");
 }, 60_000);
 
+const { format } = wholeFormat;
 const unsupported = { code: "FORMAT_UNSUPPORTED" };
 const collectionsOf = ({ collection }: Build) => ({
   rows: collection<Record_>()({ key: "id", indexes: { n: "n" } }),
@@ -223,11 +225,17 @@ describe.each(["whole", "all"])("a tab of the present build, and one of tomorrow
     const now = await tabOf(next, name);
     await now.rows.addMany(numbered(0, 50));
     const before = await stored(name);
-    await expect(tabOf(present, name)).rejects.toMatchObject({ ...unsupported, details: { found: 4, supported: 3 } });
+    await expect(tabOf(present, name)).rejects.toMatchObject({
+      ...unsupported,
+      details: { found: format + 1, supported: format },
+    });
     expect(await stored(name)).toEqual(before);
     await now.db.close();
     const idle = await stored(name);
-    await expect(tabOf(present, name)).rejects.toMatchObject({ ...unsupported, details: { found: 4, supported: 3 } });
+    await expect(tabOf(present, name)).rejects.toMatchObject({
+      ...unsupported,
+      details: { found: format + 1, supported: format },
+    });
     expect(await stored(name)).toEqual(idle);
     const reloaded = await tabOf(next, name);
     expect(await reloaded.rows.all()).toEqual(numbered(0, 50));

@@ -9,7 +9,7 @@ export interface Format {
 }
 
 /** Of the whole. Older ones are upgraded as the database is opened; no older build may touch a newer one. */
-export const wholeFormat: Format = { format: 3, oldest: 1 };
+export const wholeFormat: Format = { format: 4, oldest: 1 };
 
 export const entryFormat: Format = { format: 3, oldest: 1 };
 /** Of rows that say their key, and of the fence, which does not. */
