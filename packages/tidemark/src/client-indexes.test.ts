@@ -92,6 +92,24 @@ describe("a new index on records that are there", () => {
     view.release();
   });
 
+  test("[MV10] is no way for find in a state of before it was declared", async () => {
+    const before = await filled(300);
+    await before.snapshots.create("before");
+    await before.close();
+    const db = make(indexed);
+    await db.collection("notes").where("at").equals(7).count(); // it is ready
+    const view = await db.snapshots.view("before");
+    const find = () => view.collection("notes").find({ at: 7, tags: { $contains: "all" } });
+    expect((await find()).length).toBe(3);
+    expect(await find().count()).toBe(3);
+    expect(await find().explain()).toMatchObject({ index: undefined });
+    const seen: string[] = [];
+    for await (const { id } of find()) seen.push(id);
+    expect(seen).toEqual(["n107", "n207", "n7"]);
+    expect(await failure(view.collection("notes").where("at").count())).toMatchObject({ code: "UNKNOWN_NAME" });
+    view.release();
+  });
+
   test("[MV10] concerns nobody who read the records: live queries stay quiet, and transactions go through", async () => {
     const old = await filled(1500);
     let runs = 0;

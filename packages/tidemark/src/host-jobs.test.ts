@@ -391,3 +391,18 @@ describe("upkeep whose epoch a woken tab took", () => {
       expect(await Promise.race([evicted, world.sleep(20_000).then(() => "hangs")])).toBeUndefined();
     }));
 });
+
+test("[VG13][TB5] a tab that was evicted, and hears of nobody, still explains a floor that is not above the head", () =>
+  simulate(async (world) => {
+    const [a, b] = [await openPage(world, "a"), await openPage(world, "b")];
+    world.hub.fate = () => [];
+    await a.put(...range(0, 5));
+    await a.put(...range(0, 5));
+    const { holders } = await a.call<"gc-explain">({ op: "gc-explain" });
+    for (const { id, kind, isSelf } of holders)
+      if (kind === "pin" && !isSelf) await a.call<"gc-evict">({ op: "gc-evict", holder: id });
+    await a.call<"gc-run">({ op: "gc-run", job: 1, isBackground: false, options: {} });
+    const { floor, head } = await b.call<"gc-explain">({ op: "gc-explain" });
+    expect(floor).toBeGreaterThan(0);
+    expect(head).toBeGreaterThanOrEqual(floor);
+  }));

@@ -5,7 +5,7 @@
  *
  * Records without a field come last in a sort by it, whichever way round. Where two are equal, primary keys decide.
  */
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Conditions, conditionsOf, type Test, testOf } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { checkedCount, invalid } from "../protocol/options.ts";
@@ -195,7 +195,18 @@ export class Found<T> implements PromiseLike<T[]> {
     const { source } = this.#target;
     const enter = <S>(taken: Step<S>): Promise<S> =>
       "hold" in source && this.#ways.length > 1 ? source.hold(taken) : source.enter(taken);
-    return enterAbortable({ enter }, signal, step, discard);
+    return enterAbortable({ enter }, signal, (connection) => this.#again(connection, step), discard);
+  }
+
+  /** A view of an older state has other indexes, which is known once it was asked for one of today's: then they are left out. */
+  async #again<R>(connection: Connection, step: Step<R>): Promise<R> {
+    try {
+      return await step(connection);
+    } catch (e) {
+      const isTold = isTidemarkError(e, "UNKNOWN_NAME") && e.details["index"] !== undefined;
+      if (!isTold || this.#ways.every(({ way }) => way.index !== undefined)) throw e;
+      return step(connection);
+    }
   }
 
   async #choose(connection: Connection, ways: readonly Choice[] = this.#ways): Promise<Choice> {

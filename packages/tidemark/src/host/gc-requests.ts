@@ -91,6 +91,7 @@ async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
   const { store } = database;
   const [floorRow, keptRow, ...rows] = await store.storage.read([readFloor, readKept, ...readHolders]);
   const { seq: floor } = floorIn(floorRow);
+  if (floor > store.head.seq) await store.follow(); // an evicted tab that has not heard of what came since
   const kept = keptIn(keptRow);
   const logBytes = (holder: { kind: string; seq: number }): number =>
     kept && holder.kind === "consumer" && holder.seq < kept.to.seq ? kept.sizeBytes : 0;

@@ -1,6 +1,6 @@
 /** Commits on their way: what is asked, what is answered, and what a group of them keeps while it is judged. */
 import { type ByteKey, type Seq, type Stamp, type TabId } from "../base/brand.ts";
-import { TidemarkError } from "../base/errors.ts";
+import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { keyEnd } from "../codec/key.ts";
 import type { OutsideRef } from "../codec/outside.ts";
 import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts";
@@ -157,6 +157,12 @@ export function outcomeUnknown(): TidemarkError {
   return new TidemarkError("STORAGE_LOST", "The log changed under this commit; whether it counts cannot be told", {
     outcome: "unknown",
   });
+}
+
+/** Whatever became of the others: what this member asked for was not in their entry. */
+export function notWritten(error: unknown): unknown {
+  if (!isTidemarkError(error, "STORAGE_LOST")) return error;
+  return new TidemarkError(error.code, error.message, { ...error.details, outcome: "none" }, error);
 }
 
 export function tell(member: Member, done: CommitDone): void {
