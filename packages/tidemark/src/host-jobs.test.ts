@@ -406,3 +406,30 @@ test("[VG13][TB5] a tab that was evicted, and hears of nobody, still explains a 
     expect(floor).toBeGreaterThan(0);
     expect(head).toBeGreaterThanOrEqual(floor);
   }));
+
+test("[VG12] proofs are given though upkeep moves on at any moment of looking for them", async () => {
+  const ends = new Set<string>();
+  for (let at = 1; at <= 8; at++) {
+    await simulate(async (world) => {
+      const a = await openPage(world, "a", { gc: { mode: "manual" } });
+      await a.put(...range(0, 300));
+      const view = a.newHandle();
+      await a.begin(view, "view");
+      await a.put(...range(0, 300));
+      await a.checkpoint();
+      const b = await openPage(world, "b", { cacheMaxBytes: 1 });
+      await a.end(view);
+      await a.put(item(1));
+      b.process.onCall = ({ n, when }) => {
+        if (n === at && when === "before") b.process.freeze();
+      };
+      const proofs = b.call<"gc-proofs">({ op: "gc-proofs", limit: 10_000, after: undefined });
+      await world.sleep(50);
+      ends.add(b.process.isFrozen ? "frozen meanwhile" : "done before");
+      await a.call<"gc-run">({ op: "gc-run", job: 1, isBackground: false, options: {} });
+      b.process.thaw();
+      expect((await proofs).proofs.length).toBeLessThan(700);
+    });
+  }
+  expect(ends.has("frozen meanwhile")).toBe(true);
+});

@@ -4,6 +4,7 @@
  * it judges with all that bears on a chain.
  */
 import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
 import { tableOf } from "../codec/record.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
@@ -14,6 +15,7 @@ import type { Version } from "../segments/version.ts";
 import { type Outlook, outlook } from "./cycle.ts";
 import { isIn, type Stretch } from "./dead-tables.ts";
 import type { Basis } from "./journal.ts";
+import { LookAnew } from "./load.ts";
 import { dueRuns } from "./plan.ts";
 import { ruleUnder } from "./rule-under.ts";
 
@@ -36,8 +38,28 @@ export interface Proofs {
   readonly after?: ByteKey;
 }
 
-/** The proofs of keys beyond `after`, of whole keys, until there are `limit` or more. */
+/** Upkeep moves blocks on while we look; so often we begin again. */
+const maxLooks = 10;
+
+/**
+ * The proofs of keys beyond `after`, of whole keys, until there are `limit` or more.
+ * @throws BUSY where upkeep moves on faster than one can look
+ */
 export async function dryRun(store: Store, basis: Basis, limit: number, after: ByteKey | undefined): Promise<Proofs> {
+  for (let looks = 1; ; looks++) {
+    const { version } = store.manifest;
+    try {
+      return await look(store, basis, limit, after);
+    } catch (e) {
+      if (!(e instanceof LookAnew) || looks === maxLooks) throw e;
+      await store.reload();
+      if (store.manifest.version === version)
+        throw new TidemarkError("CORRUPT", "A block is listed but not stored", { what: "block" }, e);
+    }
+  }
+}
+
+async function look(store: Store, basis: Basis, limit: number, after: ByteKey | undefined): Promise<Proofs> {
   const { manifest, head } = store;
   const ahead = await outlook(store, basis, head.seq);
   const { retentions, dead } = ahead.decided;
@@ -77,9 +99,14 @@ function inMemory({ memtable }: Store, key: ByteKey, at: Seq): readonly Version[
   return change?.key === key ? change.versions : [];
 }
 
+/** @throws LookAnew where what lists them is old */
 async function loadAll(store: Store, infos: readonly BlockInfo[]): Promise<readonly Block[]> {
   const blocks = await store.blocks.load(infos, infos.length);
-  return infos.flatMap(({ id }) => blocks.get(id) ?? []);
+  return infos.map(({ id }) => {
+    const block = blocks.get(id);
+    if (!block) throw new LookAnew();
+    return block;
+  });
 }
 
 /** Keys of the memtable and of due blocks beyond `after`, in order, each once. */
