@@ -22,6 +22,7 @@ export class Feed {
   readonly #stage: Stage;
   readonly #isNamed: boolean;
   readonly #ending = new AbortController();
+  #isAnew = false;
 
   constructor(actor: Actor, isNamed: boolean) {
     this.#actor = actor;
@@ -50,7 +51,8 @@ export class Feed {
   /** Where others may have what it needs collected, it is told so. */
   #isResync(outcome: Outcome<unknown>): boolean {
     if (outcome.is !== "failed" || outcome.error.code !== "RESYNC_REQUIRED") return false;
-    return !this.#isNamed || this.#actor.isOutdated || this.#stage.had("eviction", "*", 0);
+    // Where it waits for its turn to begin at a view, what follows on that may be gone by then.
+    return !this.#isNamed || this.#isAnew || this.#actor.isOutdated || this.#stage.had("eviction", "*", 0);
   }
 
   async #follow(count: number): Promise<void> {
@@ -59,12 +61,12 @@ export class Feed {
     const { signal } = this.#ending;
     // As one is told to go on where the consumer's position is lost: from a view, which is kept open meanwhile.
     const view = this.#isNamed && position.isLapsed ? await db.readView({ fresh: true }) : undefined;
+    this.#isAnew = view !== undefined;
     const from = this.#isNamed ? { consumer, ...(view ? { after: view.seq } : {}) } : { after: low };
-    const { sure } = position;
-    const isLost = this.#isNamed && (position.isLapsed || sure === 0);
-    // Another tab may acknowledge some before it is this one's turn.
+    const isLost = this.#isNamed && (position.isLapsed || position.sure === 0);
+    // Others may acknowledge some, or go back, before it is this one's turn.
     const begin = (): Place =>
-      this.#isNamed ? { least: sure, most: position.acked, isLost } : { least: low, most: low, isLost };
+      this.#isNamed ? { least: position.sure, most: position.acked, isLost } : { least: low, most: low, isLost };
     let place: Place | undefined;
     let taken = 0;
     try {
@@ -75,6 +77,7 @@ export class Feed {
         if (++taken === count) return;
       }
     } finally {
+      if (view) position.sure = Math.min(position.sure, Math.max(view.seq, place?.least ?? 0));
       view?.release();
     }
   }

@@ -5,6 +5,7 @@ import {
   type Database,
   type Declarations,
   deleteDatabase,
+  RetentionPolicy,
   type TidemarkError,
   type UpgradeProgress,
 } from "./index.ts";
@@ -138,6 +139,19 @@ describe("a new index on records that are there", () => {
     expect(await db.collection("notes").history("n1")).toEqual(before);
     await db.collection("notes").put(note(1) as Note & { at: number });
     expect(await db.collection("notes").history("n1")).toHaveLength(2);
+  });
+
+  test("[MV10][GM4] takes no place among the versions that are kept", async () => {
+    name = `indexes${n++}`;
+    const retention = RetentionPolicy.keepLatestN(2);
+    const notes = collection<Note>()({ key: "id", retention });
+    const old = make({ notes });
+    for (let i = 1; i <= 3; i++) await old.collection("notes").put({ id: "a", at: i, text: "" });
+    await old.close();
+    const db = make({ notes: collection<Note & { at?: number }>()({ key: "id", indexes: { at: "at" }, retention }) });
+    expect(await db.collection("notes").where("at").equals(3).count()).toBe(1);
+    await db.gc.run();
+    expect((await db.collection("notes").history("a")).map(({ value }) => value?.at)).toEqual([3, 2]);
   });
 
   test("[MV10] in a transaction and a live query they wait too; an open view says that it cannot", async () => {

@@ -51,6 +51,11 @@ export interface StoredCollection {
   /** Declared indexes that could not be built; declaring one again tries it again. */
   readonly failed?: Readonly<Record<string, FailedIndex>>;
   readonly retention?: Retention;
+  /**
+   * How often indexes were declared on its records. Each time a record may be written once more as it is: versions that
+   * nobody wrote, and that retention must not count as if somebody had.
+   */
+  readonly builds?: number;
 }
 
 /** A collection whose records are migrated one by one: into these tables, until all are there. */
@@ -72,6 +77,7 @@ const storedCollection = fields<StoredCollection>({
     ),
   ),
   retention: optional(retentionForm),
+  builds: optional(whole),
 });
 /** A catalog as stored. */
 export const catalogForm: Form<Catalog> = fields<Catalog>({

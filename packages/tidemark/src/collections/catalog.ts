@@ -88,11 +88,12 @@ export function cleared(stored: Catalog, name: string, epoch: number): Catalog {
   for (const [index, { building: _, ...old }] of Object.entries(present.indexes)) {
     indexes[index] = { ...old, table: tableId(nextTable++) }; // there is nothing to build any more
   }
+  const { builds: _, ...kept } = present;
   return {
     ...stored,
     epoch,
     nextTable,
-    collections: { ...stored.collections, [name]: { ...present, table, indexes } },
+    collections: { ...stored.collections, [name]: { ...kept, table, indexes } },
   };
 }
 
@@ -121,13 +122,16 @@ function mergeCollection(
   const { retention } = wanted;
   const isRetained = retention === undefined || (base.retention !== undefined && same(base.retention, retention));
   if (Object.keys(fresh).length === 0 && isRetained) return base;
-  const { failed = {}, ...rest } = base;
+  const { failed = {}, builds = 0, ...rest } = base;
+  const isBuilding = present !== undefined && Object.keys(fresh).length > 0;
+  const allBuilds = builds + (isBuilding ? 1 : 0);
   const stillFailed = Object.entries(failed).filter(([index]) => !Object.hasOwn(fresh, index));
   return {
     ...rest,
     indexes: { ...base.indexes, ...fresh },
     ...(stillFailed.length === 0 ? {} : { failed: Object.fromEntries(stillFailed) }),
     ...(isRetained ? {} : { retention }),
+    ...(allBuilds === 0 ? {} : { builds: allBuilds }),
   };
 }
 

@@ -13,8 +13,9 @@ export const keptAdvances = 100;
 /** Retention is that of the catalog at the checkpoint: what each collection declares, and what is declared for all. */
 export async function retentionsAt(store: Store, checkpoint: Seq): Promise<Retentions> {
   const { collections, keepForMs: forMs } = await catalogAt(new Reader(store), checkpoint);
-  const declared = Object.values(collections).flatMap(({ table, retention }) => {
-    const kept = forMs === undefined ? retention : bothOf(retention ?? {}, { forMs });
+  const declared = Object.values(collections).flatMap(({ table, retention, builds = 0 }) => {
+    const own = retention?.latest === undefined ? retention : { ...retention, latest: retention.latest + builds };
+    const kept = forMs === undefined ? own : bothOf(own ?? {}, { forMs });
     return kept ? [[table, kept] as const] : [];
   });
   return [[systemTable, { latest: keptAdvances }], ...declared];
