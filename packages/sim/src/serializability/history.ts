@@ -20,7 +20,7 @@ export interface Recorded {
   /** What it was in; what one of these sees never goes back. */
   readonly tab: string;
   readonly invokedAt: number;
-  /** When its outcome was heard; Infinity where nobody heard. */
+  /** When its outcome was heard; of no meaning where it is unknown. */
   readonly completedAt: number;
   readonly outcome: "committed" | "aborted" | "unknown";
   /** It may have read a state from before what other tabs had committed, but not from before its own tab's. */
