@@ -118,7 +118,7 @@ export class Client {
       await reading(view.collection("lists"), draft.operations).finally(() => view.release());
       await this.#end(draft, "committed", !isFresh);
     } catch (e) {
-      this.#note(e);
+      if (codeOf(e) !== "READ_VIEW_EVICTED") this.#note(e); // a tab that slept is told, and reads nothing wrong
     }
   }
 

@@ -70,67 +70,94 @@ export class Part {
     }
     return found;
   }
+}
 
-  /** A shortest way within `members`; undefined where there is none. */
-  way(from: number, to: number, members: ReadonlySet<number>): Cycle | undefined {
-    const { graph } = this;
-    const cameBy = new Map<number, number>();
+/** A component of a broken database may hold everything: shorter cycles are looked for until so many nodes were visited. */
+const maxVisits = 1_000_000;
+
+/** Looks for ways within one component. */
+class Search {
+  readonly #graph: Graph;
+  readonly #isMember: Uint8Array;
+  /** By which edge a node was reached, and in which search. */
+  readonly #cameBy: Int32Array;
+  readonly #reachedIn: Int32Array;
+  #searches = 0;
+  #visits = 0;
+
+  constructor(graph: Graph, component: readonly number[]) {
+    this.#graph = graph;
+    this.#isMember = new Uint8Array(graph.nodes);
+    for (const node of component) this.#isMember[node] = 1;
+    this.#cameBy = new Int32Array(graph.nodes);
+    this.#reachedIn = new Int32Array(graph.nodes);
+  }
+
+  get isTired(): boolean {
+    return this.#visits > maxVisits;
+  }
+
+  isMember(node: number): boolean {
+    return this.#isMember[node] === 1;
+  }
+
+  /** A shortest one; undefined where there is none. */
+  way(part: Part, from: number, to: number): Cycle | undefined {
+    const search = ++this.#searches;
     const line = [from];
     for (const node of line) {
-      for (const edge of this.from(node)) {
-        const next = graph.to[edge]!;
-        if (!members.has(next) || cameBy.has(next)) continue;
-        cameBy.set(next, edge);
-        if (next === to) return backFrom(graph, from, to, cameBy);
+      this.#visits++;
+      for (const edge of part.from(node)) {
+        const next = this.#graph.to[edge]!;
+        if (this.#isMember[next] === 0 || this.#reachedIn[next] === search) continue;
+        this.#reachedIn[next] = search;
+        this.#cameBy[next] = edge;
+        if (next === to) return this.#back(from, to);
         line.push(next);
       }
     }
     return undefined;
   }
+
+  #back(from: number, to: number): Cycle {
+    const way: number[] = [];
+    let node = to;
+    do {
+      const edge = this.#cameBy[node]!;
+      way.push(edge);
+      node = this.#graph.from[edge]!;
+    } while (node !== from);
+    return way.reverse();
+  }
 }
 
-function backFrom(graph: Graph, from: number, to: number, cameBy: ReadonlyMap<number, number>): Cycle {
-  const way: number[] = [];
-  let node = to;
-  do {
-    const edge = cameBy.get(node)!;
-    way.push(edge);
-    node = graph.from[edge]!;
-  } while (node !== from);
-  return way.reverse();
-}
-
-/** From so many places, at most, a shorter cycle is looked for: a component of a broken database may hold everything. */
-const maxTries = 200;
+const isShorter = (one: Cycle, other: Cycle | undefined): boolean => !other || one.length < other.length;
 
 /** A short cycle of one component, which has one. */
 export function shortCycle(part: Part, component: readonly number[]): Cycle {
-  const members = new Set(component);
+  const search = new Search(part.graph, component);
   let shortest: Cycle | undefined;
-  for (const node of component.slice(0, maxTries)) {
-    const cycle = part.way(node, node, members);
-    if (cycle && (!shortest || cycle.length < shortest.length)) shortest = cycle;
-    if (shortest?.length === 2) break;
+  for (const node of component) {
+    if (shortest && (shortest.length === 2 || search.isTired)) break;
+    const cycle = search.way(part, node, node)!;
+    if (isShorter(cycle, shortest)) shortest = cycle;
   }
   return shortest!;
 }
 
-/** A cycle with exactly one edge that is not in `rest`. */
+/** A cycle with exactly one edge that is not in `rest`, if one is found. */
 export function cycleWithOne(part: Part, rest: Part, component: readonly number[]): Cycle | undefined {
-  const members = new Set(component);
-  const { graph } = part;
+  const search = new Search(part.graph, component);
+  const { kinds, from, to } = part.graph;
   let shortest: Cycle | undefined;
-  let tries = 0;
-  for (const node of component) {
-    for (const edge of part.from(node)) {
-      const next = graph.to[edge]!;
-      const kind = graph.kinds[edge]!;
-      if ((kind !== "rw" && kind !== "range") || !members.has(next)) continue;
-      if (++tries > maxTries) return shortest;
-      const way = rest.way(next, node, members);
-      if (way && (!shortest || way.length + 1 < shortest.length)) shortest = [edge, ...way];
-      if (shortest?.length === 2) return shortest;
-    }
+  const counters = component.flatMap((node) =>
+    [...part.from(node)].filter((edge) => kinds[edge] === "rw" || kinds[edge] === "range"),
+  );
+  for (const edge of counters) {
+    if (shortest?.length === 2 || search.isTired) break;
+    if (!search.isMember(to[edge]!)) continue;
+    const way = search.way(rest, to[edge]!, from[edge]!);
+    if (way && isShorter([edge, ...way], shortest)) shortest = [edge, ...way];
   }
   return shortest;
 }
