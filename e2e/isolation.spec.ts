@@ -72,7 +72,7 @@ for (const level of ["serializable", "snapshot"] as const) {
 
 const tabs = 4;
 const keys = 20;
-const hammersForMs = 6000;
+const hammersForMs = 5000;
 const kills = 5;
 /** Clocks of tabs of one browser are set when they are opened, and then run by themselves. */
 const clockErrorMs = 5;
