@@ -36,13 +36,18 @@ const page = {
   hammer: async (n: number, keys: number, tell: Terms["tell"]): Promise<readonly string[]> => {
     const random = new Random(n);
     let elements = 0;
+    let told: Promise<void> = Promise.resolve();
     const client = new Client({
       db: lists,
       name: `tab${n}`,
       random,
       now: () => performance.timeOrigin + performance.now(),
       element: () => n * 1_000_000 + ++elements,
-      tell,
+      // Nobody has to wait for what became of it to be heard.
+      tell: async (id, recorded) => {
+        told = tell(id, recorded);
+        if (recorded.outcome === "unknown") await told;
+      },
       keys,
       pause: () => new Promise((resolve) => void setTimeout(resolve, random.below(10))),
     });
@@ -51,6 +56,7 @@ const page = {
     };
     await Promise.all([work(), work(), work(), work()]);
     await client.lookAtAll();
+    await told;
     return client.failures;
   },
   stop: (): void => stopping.abort(),

@@ -97,9 +97,13 @@ describe.each(cases)("$anomaly, by $how:", (one) => {
 
   for (const isolation of levels) {
     const isPossible = isolation === "snapshot" && one.isPossibleUnderSnapshot === true;
-    test(`[MV2][MV3] ${isPossible ? "is possible" : "is prevented"} with "${isolation}", in a tab, between tabs, while all is collected`, async () => {
-      expect(await faultsOf(present, one, isolation)).toEqual([]);
-    });
+    test(
+      `[MV2][MV3] ${isPossible ? "is possible" : "is prevented"} with "${isolation}", in a tab, between tabs, while all is collected`,
+      { timeout: 60_000 },
+      async () => {
+        expect(await faultsOf(present, one, isolation)).toEqual([]);
+      },
+    );
   }
 });
 

@@ -11,7 +11,10 @@ const terms = fc.record({
   keys: fc.integer({ min: 1, max: 12 }),
 });
 
-test("whatever was executed one after another is found right", () => {
+/** Other tests may keep all cores busy. */
+const timeout = 60_000;
+
+test("whatever was executed one after another is found right", { timeout }, () => {
   fc.assert(
     fc.property(terms, (of) => {
       expect(check(serialHistory(of))).toEqual([]);
@@ -224,7 +227,7 @@ const mutations: readonly Mutation[] = [
 ];
 
 describe("a right history is found wrong", () => {
-  test.each(mutations)("with $name: $kinds", ({ kinds, mutate }) => {
+  test.each(mutations)("with $name: $kinds", { timeout }, ({ kinds, mutate }) => {
     let mutated = 0;
     fc.assert(
       fc.property(terms, fc.integer(), (of, seed) => {
@@ -254,7 +257,7 @@ const large: readonly (readonly [
   ],
 ];
 
-test.each(large)("100 000 operations are checked in seconds: %s", (_, kinds, mutate) => {
+test.each(large)("100 000 operations are checked in seconds: %s", { timeout }, (_, kinds, mutate) => {
   const history = mutate(serialHistory({ seed: 1, transactions: 25_000, keys: 500 }));
   const operations = history.reduce((n, drawn) => n + drawn.operations.length, 0);
   const startedAt = process.cpuUsage();

@@ -47,29 +47,56 @@ interface Reading {
   readonly own: List;
 }
 
+type Appends = ReadonlyMap<number, Append>;
+
 export function versionsOf(history: History): Versions {
   const appends = appendsOf(history);
-  const readings = readingsOf(history);
-  const isCommitted = committedOf(history, readings, appends);
-  const keys = new Map<string, { order: Append[]; unread: Append[]; unsure: number; seen: Seen[] }>();
+  const all = readingsOf(history);
+  const isCommitted = committedOf(history, all, appends);
   const anomalies: Anomaly[] = [];
-  const sound: Reading[] = [];
-  for (const reading of readings) {
+  const readings: Reading[] = [];
+  for (const reading of all) {
     if (!isCommitted[reading.transaction]) continue;
-    const found = faultOf(reading, history, appends, isCommitted);
-    if (found) anomalies.push(found);
-    if (found?.kind === "duplicate" || found?.kind === "garbage read") continue;
-    const isOthers = (element: number): boolean => {
-      const { transaction } = appends.get(element)!;
-      return isCommitted[transaction]! && transaction !== reading.transaction;
-    };
-    sound.push({ ...reading, list: reading.list.filter(isOthers) });
+    const fault = faultOf(reading, history, appends, isCommitted);
+    if (fault) anomalies.push(fault);
+    if (fault?.kind === "duplicate" || fault?.kind === "garbage read") continue;
+    readings.push(ofOthers(reading, appends, isCommitted));
   }
-  const longest = longestOf(sound);
+  const longest = longestOf(readings);
+  const keys = ordersOf(history, longest, appends, isCommitted);
+  for (const reading of readings) {
+    const { transaction, key, list } = reading;
+    const longer = longest.get(key)!;
+    if (list.every((element, i) => element === longer.list[i]))
+      keys.get(key)!.seen.push({ transaction, key, length: list.length });
+    else anomalies.push(incompatible(history, reading, longer));
+  }
+  return { keys, isCommitted, anomalies };
+}
+
+/** What it read of what others committed. */
+function ofOthers(reading: Reading, appends: Appends, isCommitted: readonly boolean[]): Reading {
+  const list = reading.list.filter((element) => {
+    const { transaction } = appends.get(element)!;
+    return isCommitted[transaction] && transaction !== reading.transaction;
+  });
+  return { ...reading, list };
+}
+
+/** Of each key, what was appended; `seen` is still empty. */
+function ordersOf(
+  history: History,
+  longest: ReadonlyMap<string, Reading>,
+  appends: Appends,
+  isCommitted: readonly boolean[],
+): Map<string, Key & { unread: Append[]; unsure: number; seen: Seen[] }> {
+  const keys = new Map<string, Key & { unread: Append[]; unsure: number; seen: Seen[] }>();
+  const ordered = new Set<Append>();
   for (const [key, { list }] of longest) {
-    keys.set(key, { order: list.map((element) => appends.get(element)!), unread: [], unsure: 0, seen: [] });
+    const order = list.map((element) => appends.get(element)!);
+    for (const append of order) ordered.add(append);
+    keys.set(key, { order, unread: [], unsure: 0, seen: [] });
   }
-  const ordered = new Set([...keys.values()].flatMap(({ order }) => order));
   for (const append of appends.values()) {
     if (ordered.has(append) || history[append.transaction]!.outcome === "aborted") continue;
     const key = keys.get(append.key) ?? { order: [], unread: [], unsure: 0, seen: [] };
@@ -77,20 +104,13 @@ export function versionsOf(history: History): Versions {
     else key.unsure++;
     keys.set(append.key, key);
   }
-  for (const reading of sound) {
-    const { transaction, key, list } = reading;
-    const longer = longest.get(key)!;
-    const isBeginning = list.every((element, i) => element === longer.list[i]);
-    if (isBeginning) keys.get(key)!.seen.push({ transaction, key, length: list.length });
-    else anomalies.push(incompatible(history, reading, longer));
-  }
-  return { keys, isCommitted, anomalies };
+  return keys;
 }
 
 function faultOf(
   { transaction, key, list, own }: Reading,
   history: History,
-  appends: ReadonlyMap<number, Append>,
+  appends: Appends,
   isCommitted: readonly boolean[],
 ): Anomaly | undefined {
   const fault = (kind: Kind, why: string, other?: number): Anomaly => ({
@@ -159,11 +179,7 @@ function readingsOf(history: History): readonly Reading[] {
 }
 
 /** Those told that they committed, and those told nothing whose appends were read by one of these, or of each other. */
-function committedOf(
-  history: History,
-  readings: readonly Reading[],
-  appends: ReadonlyMap<number, Append>,
-): readonly boolean[] {
+function committedOf(history: History, readings: readonly Reading[], appends: Appends): readonly boolean[] {
   const isCommitted = history.map(({ outcome }) => outcome === "committed");
   const read = Map.groupBy(readings, ({ transaction }) => transaction);
   const toLook = history.flatMap((_, i) => (isCommitted[i] ? [i] : []));
