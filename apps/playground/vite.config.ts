@@ -18,7 +18,7 @@ export default defineConfig({
   build: {
     target: "es2023",
     sourcemap: true,
-    rolldownOptions: { input: ["index.html", "lab.html"] }, // the demo, and the page that tests drive
+    rolldownOptions: { input: ["index.html", "lab.html", "isolation.html"] }, // the demo, and the pages that tests drive
   },
   server: { port: 5173, strictPort: true, headers, open: interactive },
   preview: { port: 4173, strictPort: true, headers },

@@ -8,7 +8,8 @@ import type { Edit, Mutant } from "./mutants.ts";
 
 const root = path.resolve(import.meta.dirname, "../../..");
 const sources = path.join(root, "packages/tidemark/src");
-const builds = path.join(root, "node_modules/.cache/sim");
+/** Files of tests run at once, and may plant the same bug: each has builds of its own. */
+const builds = path.join(root, "node_modules/.cache/sim", process.env["VITEST_POOL_ID"] ?? "");
 
 /** @throws where the source is not there exactly once: then the mutant has to follow it. */
 export async function planted({ name, also, ...edit }: Mutant): Promise<Engine> {
