@@ -24,7 +24,7 @@ async function rivals(name: string, verdict: Verdict): Promise<[readonly string[
     db.collection("items").put({ id: "b", slug: "s" }),
   ];
   const ends = (await Promise.allSettled(calls)).map((e) =>
-    e.status === "fulfilled" ? "done" : String((e.reason as { code: string }).code),
+    e.status === "fulfilled" ? "done" : (e.reason as { code: string }).code,
   );
   medium.onStep = undefined;
   const all = await db.collection("items").all();

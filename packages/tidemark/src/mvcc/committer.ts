@@ -28,7 +28,6 @@ import type { Fence, Head } from "../wal/log.ts";
 import { isSwept, type Staged } from "../wal/staging.ts";
 import { applyCommit } from "./apply.ts";
 import {
-  conflict,
   entryOf,
   notWritten,
   outcomeUnknown,

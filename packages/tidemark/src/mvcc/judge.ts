@@ -12,7 +12,7 @@
  * meanwhile is in the memtable.
  */
 import { type ByteKey, byteKey, type Seq, seq, type TabId } from "../base/brand.ts";
-import { TidemarkError } from "../base/errors.ts";
+import type { TidemarkError } from "../base/errors.ts";
 import { keyEnd, prefixEnd } from "../codec/key.ts";
 import { indexEntriesOf, tableOf, tablePrefixBytes, type Write } from "../codec/record.ts";
 import { type Version, versionBytes } from "../segments/version.ts";
