@@ -12,6 +12,7 @@ import {
 } from "../protocol/messages.ts";
 import type { PageSeam } from "./idle.ts";
 import { browserPage } from "./page-seam.ts";
+import { untilEnded } from "./until-ended.ts";
 import { workerDied } from "./worker-death.ts";
 
 /** A way to a host. */
@@ -65,11 +66,7 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     };
     void meet();
   });
-  const broken = ended.then((e): never => {
-    throw e;
-  });
-  broken.catch(() => undefined);
-  const orEnded = async <T>(work: PromiseLike<T>): Promise<T> => Promise.race([work, broken]);
+  const orEnded = untilEnded(ended);
   const surface: HostSurface = {
     hello: () => orEnded(remote.hello()),
     open: (request, events) =>
