@@ -371,18 +371,17 @@ export class Host implements HostSurface {
   /** Follows the log; calls made while one is waiting share it. */
   async #follow(): Promise<void> {
     if (this.#isFollowing || !this.#running) return;
+    const { store } = this.#running.database;
     this.#isFollowing = true;
     await Promise.resolve();
-    const { store } = this.#running.database;
     this.#isFollowing = false;
     await this.#guard(store.follow());
   }
 
   async #look({ clock }: Environment): Promise<void> {
-    while (this.#running && this.#closed === undefined && !this.#outdated) {
-      await clock.sleep(lookMs);
-      const { database, feeds } = this.#running;
-      if (this.#closed === undefined && (database.isWatched || feeds.size > 0)) await this.#follow();
+    for (; this.#closed === undefined && !this.#outdated; await clock.sleep(lookMs)) {
+      const { database, feeds } = this.#running ?? {};
+      if (database?.isWatched || feeds?.size) await this.#follow();
     }
   }
 
@@ -425,6 +424,7 @@ export class Host implements HostSurface {
     storage.close();
     this.#migrating?.release();
     tabs.leave();
+    this.#running = undefined; // who keeps a closed handle does not keep its memory
   }
 
   #catalogChanged(catalog: Catalog): void {
