@@ -1,8 +1,10 @@
 /** What is done and undone leaves nothing behind: no memory, timer, channel, lock or stored row. */
 import { getEventListeners } from "node:events";
+import { queryObjects } from "node:v8";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { collection, createDatabase, type Database, isTidemarkError, openDatabase } from "./index.ts";
 import { cycles, expectNoLeak, leakOf, type Resting, toldOf } from "./leaks.test-support.ts";
+import { Store } from "./mvcc/store.ts";
 import { createMemoryStorage, type MemoryMedium } from "./storage/memory.ts";
 
 vi.setConfig({ testTimeout: 30_000 + cycles * 100 });
@@ -223,4 +225,13 @@ test.each([
   console.log(`  handles, on storage ${what}: ${toldOf(leak)}`);
   expectNoLeak(leak);
   expect(await metaRows()).toEqual(before);
+});
+
+test("[SS4] a handle that is closed, and kept, keeps nothing of the database in memory", async () => {
+  const db = await openDatabase(optionsOn(medium));
+  await db.collection("rows").putMany(Array.from({ length: 100 }, (_, n) => ({ id: `row${n}`, n })));
+  expect(queryObjects(Store)).toBe(1);
+  await db.close();
+  await expect.poll(() => queryObjects(Store), { interval: 200, timeout: 3000 }).toBe(0);
+  expect(db.name).toBe(name);
 });

@@ -94,7 +94,7 @@ export class Host implements HostSurface {
       checkedGcSettings(request.gc);
       this.#events = events;
       const opening = this.#open(request);
-      this.#opening = opening.catch(() => undefined);
+      this.#opening = opening.then(nothing, nothing); // what it opened is not kept here
       const { database, pending } = await opening;
       return { ok: true, catalog: database.catalog, database: database.store.fence.database, pending };
     } catch (e) {
@@ -446,3 +446,5 @@ export class Host implements HostSurface {
     this.#events?.(event);
   }
 }
+
+const nothing = (): void => undefined;
