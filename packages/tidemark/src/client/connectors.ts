@@ -1,4 +1,4 @@
-import { proxy, type Remote, transfer, wrap } from "comlink";
+import { proxy, releaseProxy, type Remote, transfer, wrap } from "comlink";
 import { TidemarkError } from "../base/errors.ts";
 import {
   type HostEvent,
@@ -86,6 +86,9 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     clearTimeout(timer);
     disposed.abort();
     worker.terminate();
+    // Comlink holds a worker until its proxies are forgotten, and the worker's listeners and open calls hold those.
+    submit[releaseProxy]();
+    remote[releaseProxy]();
   };
   return { surface, page: browserPage(), ended, dispose };
 }
