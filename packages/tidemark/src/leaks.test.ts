@@ -137,8 +137,10 @@ describe("a handle that is open", () => {
       const reading = read(n, n % 2 === 0 ? undefined : "reader", ending.signal).catch((e: unknown) => {
         if (e !== ending.signal.reason) throw e;
       });
-      if (n % 4 < 2) await db.collection("rows").put({ ...one, n });
-      else if (n % 8 < 4) await db.collection("rows").get("one");
+      if (n % 4 < 2) {
+        await db.collection("rows").put({ ...one, n });
+        await reading; // it comes to that, and leaves
+      } else if (n % 8 < 4) await db.collection("rows").get("one");
       ending.abort();
       await reading;
       forgets(ending.signal);
