@@ -9,7 +9,7 @@ import type { MemoryMedium } from "./storage/memory.ts";
 import { World } from "./testing/world.ts";
 
 /** `CHURN_HOURS=6` is the long form. */
-const hours = Number(process.env["CHURN_HOURS"] ?? 1);
+const hours = Number(process.env["CHURN_HOURS"] ?? 0.5);
 vi.setConfig({ testTimeout: 60_000 + hours * 120_000 });
 
 const name = "churn";

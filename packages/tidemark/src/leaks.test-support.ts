@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import { expect } from "vitest";
 
 /** `LEAK_CYCLES=10000` is the long form. */
-export const cycles = Number(process.env["LEAK_CYCLES"] ?? 200);
+export const cycles = Number(process.env["LEAK_CYCLES"] ?? 120);
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -33,9 +33,6 @@ const strayObjects = 12;
 const strayBytes = 96 * 1024;
 /** A cycle that keeps anything keeps at least one small object and who refers to it. */
 const leastLeakBytes = 24;
-/** Timers of a database that was closed, which nobody waits for, end by themselves. */
-const settleMs = 2200;
-
 const tick = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 
 /** Objects and buffers; code is compiled again as long as it runs. */
@@ -63,17 +60,14 @@ export interface Leak {
 }
 
 export interface Resting {
-  /** What it leaves ends within moments, by timers. */
-  readonly rests?: boolean;
+  /** Timers that it leaves, and nobody waits for, have ended after so long. */
+  readonly restMs?: number;
   /** Brings what was done to an end before it is looked at. */
   readonly settle?: () => Promise<unknown>;
 }
 
 /** Does `cycle` so often, and as often again. */
-export async function leakOf(
-  cycle: (n: number) => Promise<void>,
-  { rests = false, settle }: Resting = {},
-): Promise<Leak> {
+export async function leakOf(cycle: (n: number) => Promise<void>, { restMs = 0, settle }: Resting = {}): Promise<Leak> {
   const half = Math.ceil(cycles / 2);
   const run = async (from: number): Promise<void> => {
     for (let n = from; n < from + half; n++) await cycle(n);
@@ -81,7 +75,7 @@ export async function leakOf(
   };
   const footprintAfter = async (from: number): Promise<Footprint> => {
     await run(from);
-    if (rests) await tick(settleMs);
+    await tick(restMs);
     return footprint();
   };
   await run(0); // what is compiled and cached is, from here on

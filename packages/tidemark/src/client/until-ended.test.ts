@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { expectNoLeak, leakOf } from "../leaks.test-support.ts";
 import { untilEnded } from "./until-ended.ts";
 
 const never = new Promise<never>(() => undefined);
@@ -20,14 +19,4 @@ test("what is not fails with the end, and so does what is asked after it", async
   await expect(one).rejects.toBe(why);
   await expect(other).rejects.toBe(why);
   await expect(orEnded(Promise.resolve(1))).rejects.toBe(why);
-});
-
-test("[SS4] what was answered is forgotten, though the end never comes", async () => {
-  const orEnded = untilEnded(never);
-  expectNoLeak(
-    await leakOf(async (n) => {
-      await orEnded(Promise.resolve({ n }));
-      await orEnded(Promise.reject(new Error("refused"))).catch(() => undefined);
-    }),
-  );
 });
