@@ -362,6 +362,7 @@ export class Store implements ReadState, Guarded {
     this.#memtable = memtable;
     this.#ledger = ledger;
     this.#manifest = manifest;
+    this.blocks.keepListed(manifest.filled);
     this.#floor = sameLog(fence, before) ? laterFloor(this.#floor, floor) : floor;
     this.#fence = fence;
     this.#head = head;
