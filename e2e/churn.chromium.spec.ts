@@ -96,7 +96,7 @@ test("[SS4] three tabs at work end where they were", async ({ context }) => {
   for (const [tab, end] of rests[parts - 1]!.entries()) {
     const middle = rests[parts / 2 - 1]![tab]!;
     expect(end.pageBytes - middle.pageBytes).toBeLessThan(megabyte);
-    expect(end.workerBytes - middle.workerBytes).toBeLessThan(2 * megabyte);
+    expect(end.workerBytes - middle.workerBytes).toBeLessThan(megabyte);
     expect(end.locks).toEqual(middle.locks);
     expect(end.metaRows.filter((row) => row !== "manifest/…")).toEqual(
       middle.metaRows.filter((row) => row !== "manifest/…"),
