@@ -3,6 +3,8 @@ import { isTidemarkError, openDatabase } from "tidemark";
 import { createMemoryStorage } from "tidemark/testing";
 import { afterEach, expect, test, vi } from "vitest";
 import { collections, followDeployments } from "./recipes/deploying.ts";
+import { throughFaults, twoTabs } from "./recipes/faults.ts";
+import { db as hot } from "./recipes/hot-replacement.ts";
 import { db as ofNext } from "./recipes/next.ts";
 import { freshDatabase } from "./recipes/testing.ts";
 import config from "./recipes/vite.config.ts";
@@ -29,6 +31,24 @@ test("each database of a test is its own", async () => {
   await a.collection("notes").put({ id: "a", text: "here" });
   expect([await a.collection("notes").count(), await b.collection("notes").count()]).toEqual([1, 0]);
   await Promise.all([a.close(), b.close()]);
+});
+
+test("storage in memory fills up, breaks and loses what was at risk", async () => {
+  const codes: string[] = [];
+  const left = await throughFaults((code) => codes.push(code));
+  expect(codes).toEqual(["QUOTA_EXCEEDED", "broken"]);
+  expect(left.map(({ id }) => id)).toEqual(["1", "3"]);
+});
+
+test("two tabs in one process: one is frozen and wakes, the other is killed", async () => {
+  const seen = await twoTabs();
+  expect(seen).toContain("1");
+  expect(seen.filter((ids) => ids.startsWith("1,2")).length).toBeGreaterThan(0);
+});
+
+test("a module that replaces itself is one that makes a database, where nothing replaces it", async () => {
+  expect(hot.name).toBe("app");
+  await hot.close();
 });
 
 test("[MV10] an old tab offers a reload when a newer program migrated the data, and when a service worker took over", async () => {

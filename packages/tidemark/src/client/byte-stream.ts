@@ -11,6 +11,7 @@ export function byteStream(
 ): ReadableStream<Uint8Array> {
   const close = (): void => void begun.then((source) => source.close()).catch(() => undefined);
   let abort = (): void => undefined;
+  let isCancelled = false;
   const forget = (): void => signal?.removeEventListener("abort", abort);
   return new ReadableStream<Uint8Array>(
     {
@@ -24,7 +25,7 @@ export function byteStream(
           controller.error(signal!.reason);
           close();
         };
-        signal?.addEventListener("abort", abort, { once: true });
+        if (!isCancelled) signal?.addEventListener("abort", abort, { once: true });
       },
       pull: async (controller) => {
         const chunk = await (await begun).next();
@@ -34,6 +35,7 @@ export function byteStream(
         controller.close();
       },
       cancel: () => {
+        isCancelled = true; // perhaps before it has begun
         forget();
         close();
       },

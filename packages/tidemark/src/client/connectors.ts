@@ -1,4 +1,4 @@
-import { proxy, type Remote, transfer, wrap } from "comlink";
+import { proxy, releaseProxy, type Remote, transfer, wrap } from "comlink";
 import { TidemarkError } from "../base/errors.ts";
 import {
   type HostEvent,
@@ -12,6 +12,7 @@ import {
 } from "../protocol/messages.ts";
 import type { PageSeam } from "./idle.ts";
 import { browserPage } from "./page-seam.ts";
+import { untilEnded } from "./until-ended.ts";
 import { workerDied } from "./worker-death.ts";
 
 /** A way to a host. */
@@ -65,11 +66,7 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     };
     void meet();
   });
-  const broken = ended.then((e): never => {
-    throw e;
-  });
-  broken.catch(() => undefined);
-  const orEnded = async <T>(work: PromiseLike<T>): Promise<T> => Promise.race([work, broken]);
+  const orEnded = untilEnded(ended);
   const surface: HostSurface = {
     hello: () => orEnded(remote.hello()),
     open: (request, events) =>
@@ -89,6 +86,9 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     clearTimeout(timer);
     disposed.abort();
     worker.terminate();
+    // Comlink holds a worker until its proxies are forgotten, and the worker's listeners and open calls hold those.
+    submit[releaseProxy]();
+    remote[releaseProxy]();
   };
   return { surface, page: browserPage(), ended, dispose };
 }

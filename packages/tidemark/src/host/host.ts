@@ -94,7 +94,7 @@ export class Host implements HostSurface {
       checkedGcSettings(request.gc);
       this.#events = events;
       const opening = this.#open(request);
-      this.#opening = opening.catch(() => undefined);
+      this.#opening = opening.then(nothing, nothing); // what it opened is not kept here
       const { database, pending } = await opening;
       return { ok: true, catalog: database.catalog, database: database.store.fence.database, pending };
     } catch (e) {
@@ -371,18 +371,17 @@ export class Host implements HostSurface {
   /** Follows the log; calls made while one is waiting share it. */
   async #follow(): Promise<void> {
     if (this.#isFollowing || !this.#running) return;
+    const { store } = this.#running.database;
     this.#isFollowing = true;
     await Promise.resolve();
-    const { store } = this.#running.database;
     this.#isFollowing = false;
     await this.#guard(store.follow());
   }
 
   async #look({ clock }: Environment): Promise<void> {
-    while (this.#running && this.#closed === undefined && !this.#outdated) {
-      await clock.sleep(lookMs);
-      const { database, feeds } = this.#running;
-      if (this.#closed === undefined && (database.isWatched || feeds.size > 0)) await this.#follow();
+    for (; this.#closed === undefined && !this.#outdated; await clock.sleep(lookMs)) {
+      const { database, feeds } = this.#running ?? {};
+      if (database?.isWatched || feeds?.size) await this.#follow();
     }
   }
 
@@ -425,6 +424,7 @@ export class Host implements HostSurface {
     storage.close();
     this.#migrating?.release();
     tabs.leave();
+    this.#running = undefined; // who keeps a closed handle does not keep its memory
   }
 
   #catalogChanged(catalog: Catalog): void {
@@ -446,3 +446,5 @@ export class Host implements HostSurface {
     this.#events?.(event);
   }
 }
+
+const nothing = (): void => undefined;

@@ -331,6 +331,7 @@ export class Store implements ReadState, Guarded {
         // We know everything up to the checkpoint: keep the memtable's rest, and who touched what.
         this.learnFloor(state.floor);
         this.install(state.manifest, state.fence, state.ledger);
+        this.blocks.keepListed(this.#manifest.filled);
         for (const entry of state.entries) this.apply(entry);
         return;
       }
@@ -362,6 +363,7 @@ export class Store implements ReadState, Guarded {
     this.#memtable = memtable;
     this.#ledger = ledger;
     this.#manifest = manifest;
+    this.blocks.keepListed(manifest.filled);
     this.#floor = sameLog(fence, before) ? laterFloor(this.#floor, floor) : floor;
     this.#fence = fence;
     this.#head = head;

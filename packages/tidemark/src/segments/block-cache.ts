@@ -46,6 +46,11 @@ export class BlockCache {
     this.#sizeBytes -= block.sizeBytes;
   }
 
+  /** Lets go of all others. */
+  keep(isWanted: (id: BlockId, block: Block) => boolean): void {
+    for (const [id, block] of this.#blocks) if (!isWanted(id, block)) this.delete(id);
+  }
+
   clear(): void {
     this.#blocks.clear();
     this.#sizeBytes = 0;

@@ -27,6 +27,17 @@ test("what is read once only, by upkeep, is answered but does not drive out what
   expect(source.cached(c.id)).toBeDefined();
 });
 
+test("[SS4] of what is cached only that is kept which a new manifest still lists", async () => {
+  const source = await sourceOf([1, 2]);
+  const [a, b] = [listed(1), listed(2)];
+  await source.load([a, b], 2);
+  source.keepListed([
+    { has: ({ id }) => id > 2 },
+    { has: ({ id, last }) => id === b.id && last.key === b.last.key && last.seq === b.last.seq },
+  ]);
+  expect([a, b].map(({ id }) => source.cached(id) !== undefined)).toEqual([false, true]);
+});
+
 test("[MV8] another block's bytes are not taken for its own, however whole they are", async () => {
   const source = await sourceOf([1, 2]);
   const [a, b] = [listed(1), listed(2)];

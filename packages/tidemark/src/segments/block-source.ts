@@ -5,6 +5,7 @@ import { valueOf } from "../storage/contract.ts";
 import { Block } from "./block.ts";
 import { BlockCache } from "./block-cache.ts";
 import type { BlockInfo } from "./block-info.ts";
+import type { Level } from "./level.ts";
 import { damaged } from "../wal/envelope.ts";
 
 export interface LoadTerms {
@@ -72,6 +73,14 @@ export class BlockSource {
 
   clear(): void {
     this.#cache.clear();
+  }
+
+  /** What another tab replaced is read no more: it need not wait until others drive it out. */
+  keepListed(levels: readonly Pick<Level, "has">[]): void {
+    this.#cache.keep((id, block) => {
+      const last = { key: block.keyAt(block.count - 1), seq: block.seqAt(block.count - 1) };
+      return levels.some((level) => level.has({ id, last }));
+    });
   }
 
   forget(ids: readonly BlockId[]): void {

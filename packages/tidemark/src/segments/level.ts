@@ -92,7 +92,7 @@ export class Level {
   }
 
   /** Whether the level lists this very block. */
-  has({ id, last }: BlockInfo): boolean {
+  has({ id, last }: Pick<BlockInfo, "id" | "last">): boolean {
     return this.at(this.find(last.key, last.seq))?.id === id;
   }
 

@@ -7,6 +7,7 @@ import type { HostLink } from "../client/connectors.ts";
 import type { PageSeam } from "../client/idle.ts";
 import { SharedHosts } from "../client/shared-hosts.ts";
 import type { Declarations } from "../client/types.ts";
+import { untilEnded } from "../client/until-ended.ts";
 import { runUpgrade } from "../client/upgrade.ts";
 import { workerDied } from "../client/worker-death.ts";
 import { Host } from "../host/host.ts";
@@ -91,11 +92,8 @@ export class Tab {
       return answer;
     };
     const ended = this.#crashed.then(() => workerDied("it was ended by the world"));
-    const broken = ended.then((death): never => {
-      throw death;
-    });
-    broken.catch(() => undefined); // whoever waits for a call hears of it
-    const orEnded = async <T>(call: () => Promise<T>): Promise<T> => Promise.race([hop(call), broken]);
+    const orElse = untilEnded(ended);
+    const orEnded = <T>(call: () => Promise<T>): Promise<T> => orElse(hop(call));
     const surface: HostSurface = {
       hello: () => orEnded(() => host.hello()),
       open: (request, events) =>
