@@ -6,6 +6,7 @@ import { type BrowserContext, chromium, expect, test } from "@playwright/test";
 import { chromiumLaunch } from "../tools/browser-paths.mjs";
 import { type LabOptions, openPage, openTab, smallestMemtable } from "./lab.ts";
 import { browserProcessOf } from "./processes.ts";
+import { randomFrom, seedOfRun } from "./storm.ts";
 
 declare global {
   /** Told of each acknowledged commit; lives outside the browser. */
@@ -13,15 +14,6 @@ declare global {
 }
 
 const rounds = 4;
-
-/** Small and even enough to choose moments by; the same seed gives the same ones. */
-const randomFrom = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-};
 
 /**
  * Commits without end, ten at a time; commit n writes record n and, with it, `last`. The first of the ten is a
@@ -91,9 +83,7 @@ for (const durability of ["strict", "relaxed"] as const) {
     durability === "strict" ? "every acknowledged commit is there, in a dense prefix" : "a dense prefix is there";
   test(`[MV1][MV4][MV5] after SIGKILL of the browser at any moment ${promise} (${durability})`, async ({ baseURL }) => {
     test.setTimeout(60_000);
-    const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
-    const random = randomFrom(seed);
-    console.log(`  SEED=${seed}`);
+    const random = randomFrom(seedOfRun());
     const profile = mkdtempSync(path.join(tmpdir(), "tidemark-crash-"));
     const start = (): Promise<BrowserContext> =>
       chromium.launchPersistentContext(profile, { ...chromiumLaunch, baseURL: baseURL! });
