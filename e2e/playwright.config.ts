@@ -15,11 +15,16 @@ export default defineConfig({
   use: { baseURL },
   globalSetup: "./serve-playground.ts",
   projects: [
-    { name: "chromium", use: { browserName: "chromium", launchOptions: chromiumLaunch } },
+    {
+      name: "chromium",
+      testIgnore: ["*.firefox.spec.ts", "*.webkit.spec.ts"],
+      use: { browserName: "chromium", launchOptions: chromiumLaunch },
+    },
     {
       name: "firefox",
-      testIgnore: "*.chromium.spec.ts",
+      testIgnore: ["*.chromium.spec.ts", "*.webkit.spec.ts"],
       use: { browserName: "firefox", launchOptions: firefoxLaunch },
     },
+    { name: "webkit", testMatch: "*.webkit.spec.ts" }, // starts its browser itself
   ],
 });

@@ -9,9 +9,9 @@
  * When to call `tx.commit()`: it saves a round trip, but in Firefox (seen in 153) a request that fails after it does not
  * undo the transaction; it completes with the other writes done. So `commit()` is called at once only where a batch has
  * at most one write; others complete by themselves after their last request. For the same reason errors are noted when
- * requests report them, and a transaction that completes is still asked for noted errors. In WebKit (seen in 2.50) a
- * page that is reloaded soon after it leaves the transaction open for ever, and nobody else writes any more: there it is
- * never called.
+ * requests report them, and a transaction that completes is still asked for noted errors. In WebKit `commit()` is never
+ * called: there (seen in 2.50) a page that is reloaded soon after it often leaves the transaction open, and every tab's
+ * writes wait for ever (decision 4).
  */
 import { deleteDB, openDB, unwrap } from "idb";
 import { TidemarkError } from "../base/errors.ts";
