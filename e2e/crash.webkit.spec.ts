@@ -81,7 +81,7 @@ test("[MV1][MV4][MV5] after SIGKILL of the browser at any moment every acknowled
     "/acknowledged": tellsOf((n: number) => (acknowledged = Math.max(acknowledged, n))),
     "/failed": tellsOf((e: unknown) => failures.push(e)),
   });
-  const display = await openDisplay();
+  const display = await openDisplay(paths!.screen);
   const profile = mkdtempSync(path.join(tmpdir(), "tidemark-webkit-"));
   const url = `${site.origin}/round?durability=strict&memtableMaxBytes=65536`;
   for (let round = 0; round <= rounds; round++) {

@@ -8,7 +8,7 @@ export default defineConfig({
   testMatch: "*.spec.ts",
   workers: 1, // tests freeze and kill browsers, and measure: they want the machine to themselves
   timeout: 30_000,
-  globalTimeout: 8 * 60_000,
+  globalTimeout: 14 * 60_000,
   forbidOnly: Boolean(process.env["CI"]),
   reporter: "list",
   outputDir: "../node_modules/.cache/e2e-results",

@@ -2,7 +2,7 @@ import { expect, test } from "@playwright/test";
 import { allItems, commitsSoFar, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
 import { acknowledgedBy, commitUntilLeft, seedOfRun, waitsMs } from "./storm.ts";
 
-const reloads = 12;
+const reloads = 8;
 
 test("[MV1][MV5][TB1] two tabs reloaded again and again amid their commits lose nothing acknowledged; a third goes on", async ({
   context,

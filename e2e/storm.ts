@@ -10,15 +10,15 @@ export const commitUntilLeft = async (tab: string): Promise<void> => {
   await lab.db.open();
   const mine = await lab.items.where().between(`${tab} `, `${tab}!`).toArray();
   const value = tab.repeat(500);
-  let going = true;
+  const over = new AbortController();
   const loop = (async () => {
-    for (let n = mine.length; going; n++) {
+    for (let n = mine.length; !over.signal.aborted; n++) {
       await lab.items.put({ id: `${tab} ${n}`, n, value });
       localStorage.setItem(`acknowledged by ${tab}`, String(n + 1));
     }
   })();
   globalThis.left = () => {
-    going = false;
+    over.abort();
     return loop;
   };
 };

@@ -11,11 +11,9 @@ export interface Display {
   readonly close: () => void;
 }
 
-/** The display there is, or a screen that nobody sees. */
-export async function openDisplay(): Promise<Display> {
-  const there = process.env["DISPLAY"];
-  if (there) return { name: there, close: () => undefined };
-  const server = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp"], {
+/** A screen that nobody sees, by the program that makes one. */
+export async function openDisplay(program: string): Promise<Display> {
+  const server = spawn(program, ["-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp"], {
     stdio: ["ignore", "ignore", "ignore", "pipe"],
   });
   const [number] = (await once(createInterface(server.stdio[3] as Readable), "line")) as [string];
@@ -90,21 +88,18 @@ export class WebKit {
       goto: (address) => this.#in(handle, () => this.#command("POST", "/url", { url: address })).then(() => undefined),
       reload: () => this.#in(handle, () => this.#command("POST", "/refresh", {})).then(() => undefined),
       close: () => this.#in(handle, () => this.#command("DELETE", "/window")).then(() => undefined),
-      evaluate: (use, argument) => this.#in(handle, () => this.#evaluate(use, argument)),
+      evaluate: (use, ...given) => this.#in(handle, () => this.#evaluate(use, given)),
     };
     await tab.goto(url);
     return tab;
   }
 
-  async #evaluate<A, R>(use: (argument: A) => R | Promise<R>, argument: A): Promise<R> {
-    const script = `const [argument, done] = arguments;
-      (async () => (${use.toString()})(argument))().then(
+  async #evaluate<A extends unknown[], R>(use: (...given: A) => R | Promise<R>, given: A): Promise<R> {
+    const script = `const given = [...arguments], done = given.pop();
+      (async () => (${use.toString()})(...given))().then(
         (value) => done({ value }),
         (e) => done({ failure: String(e) + "\\n" + (e?.stack ?? "") }));`;
-    const outcome = (await this.#command("POST", "/execute/async", {
-      script,
-      args: [argument ?? null],
-    })) as Outcome<R>;
+    const outcome = (await this.#command("POST", "/execute/async", { script, args: given })) as Outcome<R>;
     if ("failure" in outcome) throw new Error(outcome.failure);
     return outcome.value;
   }
@@ -120,5 +115,5 @@ export interface Tab {
   readonly goto: (url: string) => Promise<void>;
   readonly reload: () => Promise<void>;
   readonly close: () => Promise<void>;
-  readonly evaluate: <R, A = undefined>(use: (argument: A) => R | Promise<R>, argument?: A) => Promise<R>;
+  readonly evaluate: <A extends unknown[], R>(use: (...given: A) => R | Promise<R>, ...given: A) => Promise<R>;
 }

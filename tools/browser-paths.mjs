@@ -48,15 +48,15 @@ export const firefoxLaunch = {
 export const webkitPackages = ["webkit2gtk-driver", "xvfb"];
 
 /**
- * WebKit's driver and its browser; `undefined` where one of them, or a screen for them, is missing.
- * @returns {{ driver: string, browser: string } | undefined}
+ * WebKit's driver, its browser, and a screen that nobody sees; `undefined` where one of them is missing.
+ * @returns {{ driver: string, browser: string, screen: string } | undefined}
  */
 export const webkitPaths = () => {
-  const driver = "/usr/bin/WebKitWebDriver";
-  if (!existsSync(driver) || !(process.env["DISPLAY"] || existsSync("/usr/bin/Xvfb"))) return undefined;
-  const directories = readdirSync("/usr/lib").flatMap((triplet) =>
+  const [driver, screen] = ["/usr/bin/WebKitWebDriver", "/usr/bin/Xvfb"];
+  if (!existsSync(driver) || !existsSync(screen)) return undefined;
+  const places = readdirSync("/usr/lib").flatMap((triplet) =>
     ["webkit2gtk-4.1", "webkitgtk-6.0"].map((api) => `/usr/lib/${triplet}/${api}/MiniBrowser`),
   );
-  const browser = directories.find((path) => existsSync(path));
-  return browser === undefined ? undefined : { driver, browser };
+  const browser = places.find((path) => existsSync(path));
+  return browser === undefined ? undefined : { driver, browser, screen };
 };

@@ -45,18 +45,17 @@ const advice = () => {
   ].join("\n");
 };
 
-const wantedFromDebian = () => [
-  ...installable().map((name) => debianPackages[name]),
-  ...(webkitPaths() ? [] : webkitPackages),
-];
-
-if (wantedFromDebian().length > 0 && isRootOnDebian()) installFromDebian(wantedFromDebian());
+if (isRootOnDebian()) {
+  if (installable().length > 0) installFromDebian(installable().map((name) => debianPackages[name]));
+  if (!webkitPaths()) installFromDebian(webkitPackages); // apart: without it the others are tested all the same
+}
 if (installable().length > 0) run("pnpm", ["exec", "playwright", "install", ...installable()]);
 for (const name of names) console.log(`${name}: ${pathInUse(name)}${existsSync(pathInUse(name)) ? "" : " (missing)"}`);
 const webkit = webkitPaths();
 console.log(`webkit: ${webkit?.browser ?? "(missing)"}`);
-if (!webkit)
+if (!webkit) {
   console.warn(`WITHOUT WEBKIT ITS TESTS ARE SKIPPED. On Debian: apt-get install ${webkitPackages.join(" ")}`);
+}
 if (missing().length > 0) {
   console.error(advice());
   process.exit(1);
