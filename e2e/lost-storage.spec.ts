@@ -1,5 +1,6 @@
 import { type BrowserContext, expect, type Page, test } from "@playwright/test";
 import { allItems, commitsSoFar, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
+import { clearsSiteData, openSite, type Site } from "./site.ts";
 
 declare global {
   var endings: string[];
@@ -110,6 +111,12 @@ test("[MV9] connections lost again and again under two tabs that commit cost nob
   expect((await a.evaluate(() => lab.db.verify())).damage).toEqual([]);
 });
 
+let site: Site;
+test.beforeAll(async () => {
+  site = await openSite({ "/clear": clearsSiteData });
+});
+test.afterAll(() => site.close());
+
 /** Ways in which site data goes away under open tabs. */
 const clearings: Readonly<Record<string, (context: BrowserContext, page: Page) => Promise<unknown>>> = {
   "indexedDB.deleteDatabase": (_, page) =>
@@ -121,6 +128,7 @@ const clearings: Readonly<Record<string, (context: BrowserContext, page: Page) =
           request.addEventListener("error", () => reject(request.error ?? new Error("no")));
         }),
     ),
+  "a response that clears the site's data": (_, page) => page.evaluate(async () => (await fetch("/clear")).text()),
   "clearing the site's data": async (context, page) => {
     const session = await context.newCDPSession(page);
     await session.send("Storage.clearDataForOrigin", { origin: new URL(page.url()).origin, storageTypes: "indexeddb" });
@@ -128,8 +136,9 @@ const clearings: Readonly<Record<string, (context: BrowserContext, page: Page) =
 };
 
 for (const [way, clear] of Object.entries(clearings)) {
-  test(`[MV9][TB7] ${way} ends open tabs as deleted, and a new one begins empty`, async ({ browserName, context }) => {
-    test.skip(browserName !== "chromium" && way !== "indexedDB.deleteDatabase", "Chromium alone can be told to");
+  test(`[MV9][TB7] ${way} ends open tabs as deleted, and a new one begins empty`, async ({ browser, browserName }) => {
+    test.skip(browserName !== "chromium" && way === "clearing the site's data", "Chromium alone can be told to");
+    const context = await browser.newContext({ baseURL: site.origin });
     const [a, b] = await openTwoTabs(context, smallestMemtable);
     for (const page of [a, b]) {
       await page.evaluate(() => {
@@ -161,5 +170,6 @@ for (const [way, clear] of Object.entries(clearings)) {
     expect(await allItems(again)).toEqual([]);
     await again.evaluate(() => lab.items.put({ id: "new" }));
     expect(await allItems(again)).toEqual([{ id: "new" }]);
+    await context.close();
   });
 }

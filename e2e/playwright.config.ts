@@ -8,18 +8,23 @@ export default defineConfig({
   testMatch: "*.spec.ts",
   workers: 1, // tests freeze and kill browsers, and measure: they want the machine to themselves
   timeout: 30_000,
-  globalTimeout: 8 * 60_000,
+  globalTimeout: 14 * 60_000,
   forbidOnly: Boolean(process.env["CI"]),
   reporter: "list",
   outputDir: "../node_modules/.cache/e2e-results",
   use: { baseURL },
   globalSetup: "./serve-playground.ts",
   projects: [
-    { name: "chromium", use: { browserName: "chromium", launchOptions: chromiumLaunch } },
+    {
+      name: "chromium",
+      testIgnore: ["*.firefox.spec.ts", "*.webkit.spec.ts"],
+      use: { browserName: "chromium", launchOptions: chromiumLaunch },
+    },
     {
       name: "firefox",
-      testIgnore: "*.chromium.spec.ts",
+      testIgnore: ["*.chromium.spec.ts", "*.webkit.spec.ts"],
       use: { browserName: "firefox", launchOptions: firefoxLaunch },
     },
+    { name: "webkit", testMatch: "*.webkit.spec.ts" }, // starts its browser itself
   ],
 });

@@ -1,4 +1,5 @@
-/** Chromium's processes, to be stopped and killed from outside. */
+/** A browser's processes, to be stopped and killed from outside; all but the last are Chromium's. */
+import { readdirSync, readFileSync } from "node:fs";
 import type { Browser, BrowserContext, CDPSession, Page } from "@playwright/test";
 
 const renderers = async (session: CDPSession): Promise<Map<number, number>> => {
@@ -57,3 +58,22 @@ export const waysToEnd: Readonly<
     return () => void session.send("Page.crash").catch(() => undefined);
   },
 };
+
+/** The first of the processes of whichever browser has this profile. */
+export function browserProcessOn(profile: string): number {
+  const ids = readdirSync("/proc")
+    .map(Number)
+    .filter(Number.isInteger)
+    .toSorted((x, y) => x - y);
+  const found = ids.find((id) => commandOf(id).some((word) => word.endsWith(profile)));
+  if (found === undefined) throw new Error(`no browser runs on ${profile}`);
+  return found;
+}
+
+function commandOf(id: number): string[] {
+  try {
+    return readFileSync(`/proc/${id}/cmdline`, "utf8").split("\0");
+  } catch {
+    return []; // it has just ended
+  }
+}

@@ -1,7 +1,7 @@
 // Which browsers the tests and benchmarks drive, and how: the one place that decides it.
 //
 // A browser named by CHROMIUM or FIREFOX comes first, then the system's package (Debian), then Playwright's own.
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 
 /** @typedef {"chromium" | "firefox"} BrowserName */
 
@@ -42,4 +42,21 @@ export const firefoxLaunch = {
   firefoxUserPrefs,
   // A stock Firefox speaks WebDriver BiDi, which is this channel; Playwright's own build does not.
   ...(firefox && { channel: "moz-firefox", executablePath: firefox }),
+};
+
+/** What it takes to drive WebKit; Debian's packages have it, and nobody else has it for Linux. */
+export const webkitPackages = ["webkit2gtk-driver", "xvfb"];
+
+/**
+ * WebKit's driver, its browser, and a screen that nobody sees; `undefined` where one of them is missing.
+ * @returns {{ driver: string, browser: string, screen: string } | undefined}
+ */
+export const webkitPaths = () => {
+  const [driver, screen] = ["/usr/bin/WebKitWebDriver", "/usr/bin/Xvfb"];
+  if (!existsSync(driver) || !existsSync(screen)) return undefined;
+  const places = readdirSync("/usr/lib").flatMap((triplet) =>
+    ["webkit2gtk-4.1", "webkitgtk-6.0"].map((api) => `/usr/lib/${triplet}/${api}/MiniBrowser`),
+  );
+  const browser = places.find((path) => existsSync(path));
+  return browser === undefined ? undefined : { driver, browser, screen };
 };

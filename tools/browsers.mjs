@@ -1,8 +1,8 @@
-// Makes sure that a Chromium and a Firefox are there for the tests, or says what to install.
+// Makes sure that a Chromium and a Firefox are there for the tests, or says what to install; and a WebKit, where it can be.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { chromium, firefox } from "playwright";
-import { browserPath } from "./browser-paths.mjs";
+import { browserPath, webkitPackages, webkitPaths } from "./browser-paths.mjs";
 
 /** @typedef {import("./browser-paths.mjs").BrowserName} BrowserName */
 /** @type {readonly BrowserName[]} */
@@ -28,10 +28,10 @@ const isRootOnDebian = () =>
   // Not its relatives: on Ubuntu these packages are empty shells around snap.
   /^ID="?debian"?$/m.test(readFileSync("/etc/os-release", "utf8"));
 
-const installFromDebian = () => {
+/** @param {readonly string[]} packages */
+const installFromDebian = (packages) => {
   process.env["DEBIAN_FRONTEND"] = "noninteractive";
   const quietly = ["-qq", "-o", "DPkg::Lock::Timeout=300"];
-  const packages = installable().map((name) => debianPackages[name]);
   if (run("apt-get", [...quietly, "update"])) run("apt-get", [...quietly, "install", "-y", ...packages]);
 };
 
@@ -45,9 +45,17 @@ const advice = () => {
   ].join("\n");
 };
 
-if (installable().length > 0 && isRootOnDebian()) installFromDebian();
+if (isRootOnDebian()) {
+  if (installable().length > 0) installFromDebian(installable().map((name) => debianPackages[name]));
+  if (!webkitPaths()) installFromDebian(webkitPackages); // apart: without it the others are tested all the same
+}
 if (installable().length > 0) run("pnpm", ["exec", "playwright", "install", ...installable()]);
 for (const name of names) console.log(`${name}: ${pathInUse(name)}${existsSync(pathInUse(name)) ? "" : " (missing)"}`);
+const webkit = webkitPaths();
+console.log(`webkit: ${webkit?.browser ?? "(missing)"}`);
+if (!webkit) {
+  console.warn(`WITHOUT WEBKIT ITS TESTS ARE SKIPPED. On Debian: apt-get install ${webkitPackages.join(" ")}`);
+}
 if (missing().length > 0) {
   console.error(advice());
   process.exit(1);

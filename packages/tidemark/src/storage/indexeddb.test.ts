@@ -49,6 +49,23 @@ describe("failures", () => {
     expect(await storage.read([get("log", 1)])).toEqual([[]]);
   });
 
+  it.each([
+    ["Safari", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/26.0 Safari/605.1.15", 0],
+    ["Chrome on iOS", "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/140.0 Safari/604.1", 0],
+    ["Chrome", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36", 2],
+    ["Firefox", "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0", 2],
+  ])(
+    "[TB1] commits early but in WebKit, where a reload would leave the transaction open: %s",
+    async (_, userAgent, n) => {
+      vi.stubGlobal("navigator", { userAgent });
+      const { storage } = await opened();
+      const commit = vi.spyOn(IDBTransaction.prototype, "commit");
+      expect((await storage.commit(batch)).status).toBe("committed");
+      expect(await storage.read([get("log", 1)])).toEqual([[{ key: 1, value: Uint8Array.of(1) }]]);
+      expect(commit).toHaveBeenCalledTimes(n);
+    },
+  );
+
   it("[MV9] an abort out of nowhere is STORAGE_LOST, and the connection stays lost", async () => {
     for (const name of ["AbortError", "UnknownError", "InvalidStateError"]) {
       const { storage } = await opened();

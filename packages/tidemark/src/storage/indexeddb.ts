@@ -9,7 +9,9 @@
  * When to call `tx.commit()`: it saves a round trip, but in Firefox (seen in 153) a request that fails after it does not
  * undo the transaction; it completes with the other writes done. So `commit()` is called at once only where a batch has
  * at most one write; others complete by themselves after their last request. For the same reason errors are noted when
- * requests report them, and a transaction that completes is still asked for noted errors.
+ * requests report them, and a transaction that completes is still asked for noted errors. In WebKit `commit()` is never
+ * called: there (seen in 2.50) a page that is reloaded soon after it often leaves the transaction open, and every tab's
+ * writes wait for ever (decision 4).
  */
 import { deleteDB, openDB, unwrap } from "idb";
 import { TidemarkError } from "../base/errors.ts";
@@ -110,10 +112,12 @@ class Transaction {
   readonly ended: Promise<unknown>;
   /** Whether any write was sent. */
   writing = false;
+  readonly #commitsEarly: boolean;
   #error: unknown;
 
-  constructor(tx: IDBTransaction) {
+  constructor(tx: IDBTransaction, commitsEarly: boolean) {
     this.tx = tx;
+    this.#commitsEarly = commitsEarly;
     this.ended = new Promise((resolve) => {
       tx.onerror = (event) => this.#note((event.target as IDBRequest).error);
       tx.oncomplete = () => resolve(this.#late());
@@ -130,6 +134,11 @@ class Transaction {
       this.#error = error;
       this.abort();
     }
+  }
+
+  /** All requests are sent: where the browser lets it, the transaction does not wait for their answers. */
+  commitEarly(): void {
+    if (this.#commitsEarly) this.tx.commit();
   }
 
   abort(): void {
@@ -155,8 +164,11 @@ class Transaction {
   }
 }
 
+const isWebKit = (): boolean => /AppleWebKit\/(?!.*Chrom)/.test(globalThis.navigator?.userAgent ?? "");
+
 class IndexedDbConnection implements Storage {
   readonly #db: IDBDatabase;
+  readonly #commitsEarly = !isWebKit();
   #gone: "CLOSED" | "STORAGE_LOST" | undefined;
 
   constructor(db: IDBDatabase) {
@@ -175,7 +187,7 @@ class IndexedDbConnection implements Storage {
       });
       work.run(() => {
         ask(work, reads, resolve);
-        work.tx.commit();
+        work.commitEarly();
       });
     });
   }
@@ -216,7 +228,7 @@ class IndexedDbConnection implements Storage {
     if (this.#gone === "CLOSED") throw new TidemarkError("CLOSED", "This storage connection is closed.");
     if (this.#gone === "STORAGE_LOST") throw lost("none");
     try {
-      return new Transaction(this.#db.transaction([...stores], mode, { durability }));
+      return new Transaction(this.#db.transaction([...stores], mode, { durability }), this.#commitsEarly);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -283,7 +295,7 @@ function change(work: Transaction, writes: readonly Write[]): void {
     put(work.tx.objectStore(write.store), write);
     sent++;
   }
-  if (sent <= 1) work.tx.commit(); // with more, a failing one would not undo the others: see above
+  if (sent <= 1) work.commitEarly(); // with more, a failing one would not undo the others: see above
 }
 
 function put(store: IDBObjectStore, write: Write): void {

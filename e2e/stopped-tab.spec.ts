@@ -1,6 +1,7 @@
 import { expect, type Page, test } from "@playwright/test";
 import { allItems, commitsSoFar, openTwoTabs, smallestMemtable } from "./lab.ts";
-import { rendererOf } from "./processes.ts";
+import { freezable, freezer } from "./freezing.ts";
+import { rendererOf, wakeAll } from "./processes.ts";
 
 declare global {
   var kept: Awaited<ReturnType<typeof lab.db.readView>>;
@@ -47,23 +48,26 @@ const commitThousands = (page: Page): Promise<{ commitsMs: number; checkpointMs:
     return { commitsMs: doneAt - startedAt, checkpointMs: performance.now() - doneAt };
   });
 
+test.afterEach(wakeAll);
+
 test("[TB1][TB2][TB7] a tab that slept through thousands of commits and a trimmed log neither loses nor forks anything", async ({
   browser,
   context,
 }) => {
+  await freezable(context);
   const [a, b] = await openTwoTabs(context, smallestMemtable);
   await a.evaluate(() => lab.items.putMany([{ id: "x", n: 0 }, { id: "untouched" }]));
   await leaveThingsOpen(a);
   const [headBefore, before] = [await commitsSoFar(b), await allItems(a)];
-  const renderer = await rendererOf(browser, a);
+  const frozen = await freezer(browser, a);
 
-  process.kill(renderer, "SIGSTOP");
+  await frozen.freeze();
   const { commitsMs, checkpointMs } = await commitThousands(b);
   const { checkpoint, logEntries, upkeep } = await b.evaluate(() => lab.db.storage.metrics());
   console.log(
     `  beside a stopped upkeep tab: 3000 commits in ${commitsMs.toFixed(0)} ms, then a checkpoint in ${checkpointMs.toFixed(0)} ms`,
   );
-  expect(commitsMs).toBeLessThan(3000);
+  expect(commitsMs).toBeLessThan(5000);
   expect(logEntries).toBe(0);
   expect(checkpoint).toBe(headBefore + 3000);
   expect(upkeep).toBe(true);
@@ -79,7 +83,7 @@ test("[TB1][TB2][TB7] a tab that slept through thousands of commits and a trimme
     ]);
     return { x, old, transaction };
   });
-  process.kill(renderer, "SIGCONT");
+  await frozen.wake();
   const { x, old, transaction } = await awake;
 
   expect(x?.n).toBe(6);
@@ -128,8 +132,10 @@ const commitLoop = (page: Page, tab: string): Promise<{ count: number; gapsMs: n
  */
 test("[TB1][TB7] a tab stopped again and again in the middle of commits and checkpoints loses nothing", async ({
   browser,
+  browserName,
   context,
 }) => {
+  test.skip(browserName !== "chromium", "Chromium alone has a process for each tab");
   const [a, b] = await openTwoTabs(context, smallestMemtable);
   const renderer = await rendererOf(browser, a);
   const headBefore = await commitsSoFar(a);

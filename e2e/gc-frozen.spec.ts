@@ -14,7 +14,8 @@ import {
   writeRounds,
 } from "./gc.ts";
 import { type LabOptions, smallestMemtable } from "./lab.ts";
-import { freeze, rendererOf, wake, wakeAll } from "./processes.ts";
+import { freezable, type Frozen, freezer } from "./freezing.ts";
+import { wakeAll } from "./processes.ts";
 
 declare global {
   var seen: number[];
@@ -74,30 +75,32 @@ const whatItSaysAwake = (page: Page) =>
     return { old: await old, plain: (await plain).map(({ n }) => n), transaction, anew };
   });
 
-/** Three tabs; the second one is stopped while it reads and writes, and the first overwrites what it reads. */
-const stopAmidReading = async (
-  browser: Browser,
-  [a, b, c]: readonly [Page, Page, Page],
-): Promise<{ readonly seq: number; readonly pin: string; readonly renderer: number }> => {
+interface Stopped {
+  readonly seq: number;
+  readonly pin: string;
+  readonly wake: Frozen["wake"];
+}
+
+/** The second of three tabs is stopped while it reads and writes. */
+const stopAmidReading = async (browser: Browser, [a, b]: readonly [Page, Page, Page]): Promise<Stopped> => {
   await writeRounds(a, 0, 0);
   await runGc(a);
-  const renderer = await rendererOf(browser, b);
-  expect(await rendererOf(browser, c)).not.toBe(renderer);
+  const { freeze, wake } = await freezer(browser, b);
   const [seq, pin] = [await keepView(b), await pinOf(b)];
   await leaveThingsOpen(b);
-  freeze(renderer);
-  return { seq, pin, renderer };
+  await freeze();
+  return { seq, pin, wake };
 };
 
 /** It has been evicted; now it wakes. */
 const expectItGoesOn = async (
   b: Page,
-  { seq, renderer }: { readonly seq: number; readonly renderer: number },
+  { seq, wake }: Stopped,
   eviction: { readonly evictedBy: string; readonly logSeq: number },
   n: number,
 ): Promise<void> => {
   const awake = whatItSaysAwake(b);
-  wake(renderer);
+  await wake();
   const { old, plain, transaction, anew } = await awake;
   const evicted = {
     code: "READ_VIEW_EVICTED",
@@ -131,6 +134,7 @@ test("[TB5][VG13] a frozen tab that is evicted holds nothing back, and goes on w
   browser,
   context,
 }) => {
+  await freezable(context);
   const [a, b, c] = await openThreeTabs(context);
   const stopped = await stopAmidReading(browser, [a, b, c]);
   await writeRounds(a, 1, rounds);
@@ -164,6 +168,7 @@ test("[TB5] a frozen tab that holds back more commits than it may is evicted wit
   browser,
   context,
 }) => {
+  await freezable(context);
   const limited: LabOptions = { ...smallestMemtable, gc: { debtMaxCommits: 200 } };
   const [a, b, c] = await openThreeTabs(context, limited);
   const stopped = await stopAmidReading(browser, [a, b, c]);

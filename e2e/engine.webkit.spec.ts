@@ -1,0 +1,267 @@
+/** WebKit, as far as its driver goes: what the other specs prove in depth, once around. */
+import { expect, test } from "@playwright/test";
+import { webkitPaths } from "../tools/browser-paths.mjs";
+import type { Item } from "./lab.ts";
+import { openSite, type Site } from "./site.ts";
+import { acknowledgedBy, commitUntilLeft, seedOfRun, waitsMs } from "./storm.ts";
+import { type Display, openDisplay, type Tab, WebKit } from "./webdriver.ts";
+
+declare global {
+  var underWay: Promise<unknown>;
+  var seen: number[];
+  var told: string[];
+  var workers: Worker[];
+}
+
+const paths = webkitPaths();
+test.skip(!paths, "WEBKIT IS MISSING, NOTHING IS TESTED IN IT: see node tools/browsers.mjs");
+
+let site: Site;
+let display: Display;
+let browser: WebKit;
+let tabs: Tab[] = [];
+
+test.beforeAll(async () => {
+  if (!paths) return;
+  site = await openSite();
+  display = await openDisplay(paths.screen);
+  browser = await WebKit.start(paths.driver, display);
+});
+test.afterAll(async () => {
+  await browser?.close();
+  display?.close();
+  await site?.close();
+});
+test.afterEach(async () => {
+  for (const tab of tabs) await tab.close().catch(() => undefined);
+  tabs = [];
+});
+
+/** A window with the lab page and its database open. */
+async function openTab(db: string, memtableMaxBytes = 64 * 1024): Promise<Tab> {
+  const tab = await browser.openTab(`${site.origin}/lab.html?db=${db}&memtableMaxBytes=${memtableMaxBytes}`);
+  tabs.push(tab);
+  await tab.evaluate(() => lab.db.open().then(() => undefined));
+  return tab;
+}
+
+const allItems = (tab: Tab): Promise<Item[]> =>
+  tab.evaluate(async () => {
+    const view = await lab.db.readView({ fresh: true });
+    const all = await view.collection("items").all();
+    view.release();
+    return all;
+  });
+
+const expectClean = async (tab: Tab): Promise<void> => {
+  expect((await tab.evaluate(() => lab.db.verify())).damage).toEqual([]);
+};
+
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+test("[MV1][MV2][MV6] what is written is read, by key, by index and through an older view, from blocks and after a reload", async () => {
+  const tab = await openTab("basics");
+  await tab.evaluate(async () => {
+    const records = Array.from({ length: 300 }, (_, n) => ({
+      id: n,
+      n,
+      group: n % 7,
+      email: `${n}@example.org`,
+      tags: [n % 2 === 1 ? "odd" : "even"],
+      value: "v".repeat(300),
+    }));
+    await lab.items.putMany(records);
+    const value = { blob: new Blob(["a blob"]), map: new Map([["n", 12345678901234567890n]]), at: new Date(0) };
+    await lab.items.put({ id: "rich", value });
+  });
+  const read = () =>
+    tab.evaluate(async () => {
+      const { blob, map, at } = (await lab.items.get("rich"))!.value as {
+        blob: Blob;
+        map: Map<string, bigint>;
+        at: Date;
+      };
+      return {
+        some: (await lab.items.getMany([3, 299, 300])).map((r) => r?.n),
+        group: (await lab.items.where("group").between(2, 4).reverse().limit(3).toArray()).map(({ id }) => id),
+        odd: await lab.items.where("tags").equals("odd").count(),
+        email: (await lab.items.where("email").equals("7@example.org").first())?.id,
+        rich: [await blob.text(), String(map.get("n")), at.toISOString()],
+      };
+    });
+  const expected = {
+    some: [3, 299, null], // undefined, as JSON has it
+    group: [297, 290, 283], // of those with 3, the last
+    odd: 150,
+    email: 7,
+    rich: ["a blob", "12345678901234567890", "1970-01-01T00:00:00.000Z"],
+  };
+  expect(await read()).toEqual(expected);
+  await tab.evaluate(() => lab.db.checkpoint());
+  await tab.reload();
+  expect(await read()).toEqual(expected);
+  const old = await tab.evaluate(async () => {
+    const view = await lab.db.readView();
+    await lab.items.putMany(Array.from({ length: 300 }, (_, n) => ({ id: n, n: -1 })));
+    await lab.db.checkpoint();
+    const all = await view.collection("items").where("group").equals(1).toArray();
+    view.release();
+    return all.map(({ n }) => n);
+  });
+  expect(old).toEqual(upTo(300).filter((n) => n % 7 === 1));
+  expect((await allItems(tab)).slice(0, 300).map(({ n }) => n)).toEqual(Array<number>(300).fill(-1));
+  expect(await tab.evaluate(() => lab.items.where("group").count())).toBe(0);
+  await expectClean(tab);
+});
+
+test("[VG10] where no idle moments are told, timers grant the slices in which the log is folded", async () => {
+  const tab = await openTab("grants");
+  expect(await tab.evaluate(() => ["requestIdleCallback" in globalThis, document.visibilityState])).toEqual([
+    false,
+    "visible",
+  ]);
+  await tab.evaluate(() => lab.items.putMany(Array.from({ length: 68 }, (_, id) => ({ id, value: "v".repeat(1000) }))));
+  const figures = () => tab.evaluate(() => lab.db.storage.metrics());
+  await expect.poll(async () => (await figures()).logEntries, { intervals: [200], timeout: 8000 }).toBe(0);
+  const { bySource, longestMs } = (await figures()).slices;
+  console.log(`  ${bySource.grant} slices were granted, the longest took ${longestMs.toFixed(1)} ms`);
+  expect(bySource.grant).toBeGreaterThan(0);
+  expect(bySource.headlong).toBe(0);
+});
+
+test("[MV3][TB3] two windows count up one record at once: both get through, and see each other's commits", async () => {
+  const [a, b] = [await openTab("two"), await openTab("two")];
+  for (const tab of [a, b]) {
+    await tab.evaluate(() => {
+      globalThis.seen = [];
+      lab.db.live(async (q) => (await q.collection("items").get("x"))?.n ?? 0).subscribe((n) => void seen.push(n));
+    });
+  }
+  // Both have read before either writes.
+  const conflict = (who: string): void => {
+    globalThis.underWay = lab.db.transaction(async (tx) => {
+      const items = tx.collection("items");
+      const { n = 0 } = (await items.get("x")) ?? {};
+      if (tx.attempt === 0) await lab.meet("read", who, 2);
+      await items.put({ id: "x", n: n + 1 });
+      return tx.attempt;
+    });
+  };
+  await a.evaluate(conflict, "a");
+  await b.evaluate(conflict, "b");
+  const attempts = new Set([await a.evaluate(() => underWay), await b.evaluate(() => underWay)]);
+  expect(attempts).toEqual(new Set([0, 1]));
+  const increments = (): void => {
+    const one = () => lab.items.update("x", (r) => ({ ...r, n: r.n! + 1 }));
+    globalThis.underWay = Promise.all(Array.from({ length: 200 }, one)).then(() => undefined);
+  };
+  for (const tab of [a, b]) await tab.evaluate(increments);
+  for (const tab of [a, b]) await tab.evaluate(() => underWay);
+  for (const tab of [a, b]) {
+    expect(await allItems(tab)).toEqual([{ id: "x", n: 402 }]);
+    await expect.poll(() => tab.evaluate(() => seen.at(-1))).toBe(402);
+    const told = await tab.evaluate(() => seen);
+    expect(told).toEqual(told.toSorted((x, y) => x - y));
+  }
+});
+
+/**
+ * Not in the middle of a write: of what a page had under way when it was reloaded WebKit may keep a transaction open, and
+ * then nobody writes any more (decision 4).
+ */
+test("[MV1][MV5][TB1] a window reloaded again and again between its commits loses nothing acknowledged; another goes on", async () => {
+  const [b, a] = [await openTab("storm"), await openTab("storm", 1 << 22)];
+  for (const [tab, name] of [
+    [a, "a"],
+    [b, "b"],
+  ] as const)
+    await tab.evaluate(commitUntilLeft, name);
+  for (const ms of waitsMs(seedOfRun(), 8)) {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await a.evaluate(() => left());
+    await a.reload();
+    await a.evaluate(commitUntilLeft, "a");
+  }
+  for (const tab of [a, b]) await tab.evaluate(() => left());
+  const found = await allItems(b);
+  expect(await allItems(a)).toEqual(found);
+  for (const name of ["a", "b"]) {
+    const numbers = found.flatMap(({ id, n = -1 }) => (String(id).startsWith(name) ? [n] : []));
+    const acknowledged = await b.evaluate(acknowledgedBy, name);
+    console.log(`  ${name}: ${acknowledged} acknowledged, ${numbers.length} found`);
+    expect(numbers.toSorted((x, y) => x - y)).toEqual(upTo(acknowledged));
+    expect(acknowledged).toBeGreaterThan(10);
+  }
+  await expectClean(b);
+});
+
+test("[TB1][TB2][TB4][VG1] when the window that does upkeep is closed, another does it, and what the first held is collected", async () => {
+  const [a, b] = [await openTab("closing"), await openTab("closing")];
+  const write = (n: number): Promise<unknown> =>
+    lab.items.putMany(Array.from({ length: 200 }, (_, id) => ({ id, n, value: "v".repeat(500) })));
+  await a.evaluate(write, 0);
+  await a.evaluate(async () => void (await lab.db.readView()));
+  for (const n of [1, 2, 3]) await b.evaluate(write, n);
+  const held = await b.evaluate(() => lab.db.gc.run());
+  expect(held.heldBack).toMatchObject([{ kind: "pin" }]);
+  expect((await b.evaluate(() => lab.db.storage.metrics())).upkeep).toBe(false);
+  await a.close();
+  await expect.poll(() => b.evaluate(async () => (await lab.db.storage.metrics()).upkeep)).toBe(true);
+  expect((await b.evaluate(() => lab.db.gc.run())).heldBack).toEqual([]);
+  expect((await b.evaluate(() => lab.db.storage.metrics())).versions).toBeLessThan(220);
+  expect((await allItems(b)).map(({ n }) => n)).toEqual(Array<number>(200).fill(3));
+  await expectClean(b);
+});
+
+test("[MV12] a worker that dies is started again: what was acknowledged is there, and live queries go on", async () => {
+  const tab = await browser.openTab(`${site.origin}/lab.html?db=death`);
+  tabs.push(tab);
+  await tab.evaluate(async () => {
+    globalThis.workers = [];
+    const Native = globalThis.Worker;
+    globalThis.Worker = class extends Native {
+      constructor(url: string | URL, options?: WorkerOptions) {
+        super(url, options);
+        workers.push(this);
+      }
+    };
+    globalThis.told = [];
+    lab.db.on("error", (e) => told.push(`${e.code} ${String(e.details["lost"])}`));
+    globalThis.seen = [];
+    lab.db.live((q) => q.collection("items").count()).subscribe((n) => void seen.push(n));
+    await lab.items.putMany(Array.from({ length: 300 }, (_, n) => ({ id: n, n })));
+    workers.at(-1)!.terminate();
+    await lab.items.put({ id: "while dead" }).catch(() => undefined); // nobody may know yet
+    await lab.items.put({ id: "after" });
+  });
+  const ids = (await allItems(tab)).map(({ id }) => id).filter((id) => id !== "while dead");
+  expect(ids).toEqual([...upTo(300), "after"]);
+  await expect.poll(() => tab.evaluate(() => seen.at(-1))).toBeGreaterThanOrEqual(301);
+  expect(await tab.evaluate(() => ({ told, workers: workers.length }))).toEqual({
+    told: ["STORAGE_LOST worker"],
+    workers: 2,
+  });
+});
+
+test("[TB7] a database deleted in one window ends in the other, and begins empty", async () => {
+  const [a, b] = [await openTab("deleted"), await openTab("deleted")];
+  await a.evaluate(() => lab.items.putMany([{ id: 1 }, { id: 2 }]));
+  await b.evaluate(() => {
+    globalThis.told = [];
+    lab.db.on("closed", ({ reason }) => void told.push(reason));
+  });
+  await a.evaluate(() => tidemark.deleteDatabase("deleted"));
+  expect(await a.evaluate(async () => (await tidemark.listDatabases()).map(({ name }) => name))).not.toContain(
+    "deleted",
+  );
+  await expect.poll(() => b.evaluate(() => told)).toEqual(["deleted"]);
+  const code = await b.evaluate(() =>
+    lab.items.put({ id: 3 }).catch((e: unknown) => tidemark.isTidemarkError(e) && e.code),
+  );
+  expect(code).toBe("CLOSED");
+  await b.reload();
+  expect(await allItems(b)).toEqual([]);
+  await b.evaluate(() => lab.items.put({ id: 4 }));
+  await a.reload();
+  expect(await allItems(a)).toEqual([{ id: 4 }]);
+});
