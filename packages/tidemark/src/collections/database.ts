@@ -342,8 +342,8 @@ export class Database {
   }
 
   /** Another tab asks to let its retry pass first. */
-  giveWay(): void {
-    this.#turns.giveWay();
+  giveWay(by: TabId | undefined): void {
+    this.#turns.giveWay(by);
   }
 
   /** Watches what a handle has read; the handle itself ends, so that an idle live query holds nothing back. */
@@ -361,7 +361,7 @@ export class Database {
 
   #applied(entry: LogEntry, touched: readonly ByteKey[]): void {
     if (entry.origin === this.store.tab) this.#committer.found(entry);
-    else this.#turns.heardCommit();
+    else this.#turns.heardCommit(entry.origin);
     for (const commit of entry.commits) this.#events.built?.(commit);
     const newest = this.store.memtable.newest(catalogKey);
     if (newest && newest.seq > this.#schemaSeq) {

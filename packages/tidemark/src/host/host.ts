@@ -322,7 +322,7 @@ export class Host implements HostSurface {
         upkeep.consumed();
         return;
       case "courtesy":
-        database.giveWay();
+        database.giveWay(message.by);
         return;
       case "deleted":
         // Late word of an earlier database of this name is not about ours: what is stored tells.

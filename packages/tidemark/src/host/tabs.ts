@@ -158,5 +158,5 @@ export const retryPeersOf = (name: string, locks: Locks, tabs: Tabs): RetryPeers
     const held = await locks.request(lockNames(name).retry, { timeoutMs: 250 });
     return () => held?.release();
   },
-  askForCourtesy: () => tabs.post({ type: "courtesy" }),
+  askForCourtesy: () => tabs.post({ type: "courtesy", by: tabs.self }),
 });

@@ -1,3 +1,4 @@
+import type { TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 
 /** What turns need of the other tabs. */
@@ -10,8 +11,8 @@ export interface RetryPeers {
 
 /** A body that awaits something slow must not hold up the other retries for long. */
 const maxTurnMs = 1000;
-/** Nobody waits longer than this for somebody else's retry. */
-const maxCourtesyMs = 20;
+/** Nobody waits longer than this for somebody else's retry: some turns of a busy machine, whoever lives is done before. */
+const maxCourtesyMs = 60;
 
 /**
  * Fair retries (MV3). Transactions that lost once take turns: within a tab one after the other, between tabs by a
@@ -23,7 +24,8 @@ export class RetryTurns {
   readonly #peers: RetryPeers;
   #last: Promise<unknown> = Promise.resolve();
   #courtesy: Promise<unknown> | undefined;
-  #heard: (() => void) | undefined;
+  /** Whose retry is waited for, if another tab asked, and what ends that. */
+  #asked: { readonly by: TabId | undefined; readonly passed: () => void } | undefined;
 
   constructor(clock: Clock, peers: RetryPeers) {
     this.#clock = clock;
@@ -47,13 +49,13 @@ export class RetryTurns {
   }
 
   /** Another tab asks to let its retry pass. */
-  giveWay(): void {
-    this.#waitFor(new Promise<void>((resolve) => (this.#heard = resolve)));
+  giveWay(by: TabId | undefined): void {
+    this.#waitFor(new Promise<void>((passed) => (this.#asked = { by, passed })));
   }
 
-  /** Another tab's commit arrived: as a rule the one that was waited for. */
-  heardCommit(): void {
-    this.#heard?.();
+  /** Another tab's commit arrived: with the one that was waited for the retry has passed. */
+  heardCommit(of: TabId): void {
+    if (this.#asked && (this.#asked.by ?? of) === of) this.#asked.passed();
   }
 
   get isCourtesyDue(): boolean {
