@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import { TidemarkError } from "./base/errors.ts";
 import { Host } from "./host/host.ts";
 import {
   databaseName,
@@ -248,6 +249,19 @@ describe("deleting a database that hosts have open", () => {
       medium.remove = remove;
       await deleteDatabase(world);
       expect(await medium.list()).toEqual([]);
+    }));
+
+  test("[TB7] a connection that nobody closes any more leaves the shell, and the database is deleted all the same", () =>
+    simulate(async (world) => {
+      const page = await openPage(world, "a");
+      await page.put(...range(0, 10));
+      const removing = vi
+        .spyOn(world.medium, "remove")
+        .mockRejectedValueOnce(new TidemarkError("BUSY", "Something keeps it from being removed", {}));
+      expect(await deleteDatabase(world)).toEqual({ ok: true, catalog: undefined });
+      expect(removing).toHaveBeenCalledTimes(1);
+      expect(await listed(world)).toEqual([]);
+      await expectNewAndEmpty(await openPage(world, "b"));
     }));
 
   test("[TB7] a storage that fails at any step of a deletion is reported, and no lock is held", async () => {
