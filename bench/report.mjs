@@ -1,43 +1,65 @@
-// Figures of all rounds as a table in markdown.
+// Figures of all rounds as tables in markdown.
+import { judged } from "./goals.mjs";
+import { bytes, digits, grouped, median, rate, spread, table, time } from "./tables.mjs";
 
-/** @typedef {Record<string, number>} Figures milliseconds by workload */
-/** @typedef {{ idb: Figures, dexie: Figures, tidemark: Figures, floor: Figures }} Round */
-/** @typedef {import("./src/measure.ts").Sizes} Sizes */
-/** @typedef {{ than: "dexie" | "idb", atMostTimes: number, text: string }} Goal `atMostTimes`: of the peer's time */
-/** @typedef {{ title: string, unit: "ms" | "µs", tidemark: string, peers?: string, goal?: Goal }} Row */
+/** @typedef {import("./src/timing.ts").Figures} Figures */
+/** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
+/** @typedef {Partial<Record<PeerName, Figures>>} Round */
+/**
+ * @typedef {object} Measured
+ * @property {string} at
+ * @property {string} where
+ * @property {import("./works.mjs").Sizes} sizes
+ * @property {number} jsonBytes of all records
+ * @property {Partial<Record<PeerName, { title: string, answer: string, isStored: boolean }>>} peers
+ * @property {readonly Round[]} rounds
+ * @property {readonly Figures[]} floors
+ * @property {Partial<Record<PeerName, import("./bundle.mjs").Bundle>>} bundles
+ */
+/** @typedef {{ title: string, figure: string, shown: (value: number) => string, more?: true }} Row `more` is better */
 
-/** @param {Sizes} sizes @returns {readonly Row[]} */
-const rows = ({ records, keys, awaited, concurrent }) => [
-  {
-    title: `bulk insert of ${grouped(records)}, one index`,
-    unit: "ms",
-    tidemark: "bulkInsert",
-    peers: "bulkInsert",
-    goal: { than: "dexie", atMostTimes: 1 / 10, text: "≥ 10 × Dexie" },
-  },
-  {
-    title: `one awaited put (median of ${awaited})`,
-    unit: "µs",
-    tidemark: "put",
-    peers: "put",
-    goal: { than: "idb", atMostTimes: 1.5, text: "≤ 1.5 × idb's time" },
-  },
-  { title: "… while all is in the memtable", unit: "µs", tidemark: "putUnfolded", peers: "put" },
-  { title: `${concurrent} concurrent puts`, unit: "ms", tidemark: "concurrentPuts", peers: "concurrentPuts" },
-  { title: "scan of all, from the memtable", unit: "ms", tidemark: "scanUnfolded", peers: "scan" },
-  { title: "scan of all, blocks, cold", unit: "ms", tidemark: "scanCold", peers: "scanCold" },
-  { title: "scan of all, blocks, warm", unit: "ms", tidemark: "scan", peers: "scan" },
-  {
-    title: `${grouped(keys)} random keys, from the memtable`,
-    unit: "ms",
-    tidemark: "getManyUnfolded",
-    peers: "getMany",
-  },
-  { title: `${grouped(keys)} random keys, blocks, cold`, unit: "ms", tidemark: "getManyCold", peers: "getManyCold" },
-  { title: `${grouped(keys)} random keys, blocks, warm`, unit: "ms", tidemark: "getMany", peers: "getMany" },
-  { title: "one awaited get, from the memtable", unit: "µs", tidemark: "getUnfolded", peers: "get" },
-  { title: "one awaited get, blocks, warm", unit: "µs", tidemark: "get", peers: "get" },
-  { title: "fold after the insert, in the worker", unit: "ms", tidemark: "fold" },
+/** @param {Measured["sizes"]} sizes @returns {readonly Row[]} */
+export const rowsOf = (sizes) => [
+  { title: `bulk insert of ${grouped(sizes.records)}, one index`, figure: "bulkOne", shown: time },
+  { title: "… three indexes", figure: "bulkThree", shown: time },
+  { title: "fold after it, in the worker", figure: "fold", shown: time },
+  { title: "an awaited put, new record", figure: "put", shown: time },
+  { title: `${sizes.concurrent} concurrent puts`, figure: "concurrentPuts", shown: time },
+  { title: "scan of all, cold", figure: "scanCold", shown: time },
+  { title: "… warm", figure: "scan", shown: time },
+  { title: `${grouped(sizes.keys)} random keys, cold`, figure: "keysCold", shown: time },
+  { title: "… warm", figure: "keys", shown: time },
+  { title: "an awaited get", figure: "get", shown: time },
+  { title: "a tenth of all by an index, in order", figure: "range", shown: time },
+  { title: "count of all", figure: "count", shown: time },
+  { title: "count of one value of an index", figure: "countIndex", shown: time },
+  { title: `${grouped(sizes.hotKeys)} keys overwritten ${sizes.hotRounds} times`, figure: "hotUpdates", shown: time },
+  { title: "delete of every second record", figure: "deleteHalf", shown: time },
+  { title: "live query, same tab", figure: "live", shown: time },
+  { title: "live query, other tab", figure: "liveTabs", shown: time },
+  ...[...sizes.opened, 1_000_000].map((count) => ({
+    title: `cold open of ${grouped(count)} and a get`,
+    figure: `open${count}`,
+    shown: time,
+  })),
+  { title: "page blocked per 10 000 inserts", figure: "blocked", shown: time },
+  { title: "… longest", figure: "blockedLongest", shown: time },
+  { title: "… in long tasks, as the browser tells", figure: "longTasks", shown: time },
+  ...["A", "B", "C", "D", "E", "F"].map((name) => ({
+    title: `YCSB ${name}, operations a second`,
+    figure: `ycsb${name}`,
+    shown: rate,
+    more: /** @type {const} */ (true),
+  })),
+  { title: "a keystroke of the typing session", figure: "typing", shown: time },
+  { title: "the browser's estimate after all works on all records", figure: "usageBytes", shown: bytes },
+  { title: `files of ${grouped(sizes.records)} records, three indexes`, figure: "fileBytes", shown: bytes },
+  { title: "memory of the page, everything read", figure: "pageBytes", shown: bytes },
+  { title: "memory of its workers", figure: "workerBytes", shown: bytes },
+  { title: "estimate grown by hot keys, right after", figure: "hotPeakBytes", shown: bytes },
+  { title: "… once quiet", figure: "hotBytes", shown: bytes },
+  { title: "memory after hot keys, page and workers", figure: "hotMemoryBytes", shown: bytes },
+  { title: "estimate grown by the typing session", figure: "typingBytes", shown: bytes },
 ];
 
 const floorRows = /** @type {const} */ ([
@@ -46,71 +68,99 @@ const floorRows = /** @type {const} */ ([
   ["the same, asked for and answered by `postMessage`", "put"],
   ["a get and an add in one transaction on two stores, in the worker", "appendInWorker"],
   ["the same, asked for and answered by `postMessage`", "append"],
+  ["a packed bulk insert of as many records, without index or order", "packed"],
+  ["… records to bytes, on the page", "packedEncode"],
+  ["… messages there and back", "packedMessage"],
+  ["… cut into pieces, in the worker", "packedWorker"],
+  ["… stored by IndexedDB", "packedStore"],
 ]);
 
-/** @param {readonly Round[]} rounds @param {Sizes} sizes @returns {string} */
-export function report(rounds, sizes) {
-  const body = rows(sizes).map((row) => cells(row, rounds));
-  const head = ["", "idb", "Dexie", "Tidemark", "× Dexie", "× idb", "goal"];
-  const floor = floorRows.map(([title, name]) => [title, time(middle(rounds, "floor", name), "µs")]);
-  return `${table(head, body)}\n\n${table(["the floor", "median"], floor)}\n`;
+/** @param {Measured} measured @returns {string} */
+export function report(measured) {
+  const { where, sizes, jsonBytes, rounds, floors } = measured;
+  const each = Math.round(jsonBytes / sizes.records);
+  const what = `${rounds.length} ${rounds.length === 1 ? "round" : "rounds"}; records of ${each} bytes as JSON on average. Medians.`;
+  const floor = floorRows.map(([title, name]) => [title, time(middle(floors, name))]);
+  return [
+    `${measured.at.slice(0, 10)}. ${where}.\n${what}`,
+    "**Goals**, as ratios within each round, with their extremes:",
+    table(["", "goal", "measured", ""], judged(measured)),
+    "**What was measured**:",
+    absolute(measured),
+    "**How many times as fast Tidemark is**, within a round (least–most):",
+    relative(measured),
+    ...(floors.length > 0 ? ["**The floor**, in the same harness:", table(["", "median"], floor)] : []),
+    ...(Object.keys(measured.bundles).length > 0 ? ["**What is shipped**, brotli:", bundles(measured)] : []),
+    "**What an answer to a write means**:",
+    table(
+      ["", ""],
+      Object.values(measured.peers).map(({ title, answer }) => [title, answer]),
+    ),
+    "",
+  ].join("\n\n");
 }
 
-/** @param {Row} row @param {readonly Round[]} rounds */
-function cells({ title, unit, tidemark, peers, goal }, rounds) {
-  const own = time(middle(rounds, "tidemark", tidemark), unit);
-  if (peers === undefined) return [title, "", "", own, "", "", ""];
-  const idb = time(middle(rounds, "idb", peers), unit);
-  const dexie = time(middle(rounds, "dexie", peers), unit);
-  /** @param {"idb" | "dexie"} peer */
-  const times = (peer) => rounds.map((round) => figure(round, peer, peers) / figure(round, "tidemark", tidemark));
-  return [title, idb, dexie, own, spread(times("dexie")), spread(times("idb")), goal ? verdict(goal) : ""];
+/** @param {readonly Figures[]} all @param {string} figure */
+const middle = (all, figure) => median(all.map((figures) => figures[figure]).filter((value) => value !== undefined));
 
-  /** @param {Goal} goal */
-  function verdict({ than, atMostTimes, text }) {
-    const share = 1 / median(times(than));
-    const shown = atMostTimes < 1 ? (1 / share).toFixed(1) : share.toFixed(2);
-    return `${text}: ${shown}, ${share <= atMostTimes ? "met" : "missed"}`;
-  }
+/** @param {readonly Round[]} rounds @param {PeerName} peer @param {string} figure */
+export const middleOf = (rounds, peer, figure) =>
+  middle(
+    rounds.map((round) => round[peer] ?? {}),
+    figure,
+  );
+
+/**
+ * How many times as fast Tidemark is, in each round in which both were measured.
+ * @param {readonly Round[]} rounds @param {PeerName} peer @param {string} figure @param {boolean} [more]
+ */
+export const ratios = (rounds, peer, figure, more = false) =>
+  rounds.flatMap((round) => {
+    const [own, other] = [round.tidemark?.[figure], round[peer]?.[figure]];
+    return own === undefined || other === undefined ? [] : more ? own / other : other / own;
+  });
+
+/** @param {Measured} measured */
+const namesOf = ({ peers }) => /** @type {PeerName[]} */ (Object.keys(peers));
+
+/** Rows that anybody has a figure for. @param {Measured} measured */
+const present = (measured) =>
+  rowsOf(measured.sizes).filter(({ figure }) =>
+    measured.rounds.some((round) => Object.values(round).some((figures) => figure in figures)),
+  );
+
+/** @param {Measured} measured */
+function absolute(measured) {
+  const names = namesOf(measured);
+  const body = present(measured).map(({ title, figure, shown }) => [
+    title,
+    ...names.map((name) => {
+      const value = middleOf(measured.rounds, name, figure);
+      return Number.isNaN(value) ? "–" : shown(value);
+    }),
+  ]);
+  return table(["", ...names.map((name) => measured.peers[name]?.title ?? name)], body);
 }
 
-/** @param {Round} round @param {keyof Round} peer @param {string} name */
-function figure(round, peer, name) {
-  const found = round[peer][name];
-  if (found === undefined) throw new Error(`${peer} did not report ${name}`);
-  return found;
+/** @param {Measured} measured */
+function relative(measured) {
+  const names = namesOf(measured).filter((name) => !name.startsWith("tidemark"));
+  const body = present(measured)
+    .filter(({ figure }) => names.some((name) => ratios(measured.rounds, name, figure).length > 0))
+    .filter(({ shown }) => shown !== bytes)
+    .map(({ title, figure, more }) => [
+      title,
+      ...names.map((name) => spread(ratios(measured.rounds, name, figure, more))),
+    ]);
+  return table(["", ...names.map((name) => measured.peers[name]?.title ?? name)], body);
 }
 
-/** @param {readonly Round[]} rounds @param {keyof Round} peer @param {string} name */
-const middle = (rounds, peer, name) => median(rounds.map((round) => figure(round, peer, name)));
-
-/** @param {readonly number[]} values */
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1] ?? Number.NaN, sorted[sorted.length >> 1] ?? Number.NaN];
-  return (low + high) / 2;
-}
-
-/** @param {readonly number[]} ratios */
-function spread(ratios) {
-  const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
-  return `**${digits(median(ratios))}** (${digits(least)}–${digits(most)})`;
-}
-
-/** @param {number} n */
-const digits = (n) => (n < 10 ? n.toFixed(2) : n.toFixed(1));
-
-/** @param {number} ms @param {"ms" | "µs"} unit */
-const time = (ms, unit) =>
-  unit === "ms" ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${Math.round(ms * 1000)} µs`;
-
-/** @param {number} n */
-const grouped = (n) => String(n).replaceAll(/\B(?=(\d{3})+$)/g, " ");
-
-/** @param {readonly string[]} head @param {readonly (readonly string[])[]} body */
-function table(head, body) {
-  const widths = head.map((_, i) => Math.max(3, ...[head, ...body].map((row) => row[i]?.length ?? 0)));
-  /** @param {readonly string[]} row */
-  const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
+/** @param {Measured} measured */
+function bundles({ bundles: sizes, peers }) {
+  const body = /** @type {PeerName[]} */ (Object.keys(sizes)).map((name) => [
+    peers[name]?.title ?? name,
+    `${digits((sizes[name]?.page ?? 0) / 1024)} KB`,
+    sizes[name]?.worker ? `${digits(sizes[name].worker / 1024)} KB` : "–",
+  ]);
+  return table(["", "page", "worker and what it loads"], body);
 }

@@ -1,0 +1,49 @@
+// What an application ships for each peer: a Vite build of its file in src/peers, compressed as servers do.
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
+import { build } from "vite";
+
+/** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
+/** @typedef {{ page: number, worker: number }} Bundle compressed bytes; what a worker loads besides scripts counts as its */
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+/** Peers whose file holds two forms of them. @type {Partial<Record<PeerName, string>>} */
+const files = {
+  "tidemark-memtable": "tidemark",
+  "sqlite-relaxed": "sqlite",
+  "pglite-strict": "pglite",
+};
+
+/** @param {readonly PeerName[]} peers @returns {Promise<Partial<Record<PeerName, Bundle>>>} */
+export async function bundleSizes(peers) {
+  /** @type {Partial<Record<PeerName, Bundle>>} */
+  const sizes = {};
+  for (const peer of peers) if (!(peer in files)) sizes[peer] = await bundleOf(peer);
+  return sizes;
+}
+
+/** @param {PeerName} peer @returns {Promise<Bundle>} */
+async function bundleOf(peer) {
+  const result = await build({
+    root,
+    configFile: false,
+    logLevel: "error",
+    publicDir: false,
+    worker: { format: "es" },
+    build: {
+      target: "es2023",
+      write: false,
+      assetsInlineLimit: 0,
+      rolldownOptions: { input: path.join(root, "src/peers", `${peer}.ts`), preserveEntrySignatures: "strict" },
+    },
+  });
+  const sizes = { page: 0, worker: 0 };
+  for (const { output } of [result].flat().filter((part) => "output" in part)) {
+    for (const part of output) {
+      const content = part.type === "chunk" ? part.code : part.source;
+      sizes[part.type === "chunk" ? "page" : "worker"] += brotliCompressSync(content).length;
+    }
+  }
+  return sizes;
+}

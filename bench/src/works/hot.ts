@@ -1,0 +1,36 @@
+import { changed, jsonBytes, makeItems } from "../items.ts";
+import { rest, timed } from "../timing.ts";
+import type { Work } from "./work.ts";
+import { memory, usageBytes } from "./space.ts";
+
+/** What follows in the background, merging of files included, is given this long. */
+const quietMs = 4000;
+
+/** A few records overwritten again and again, all of them in each call: the time, and what is left of it. */
+export const hot: Work = async (fixture) => {
+  const indexes = ["listId"] as const;
+  const db = await fixture.open("hot", indexes);
+  const before = await usageBytes();
+  let items = makeItems(fixture.sizes.hotKeys, 9);
+  await db.items.insertMany(items);
+  const hotUpdates = await timed(async () => {
+    for (let round = 1; round <= fixture.sizes.hotRounds; round++) {
+      items = changed(items, round);
+      await db.items.replaceMany(items);
+    }
+  });
+  const hotPeakBytes = (await usageBytes()) - before;
+  await rest(quietMs);
+  const hotBytes = (await usageBytes()) - before;
+  const after = await memory();
+  const again = await fixture.reopened(db, indexes);
+  await fixture.proveHolds(again, items, indexes);
+  await again.close();
+  return {
+    hotUpdates,
+    hotPeakBytes,
+    hotBytes,
+    hotLiveBytes: jsonBytes(items),
+    ...(after && { hotMemoryBytes: after.page + after.workers }),
+  };
+};
