@@ -15,22 +15,28 @@ export const full = {
   ycsbOperations: 2000,
   keystrokes: 10_000,
   liveChanges: 30,
+  warmMs: 300,
+  quietMs: 4000,
+  openings: 3,
   opened: [1000, 100_000],
 };
 
 /** @type {Sizes} */
 export const quick = {
-  records: 5000,
+  records: 4000,
   keys: 2000,
-  awaited: 60,
-  concurrent: 500,
+  awaited: 30,
+  concurrent: 200,
   hotKeys: 200,
   hotRounds: 10,
-  blockingRecords: 3000,
-  ycsbRecords: 500,
-  ycsbOperations: 60,
-  keystrokes: 60,
-  liveChanges: 8,
+  blockingRecords: 2000,
+  ycsbRecords: 300,
+  ycsbOperations: 20,
+  keystrokes: 20,
+  liveChanges: 5,
+  warmMs: 50,
+  quietMs: 300,
+  openings: 1,
   opened: [1000],
 };
 

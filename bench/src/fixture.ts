@@ -19,6 +19,10 @@ export interface Sizes {
   readonly ycsbOperations: number;
   readonly keystrokes: number;
   readonly liveChanges: number;
+  /** Of each kind of call while warming up: a peer that takes long for one makes fewer. */
+  readonly warmMs: number;
+  /** What follows in the background, merging of files included, is given this long before the disk is asked. */
+  readonly quietMs: number;
 }
 
 export const threeIndexes: readonly IndexedField[] = ["listId", "amount", "createdAt"];
@@ -42,7 +46,7 @@ export class Fixture {
   /** A database of a work's own, warmed up. */
   async open(name: string, indexes: readonly IndexedField[]): Promise<Opened> {
     const db = await this.peer.open(name, indexes);
-    await warmUp(db);
+    await warmUp(db, this.sizes.warmMs);
     return db;
   }
 
@@ -99,11 +103,6 @@ export class Fixture {
     const { keepsUndefined, title } = this.peer;
     assertSame(proofOf(found, keepsUndefined), proofOf(expected, keepsUndefined), `${title}: ${what}`);
   }
-
-  async close(): Promise<void> {
-    await this.#filled?.close();
-    this.#filled = undefined;
-  }
 }
 
 export function assertNumber(found: number, expected: number, what: string): void {
@@ -115,11 +114,9 @@ function assertInOrder(items: readonly Item[]): void {
   if (at >= 0) throw new Error(`Record ${at} of a range is out of order`);
 }
 
-/** Of each kind of call: a peer that takes long for one needs fewer. */
-const warmMs = 300;
-
 /** Lets the compiler see each call before it is timed, and leaves nothing behind. */
-async function warmUp({ warmup }: Opened): Promise<void> {
+async function warmUp({ warmup }: Opened, warmMs: number): Promise<void> {
+  const warmly = <T>(inputs: readonly T[], call: (input: T) => Promise<unknown>) => within(warmMs, inputs, call);
   const [many, single] = [makeItems(1000, 5), makeItems(40, 6)];
   const [one, together] = [single.slice(0, 20), single.slice(20)];
   const ids = many.map(({ id }) => id);
@@ -136,11 +133,11 @@ async function warmUp({ warmup }: Opened): Promise<void> {
 }
 
 /** One call after the other until the time is over; answers how many. */
-async function warmly<T>(inputs: readonly T[], call: (input: T) => Promise<unknown>): Promise<number> {
+async function within<T>(limitMs: number, inputs: readonly T[], call: (input: T) => Promise<unknown>): Promise<number> {
   const since = performance.now();
   let done = 0;
   for (const input of inputs) {
-    if (performance.now() - since > warmMs) break;
+    if (performance.now() - since > limitMs) break;
     await call(input);
     done++;
   }

@@ -22,7 +22,6 @@ const calls = {
     fixture ??= new Fixture(await peers[name](), sizes);
     return works[work](fixture);
   },
-  close: async (): Promise<void> => fixture?.close(),
   floor: (sizes: Sizes): Promise<Figures> => measureFloor(sizes.awaited, sizes.records),
   jsonBytesOf: (records: number): number => jsonBytes(makeItems(records, 1)),
   store: async (name: PeerName, database: string, count: number) => store(await peers[name](), database, count),

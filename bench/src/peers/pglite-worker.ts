@@ -2,7 +2,19 @@
 import { PGlite } from "@electric-sql/pglite";
 import { worker } from "@electric-sql/pglite/worker";
 
+let opened: PGlite | undefined;
+
+// With relaxed durability its own `syncToFs` does not wait, and closing ends the worker at once: who wants what was
+// written to be stored before has to ask the file system itself.
+self.addEventListener("message", async ({ data }: MessageEvent<unknown>) => {
+  if (data !== "store") return;
+  await opened?.fs?.syncToFs(false);
+  self.postMessage("stored");
+});
+
 await worker({
-  init: ({ dataDir, relaxedDurability }) =>
-    PGlite.create({ dataDir: dataDir ?? "", relaxedDurability: relaxedDurability === true }),
+  init: async ({ dataDir, relaxedDurability }) => {
+    opened = await PGlite.create(dataDir ?? "", { relaxedDurability: relaxedDurability === true });
+    return opened;
+  },
 });

@@ -6,13 +6,8 @@ import { type IndexedField, type Opened, type Peer, relaxed, type Table } from "
 type Database = Awaited<ReturnType<typeof connect>>;
 type Row = Omit<Item, "note"> & { readonly note: string | null };
 
-const connect = (name: string, relaxedDurability: boolean) =>
-  PGliteWorker.create(new Worker(new URL("./pglite-worker.ts", import.meta.url), { type: "module", name }), {
-    dataDir: `idb://${name}`,
-    id: name,
-    relaxedDurability,
-    extensions: { live },
-  });
+const connect = (worker: Worker, name: string, relaxedDurability: boolean) =>
+  PGliteWorker.create(worker, { dataDir: `idb://${name}`, id: name, relaxedDurability, extensions: { live } });
 
 /**
  * In its worker, on IndexedDB, with relaxed durability, which its documentation names for this file system: otherwise all
@@ -38,18 +33,27 @@ export const pgliteStrict: Peer = {
 };
 
 async function open(name: string, indexes: readonly IndexedField[], relaxedDurability: boolean): Promise<Opened> {
-  const db = await connect(name, relaxedDurability);
+  const worker = new Worker(new URL("./pglite-worker.ts", import.meta.url), { type: "module" });
+  const db = await connect(worker, name, relaxedDurability);
   await db.exec(["items", "warmup"].map((of) => schemaOf(of, indexes)).join("\n"));
   return {
     name,
     items: table(db, "items"),
     warmup: table(db, "warmup"),
     close: async () => {
-      await db.syncToFs(); // closing ends the worker at once
+      if (db.isLeader) await stored(worker);
       await db.close();
     },
   };
 }
+
+const stored = (worker: Worker): Promise<void> =>
+  new Promise((resolve) => {
+    worker.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+      if (data === "stored") resolve();
+    });
+    worker.postMessage("store");
+  });
 
 const schemaOf = (of: string, indexes: readonly IndexedField[]): string =>
   [

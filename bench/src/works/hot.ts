@@ -3,9 +3,6 @@ import { rest, timed } from "../timing.ts";
 import type { Work } from "./work.ts";
 import { memory, usageBytes } from "./space.ts";
 
-/** What follows in the background, merging of files included, is given this long. */
-const quietMs = 4000;
-
 /** A few records overwritten again and again, all of them in each call: the time, and what is left of it. */
 export const hot: Work = async (fixture) => {
   const indexes = ["listId"] as const;
@@ -13,6 +10,9 @@ export const hot: Work = async (fixture) => {
   const before = await usageBytes();
   let items = makeItems(fixture.sizes.hotKeys, 9);
   await db.items.insertMany(items);
+  await db.fold?.();
+  await rest(fixture.sizes.quietMs);
+  const hotLiveBytes = (await usageBytes()) - before;
   const hotUpdates = await timed(async () => {
     for (let round = 1; round <= fixture.sizes.hotRounds; round++) {
       items = changed(items, round);
@@ -20,7 +20,7 @@ export const hot: Work = async (fixture) => {
     }
   });
   const hotPeakBytes = (await usageBytes()) - before;
-  await rest(quietMs);
+  await rest(fixture.sizes.quietMs);
   const hotBytes = (await usageBytes()) - before;
   const after = await memory();
   const again = await fixture.reopened(db, indexes);
@@ -30,7 +30,8 @@ export const hot: Work = async (fixture) => {
     hotUpdates,
     hotPeakBytes,
     hotBytes,
-    hotLiveBytes: jsonBytes(items),
+    hotLiveBytes,
+    hotJsonBytes: jsonBytes(items),
     ...(after && { hotMemoryBytes: after.page + after.workers }),
   };
 };

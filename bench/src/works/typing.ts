@@ -6,14 +6,13 @@ interface Session {
   readonly startContent: string;
   readonly txns: readonly { readonly patches: readonly (readonly [at: number, deleted: number, inserted: string])[] }[];
 }
-const quietMs = 2000;
 /** A peer that takes longer types less. */
 const maxMs = 60_000;
 
 /** A recorded typing session: one document, its whole text written and awaited for each keystroke. */
 export const typing: Work = async (fixture) => {
   const { startContent, txns } = await loadSession();
-  const db = await fixture.open("typing", []);
+  const db = await fixture.open("typing", ["listId"]);
   const document = { id: "text", listId: 0, amount: 0, done: false, createdAt: new Date(0) };
   let title = startContent;
   await db.items.insert({ ...document, title });
@@ -28,9 +27,9 @@ export const typing: Work = async (fixture) => {
       typed++;
     }
   });
-  await rest(quietMs);
+  await rest(fixture.sizes.quietMs);
   const typingBytes = (await usageBytes()) - before;
-  const again = await fixture.reopened(db, []);
+  const again = await fixture.reopened(db, ["listId"]);
   const found = await again.items.get(document.id);
   if (found?.title !== title) throw new Error(`${fixture.peer.title} does not have the text that was typed`);
   await again.close();
