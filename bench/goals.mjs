@@ -1,8 +1,8 @@
 // What Tidemark is to reach beside its peers, judged by the median of the ratios within rounds.
-import { middleOf, ratios } from "./report.mjs";
+import { middleOf, ratios } from "./measured.mjs";
 import { digits, spread, median } from "./tables.mjs";
 
-/** @typedef {import("./report.mjs").Measured} Measured */
+/** @typedef {import("./measured.mjs").Measured} Measured */
 /** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
 /** @typedef {{ title: string, goal: string, judge: (measured: Measured) => { shown: string, met: boolean } | undefined }} Goal */
 

@@ -1,8 +1,9 @@
 // Pictures of the medians: a panel for each work, a bar for each peer, on one logarithmic scale, since they are far apart.
-import { middleOf, rowsOf } from "./report.mjs";
+import { middleOf } from "./measured.mjs";
+import { rowsOf } from "./rows.mjs";
 
-/** @typedef {import("./report.mjs").Measured} Measured */
-/** @typedef {import("./report.mjs").Row} Row */
+/** @typedef {import("./measured.mjs").Measured} Measured */
+/** @typedef {import("./rows.mjs").Row} Row */
 /** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
 /** @typedef {{ name: string, value: number, shown: string, own: boolean }} Bar */
 

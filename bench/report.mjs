@@ -1,67 +1,11 @@
 // Figures of all rounds as tables in markdown.
 import { judged } from "./goals.mjs";
-import { bytes, digits, grouped, median, rate, spread, table, time } from "./tables.mjs";
+import { middle, middleOf, ratios } from "./measured.mjs";
+import { rowsOf } from "./rows.mjs";
+import { bytes, digits, spread, table, time } from "./tables.mjs";
 
-/** @typedef {import("./src/timing.ts").Figures} Figures */
+/** @typedef {import("./measured.mjs").Measured} Measured */
 /** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
-/** @typedef {Partial<Record<PeerName, Figures>>} Round */
-/**
- * @typedef {object} Measured
- * @property {string} at
- * @property {string} where
- * @property {import("./works.mjs").Sizes} sizes
- * @property {number} jsonBytes of all records
- * @property {Partial<Record<PeerName, { title: string, answer: string, isStored: boolean }>>} peers
- * @property {readonly Round[]} rounds
- * @property {readonly Figures[]} floors
- * @property {Partial<Record<PeerName, import("./bundle.mjs").Bundle>>} bundles
- */
-/** @typedef {{ title: string, figure: string, shown: (value: number) => string, more?: true }} Row `more` is better */
-
-/** @param {Measured["sizes"]} sizes @returns {readonly Row[]} */
-export const rowsOf = (sizes) => [
-  { title: `bulk insert of ${grouped(sizes.records)}, one index`, figure: "bulkOne", shown: time },
-  { title: "… three indexes", figure: "bulkThree", shown: time },
-  { title: "fold after it, in the worker", figure: "fold", shown: time },
-  { title: "an awaited put, new record", figure: "put", shown: time },
-  { title: `${sizes.concurrent} concurrent puts`, figure: "concurrentPuts", shown: time },
-  { title: "scan of all, cold", figure: "scanCold", shown: time },
-  { title: "… warm", figure: "scan", shown: time },
-  { title: `${grouped(sizes.keys)} random keys, cold`, figure: "keysCold", shown: time },
-  { title: "… warm", figure: "keys", shown: time },
-  { title: "an awaited get", figure: "get", shown: time },
-  { title: "a tenth of all by an index, in order", figure: "range", shown: time },
-  { title: "count of all", figure: "count", shown: time },
-  { title: "count of one value of an index", figure: "countIndex", shown: time },
-  { title: `${grouped(sizes.hotKeys)} keys overwritten ${sizes.hotRounds} times`, figure: "hotUpdates", shown: time },
-  { title: "delete of every second record", figure: "deleteHalf", shown: time },
-  { title: "live query, same tab", figure: "live", shown: time },
-  { title: "live query, other tab", figure: "liveTabs", shown: time },
-  ...[...sizes.opened, 1_000_000].map((count) => ({
-    title: `cold open of ${grouped(count)} and a get`,
-    figure: `open${count}`,
-    shown: time,
-  })),
-  { title: "page blocked per 10 000 inserts", figure: "blocked", shown: time },
-  { title: "… longest", figure: "blockedLongest", shown: time },
-  { title: "… in long tasks, as the browser tells", figure: "longTasks", shown: time },
-  ...["A", "B", "C", "D", "E", "F"].map((name) => ({
-    title: `YCSB ${name}, operations a second`,
-    figure: `ycsb${name}`,
-    shown: rate,
-    more: /** @type {const} */ (true),
-  })),
-  { title: "a keystroke of the typing session", figure: "typing", shown: time },
-  { title: "the browser's estimate after all works on all records", figure: "usageBytes", shown: bytes },
-  { title: `files of ${grouped(sizes.records)} records, three indexes`, figure: "fileBytes", shown: bytes },
-  { title: "memory of the page, everything read", figure: "pageBytes", shown: bytes },
-  { title: "memory of its workers", figure: "workerBytes", shown: bytes },
-  { title: "estimate grown by as many keys, written once", figure: "hotLiveBytes", shown: bytes },
-  { title: "… by hot keys, right after", figure: "hotPeakBytes", shown: bytes },
-  { title: "… once quiet", figure: "hotBytes", shown: bytes },
-  { title: "memory after hot keys, page and workers", figure: "hotMemoryBytes", shown: bytes },
-  { title: "estimate grown by the typing session", figure: "typingBytes", shown: bytes },
-];
 
 const floorRows = /** @type {const} */ ([
   ["an empty round trip to a worker", "echo"],
@@ -100,26 +44,6 @@ export function report(measured) {
     "",
   ].join("\n\n");
 }
-
-/** @param {readonly Figures[]} all @param {string} figure */
-const middle = (all, figure) => median(all.map((figures) => figures[figure]).filter((value) => value !== undefined));
-
-/** @param {readonly Round[]} rounds @param {PeerName} peer @param {string} figure */
-export const middleOf = (rounds, peer, figure) =>
-  middle(
-    rounds.map((round) => round[peer] ?? {}),
-    figure,
-  );
-
-/**
- * How many times as fast Tidemark is, in each round in which both were measured.
- * @param {readonly Round[]} rounds @param {PeerName} peer @param {string} figure @param {boolean} [more]
- */
-export const ratios = (rounds, peer, figure, more = false) =>
-  rounds.flatMap((round) => {
-    const [own, other] = [round.tidemark?.[figure], round[peer]?.[figure]];
-    return own === undefined || other === undefined ? [] : more ? own / other : other / own;
-  });
 
 /** @param {Measured} measured */
 const namesOf = ({ peers }) => /** @type {PeerName[]} */ (Object.keys(peers));

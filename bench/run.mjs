@@ -1,13 +1,15 @@
 // Tidemark and its peers side by side, in one run of a real browser:
 //
 //   npm run bench                            the full run: hours, since some peers take their time
-//   npm run bench -- --quick                 small, one round: below two minutes
+//   npm run bench -- --quick                 small, one round, two minutes: what does not fit in is left out
+//   npm run bench -- --quick --minutes=10    … as many minutes as wanted
 //   npm run bench -- --only=bulk,put         some works
 //   npm run bench -- --peers=idb,dexie       Tidemark beside some peers
 //   npm run bench -- --browser=firefox       elsewhere; the peers that run there
 //   npm run bench -- --rounds=9              as many rounds as wanted
 //   npm run bench -- --long                  also opens a million records, with the peers that can take them
 //   npm run bench -- --write                 also puts tables and plots into docs/
+//   npm run bench -- --again --write         the last run's figures once more, without running
 //   npm run bench -- --profile               instead: where Tidemark's time goes, by thread and file
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -21,7 +23,7 @@ import { full, opensMillion, quick } from "./sizes.mjs";
 import { runPeer, workNames } from "./works.mjs";
 
 /** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
-/** @typedef {import("./report.mjs").Measured} Measured */
+/** @typedef {import("./measured.mjs").Measured} Measured */
 
 const document = new URL("../docs/performance.md", import.meta.url);
 const pictures = new URL("../docs/performance/", import.meta.url);
@@ -42,6 +44,8 @@ const { values: options } = parseArgs({
     browser: { type: "string", default: "chromium" },
     rounds: { type: "string" },
     long: { type: "boolean", default: false },
+    minutes: { type: "string" },
+    again: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
   },
@@ -55,8 +59,12 @@ const works = chosen("work", options.only, [...workNames, ...otherNames]);
 const peers = /** @type {PeerName[]} */ ([
   ...new Set(["tidemark", ...chosen("peer", options.peers, all, options.quick ? always : all)]),
 ]);
-/** A page that hangs is to end that peer's part, not to be waited for. */
-const allowedMs = options.quick ? 60_000 : 30 * 60_000;
+const pageWorks = workNames.filter((name) => works.includes(name));
+const minutes = Number(options.minutes ?? (options.quick ? 1.8 : Infinity)); // what is left of two is for the build
+/** Each peer has the same share of it. */
+const budgetMs = (minutes * 60_000) / peers.length / rounds;
+/** A page that hangs is to end that work, not to be waited for. */
+const allowedMs = Math.min(30 * 60_000, budgetMs);
 
 /**
  * @template {string} T
@@ -79,35 +87,41 @@ function failed(what) {
   console.error(what);
 }
 
-/** @param {import("./browser.mjs").Served} served @returns {Promise<Omit<Measured, "bundles">>} */
+/** Figures are saved after each peer, so that a run that is ended leaves some. @param {import("./browser.mjs").Served} served @returns {Promise<Measured>} */
 async function compare(served) {
-  const { described, jsonBytes } = await describe(served);
-  /** @type {import("./report.mjs").Round[]} */
+  /** @type {import("./measured.mjs").Round[]} */
   const measured = [];
-  /** @type {import("./report.mjs").Figures[]} */
+  /** @type {import("./measured.mjs").Figures[]} */
   const floors = [];
+  const about = await describe(served);
+  const bundles = works.includes("bundle") ? await bundleSizes(peers) : {};
+  const at = new Date().toISOString();
+  const result = () => ({ at, where: where(served.browser), sizes, ...about, rounds: measured, floors, bundles });
   for (let i = 0; i < rounds; i++) {
-    /** @type {Measured["rounds"][number]} */
+    /** @type {import("./measured.mjs").Round} */
     const round = {};
+    measured.push(round);
+    if (works.includes("floor")) floors.push(await floor(served, `floor-${i}`));
     for (const peer of rotated(i)) {
       const since = performance.now();
-      const opened = options.long && opensMillion.includes(peer) ? [...sizes.opened, 1_000_000] : sizes.opened;
-      const part = { served, peer, origin: `${peer}-${i}`, sizes: { ...sizes, opened } };
-      round[peer] = await runPeer(part, /** @type {any} */ (works), { allowedMs, failed });
+      round[peer] = await runPeer(partOf(served, peer, i), pageWorks, { budgetMs, allowedMs, failed });
       console.error(`round ${i + 1} of ${rounds}: ${peer}, ${((performance.now() - since) / 1000).toFixed(1)} s`);
+      await save(result());
     }
-    if (works.includes("floor")) floors.push(await floor(served, `floor-${i}`));
-    measured.push(round);
   }
-  return {
-    at: new Date().toISOString(),
-    where: where(served.browser),
-    sizes,
-    jsonBytes,
-    peers: described,
-    rounds: measured,
-    floors,
-  };
+  return result();
+}
+
+/** @param {import("./browser.mjs").Served} served @param {PeerName} peer @param {number} round */
+function partOf(served, peer, round) {
+  const opened = options.long && opensMillion.includes(peer) ? [...sizes.opened, 1_000_000] : sizes.opened;
+  return { served, peer, origin: `${peer}-${round}`, sizes: { ...sizes, opened } };
+}
+
+/** @param {Measured} measured */
+async function save(measured) {
+  await mkdir(new URL(".", results), { recursive: true });
+  await writeFile(results, `${JSON.stringify(measured, undefined, 2)}\n`);
 }
 
 /** Each in a page of its own: RxDB brings another version of Dexie, which does not stand the first beside it. @param {import("./browser.mjs").Served} served */
@@ -121,7 +135,7 @@ async function describe(served) {
     jsonBytes ||= await page.evaluate((n) => globalThis.bench.jsonBytesOf(n), sizes.records);
     await page.close();
   }
-  return { described, jsonBytes };
+  return { peers: described, jsonBytes };
 }
 
 /** Whoever goes first finds a quieter or a colder machine: each round another one does. @param {number} round */
@@ -162,10 +176,9 @@ if (loadBefore > 1) console.error(`This machine is busy (load ${loadBefore.toFix
 if (options.profile) {
   console.log(await withBrowser((served) => profile(served, sizes)));
 } else {
-  const compared = await withBrowser(compare, browser);
-  const measured = { ...compared, bundles: works.includes("bundle") ? await bundleSizes(peers) : {} };
-  await mkdir(new URL(".", results), { recursive: true });
-  await writeFile(results, `${JSON.stringify(measured, undefined, 2)}\n`);
+  const measured = options.again
+    ? /** @type {Measured} */ (JSON.parse(await readFile(results, "utf8")))
+    : await withBrowser(compare, browser);
   const result = report(measured);
   console.log(result);
   if (options.write) await write(result, measured);

@@ -39,15 +39,18 @@ const across = {
 export const workNames = [...pages.flat(), .../** @type {(keyof typeof across)[]} */ (Object.keys(across))];
 
 /**
- * Figures of the chosen works. What fails or takes too long is told, and has none.
- * @param {Part} part @param {readonly AnyWork[]} chosen @param {{ allowedMs: number, failed: (what: string) => void }} limits
+ * Figures of the chosen works. What fails or takes too long is told, and has none; so is what the budget leaves no time for.
+ * @param {Part} part @param {readonly AnyWork[]} chosen
+ * @param {{ budgetMs: number, allowedMs: number, failed: (what: string) => void }} limits
  * @returns {Promise<Figures>}
  */
-export async function runPeer(part, chosen, { allowedMs, failed }) {
+export async function runPeer(part, chosen, { budgetMs, allowedMs, failed }) {
   /** @type {Figures} */
   const figures = {};
+  const until = performance.now() + budgetMs;
   /** @param {string} what @param {() => Promise<Figures>} run */
   const collect = async (what, run) => {
+    if (performance.now() > until) return failed(`${part.peer}, ${what}: left out, since its time is over`);
     try {
       Object.assign(figures, await run());
     } catch (error) {

@@ -25,7 +25,7 @@ const entryOf = (item: PlainItem, field: IndexedField): string => `${padded(item
 
 function table(db: BrowserLevel, name: string, fields: readonly IndexedField[]): Table {
   const records = db.sublevel<string, PlainItem>(name, { valueEncoding: "json" });
-  const entries = (field: IndexedField) => db.sublevel<string, string>(`${name}-${field}`, { valueEncoding: "utf8" });
+  const entries = (field: IndexedField) => db.sublevel(`${name}-${field}`, { valueEncoding: "utf8" });
   const indexes = fields.map((field) => ({ field, index: entries(field) }));
   const [byList, byAmount] = [entries("listId"), entries("amount")];
 

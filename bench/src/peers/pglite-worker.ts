@@ -6,10 +6,12 @@ let opened: PGlite | undefined;
 
 // With relaxed durability its own `syncToFs` does not wait, and closing ends the worker at once: who wants what was
 // written to be stored before has to ask the file system itself.
-self.addEventListener("message", async ({ data }: MessageEvent<unknown>) => {
-  if (data !== "store") return;
+async function store(): Promise<void> {
   await opened?.fs?.syncToFs(false);
   self.postMessage("stored");
+}
+self.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+  if (data === "store") void store();
 });
 
 await worker({

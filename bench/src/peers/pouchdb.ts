@@ -50,7 +50,7 @@ const fromDocument = ({ _id, _rev, ...content }: Content & { _id: string; _rev: 
 function table(db: Database, designs: number): Table {
   const everything = 1e9; // `find` gives 25 records unless told
   /** Its indexes are documents too, which come along. */
-  const from = async (startkey: string, limit: number): Promise<Item[]> => {
+  const firstFrom = async (startkey: string, limit: number): Promise<Item[]> => {
     const found = await db.allDocs({ startkey, endkey: "\ufff0", limit: limit + designs, include_docs: true });
     const items = found.rows.flatMap(({ id, doc }) => (doc && !id.startsWith("_design/") ? [fromDocument(doc)] : []));
     return items.slice(0, limit);
@@ -87,8 +87,8 @@ function table(db: Database, designs: number): Table {
       const found = await db.allDocs({ keys: [...ids], include_docs: true });
       return found.rows.map((row) => ("doc" in row && row.doc ? fromDocument(row.doc) : undefined));
     },
-    all: () => from("", everything),
-    from,
+    all: () => firstFrom("", everything),
+    from: firstFrom,
     count: async () => (await db.info()).doc_count - designs,
     countOfList: async (listId) => {
       const found = await db.find({ selector: { listId }, fields: ["_id"], use_index: "listId", limit: everything });
