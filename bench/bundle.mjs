@@ -5,7 +5,10 @@ import { brotliCompressSync, constants } from "node:zlib";
 import { build } from "vite";
 
 /** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
-/** @typedef {{ page: number, worker: number }} Bundle compressed bytes; what a worker loads besides scripts counts as its */
+/**
+ * Compressed bytes: what a page loads at once, what it loads later or never, and workers with all that they load.
+ * @typedef {{ page: number, later: number, worker: number }} Bundle
+ */
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 /** Peers whose file holds two forms of them. @type {Partial<Record<PeerName, string>>} */
@@ -38,11 +41,14 @@ async function bundleOf(peer) {
       rolldownOptions: { input: path.join(root, "src/peers", `${peer}.ts`), preserveEntrySignatures: "strict" },
     },
   });
-  const sizes = { page: 0, worker: 0 };
+  const sizes = { page: 0, later: 0, worker: 0 };
   for (const { output } of [result].flat().filter((part) => "output" in part)) {
+    const chunks = new Map(output.flatMap((part) => (part.type === "chunk" ? [[part.fileName, part]] : [])));
+    const atOnce = new Set([...chunks.values()].filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName));
+    for (const name of atOnce) for (const imported of chunks.get(name)?.imports ?? []) atOnce.add(imported);
     for (const part of output) {
-      const content = part.type === "chunk" ? part.code : part.source;
-      sizes[part.type === "chunk" ? "page" : "worker"] += compressedBytes(content);
+      if (part.type === "asset") sizes.worker += compressedBytes(part.source);
+      else sizes[atOnce.has(part.fileName) ? "page" : "later"] += compressedBytes(part.code);
     }
   }
   return sizes;
