@@ -155,8 +155,10 @@ async function floor(served, origin) {
 /** @param {string} title */
 function where(title) {
   const cpu = os.cpus();
-  const load = `load ${loadBefore.toFixed(1)} before the run and ${(os.loadavg()[0] ?? 0).toFixed(1)} after it`;
-  return `${title} headless, ${cpu.length} cores of ${cpu[0]?.model.trim()}, ${os.type()}, ${load}`;
+  const loadAfter = os.loadavg()[0] ?? 0;
+  const load = `load ${loadBefore.toFixed(1)} before the run and ${loadAfter.toFixed(1)} after it`;
+  const busy = loadBefore > 1 ? ": **provisional**, since the machine had other work" : "";
+  return `${title} headless, ${cpu.length} cores of ${cpu[0]?.model.trim()}, ${os.type()}, ${load}${busy}`;
 }
 
 /** @param {string} result @param {Measured} measured */

@@ -7,8 +7,9 @@ export function median(values) {
   return (low + high) / 2;
 }
 
-/** @param {readonly number[]} ratios */
-export function spread(ratios) {
+/** @param {readonly number[]} all */
+export function spread(all) {
+  const ratios = all.filter(Number.isFinite); // one of nothing is none
   if (ratios.length === 0) return "–";
   const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
   const middle = `**${digits(median(ratios))}**`;
