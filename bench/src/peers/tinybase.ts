@@ -19,6 +19,7 @@ export const tinybase: Peer = {
     const store = createStore();
     const persister = createIndexedDbPersister(store, name);
     await persister.load();
+    if (!store.hasTables()) await persister.save(); // makes the stores, without which nobody can watch
     const save = savesTogether(() => persister.save());
     return {
       name,
