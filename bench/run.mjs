@@ -1,7 +1,7 @@
 // Tidemark and its peers side by side, in one run of a real browser:
 //
 //   npm run bench                            the full run: hours, since some peers take their time
-//   npm run bench -- --quick                 small, one round, two minutes: what does not fit in is left out
+//   npm run bench -- --quick                 small, one round, about two minutes: what does not fit in is left out
 //   npm run bench -- --quick --minutes=10    … as many minutes as wanted
 //   npm run bench -- --only=bulk,put         some works
 //   npm run bench -- --peers=idb,dexie       Tidemark beside some peers
