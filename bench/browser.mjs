@@ -1,23 +1,40 @@
-// Builds the pages, serves them, and opens them in a real Chromium on a profile of its own.
+// Builds the pages, serves them, and opens them in a real browser on a profile of its own.
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright";
+import { chromium, firefox } from "playwright";
 import { build, preview } from "vite";
-import { chromiumArgs, chromiumLaunch } from "../tools/browser-paths.mjs";
+import { chromiumArgs, chromiumLaunch, firefoxLaunch } from "../tools/browser-paths.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 
+/** @typedef {import("../tools/browser-paths.mjs").BrowserName} BrowserName */
 /**
  * @typedef {object} Served
  * @property {string} browser name and version
+ * @property {string} profile the folder in which it stores everything
  * @property {import("playwright").BrowserContext} context
  * @property {(label: string, path?: string) => Promise<import("playwright").Page>} page opens a page under an origin of its own
  */
 
+const titles = { chromium: "Chromium", firefox: "Firefox" };
+const launches = {
+  chromium: /** @param {string} profile */ (profile) =>
+    chromium.launchPersistentContext(profile, {
+      ...chromiumLaunch,
+      args: [
+        ...chromiumArgs,
+        "--js-flags=--expose-gc",
+        // Memory is measured when it is asked for, not some time later.
+        "--enable-blink-features=ForceEagerMeasureMemory",
+      ],
+    }),
+  firefox: /** @param {string} profile */ (profile) => firefox.launchPersistentContext(profile, firefoxLaunch),
+};
+
 /**
- * Runs `use` with a Chromium, and ends it.
+ * Runs `use` with a browser, and ends it.
  * @typedef {<T>(use: (served: Served) => Promise<T>) => Promise<T>} Launch
  */
 
@@ -25,23 +42,22 @@ const root = fileURLToPath(new URL(".", import.meta.url));
  * Each call of the function handed to `use` starts the browser anew, on the same profile.
  * @template T
  * @param {(launch: Launch) => Promise<T>} use
+ * @param {BrowserName} [name]
  * @returns {Promise<T>}
  */
-export async function withProfile(use) {
-  await build({ root, logLevel: "warn" });
+export async function withProfile(use, name = "chromium") {
+  await build({ root, logLevel: "error" });
   const server = await preview({ root, logLevel: "warn" });
   const port = new URL(server.resolvedUrls?.local[0] ?? server.resolvedUrls?.network[0] ?? "").port;
   // A profile on disk: what Playwright opens otherwise is incognito, where IndexedDB lives in memory.
   const profile = await mkdtemp(path.join(os.tmpdir(), "tidemark-bench-"));
   try {
     return await use(async (inBrowser) => {
-      const context = await chromium.launchPersistentContext(profile, {
-        ...chromiumLaunch,
-        args: [...chromiumArgs, "--js-flags=--expose-gc"],
-      });
+      const context = await launches[name](profile);
       try {
         return await inBrowser({
-          browser: `Chromium ${context.browser()?.version() ?? ""}`.trim(),
+          browser: `${titles[name]} ${context.browser()?.version() ?? ""}`.trim(),
+          profile,
           context,
           page: async (label, at = "") => {
             const page = await context.newPage();
@@ -64,6 +80,7 @@ export async function withProfile(use) {
 /**
  * @template T
  * @param {(served: Served) => Promise<T>} use
+ * @param {BrowserName} [name]
  * @returns {Promise<T>}
  */
-export const withChromium = (use) => withProfile((launch) => launch(use));
+export const withBrowser = (use, name) => withProfile((launch) => launch(use), name);

@@ -1,7 +1,7 @@
 // Tidemark under abstract-level beside browser-level, the implementation on plain IndexedDB:
 //
 //   node bench/level.mjs [rounds]
-import { withChromium } from "./browser.mjs";
+import { withBrowser } from "./browser.mjs";
 import { quantile, time } from "./scale/report.mjs";
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -9,7 +9,7 @@ const peers = /** @type {const} */ (["browser-level", "@tidemark/level"]);
 /** @type {Record<string, Record<string, number[]>>} */
 const found = {};
 
-await withChromium(async ({ browser, page }) => {
+await withBrowser(async ({ browser, page }) => {
   console.log(browser);
   for (let round = 0; round < rounds; round++) {
     for (const peer of round % 2 === 0 ? peers : peers.toReversed()) {

@@ -8,7 +8,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { attachedWorkers } from "./workers.mjs";
 
-/** @typedef {import("./src/measure.ts").Sizes} Sizes */
+/** @typedef {import("./src/fixture.ts").Sizes} Sizes */
 /** @typedef {import("./workers.mjs").Send} Send */
 /** @typedef {{ at: number, us: number, label: string }} Sample `label` is "" where the thread was idle */
 

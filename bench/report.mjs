@@ -1,44 +1,11 @@
-// Figures of all rounds as a table in markdown.
+// Figures of all rounds as tables in markdown.
+import { judged } from "./goals.mjs";
+import { middle, middleOf, ratios } from "./measured.mjs";
+import { rowsOf } from "./rows.mjs";
+import { bytes, digits, spread, table, time } from "./tables.mjs";
 
-/** @typedef {Record<string, number>} Figures milliseconds by workload */
-/** @typedef {{ idb: Figures, dexie: Figures, tidemark: Figures, floor: Figures }} Round */
-/** @typedef {import("./src/measure.ts").Sizes} Sizes */
-/** @typedef {{ than: "dexie" | "idb", atMostTimes: number, text: string }} Goal `atMostTimes`: of the peer's time */
-/** @typedef {{ title: string, unit: "ms" | "µs", tidemark: string, peers?: string, goal?: Goal }} Row */
-
-/** @param {Sizes} sizes @returns {readonly Row[]} */
-const rows = ({ records, keys, awaited, concurrent }) => [
-  {
-    title: `bulk insert of ${grouped(records)}, one index`,
-    unit: "ms",
-    tidemark: "bulkInsert",
-    peers: "bulkInsert",
-    goal: { than: "dexie", atMostTimes: 1 / 10, text: "≥ 10 × Dexie" },
-  },
-  {
-    title: `one awaited put (median of ${awaited})`,
-    unit: "µs",
-    tidemark: "put",
-    peers: "put",
-    goal: { than: "idb", atMostTimes: 1.5, text: "≤ 1.5 × idb's time" },
-  },
-  { title: "… while all is in the memtable", unit: "µs", tidemark: "putUnfolded", peers: "put" },
-  { title: `${concurrent} concurrent puts`, unit: "ms", tidemark: "concurrentPuts", peers: "concurrentPuts" },
-  { title: "scan of all, from the memtable", unit: "ms", tidemark: "scanUnfolded", peers: "scan" },
-  { title: "scan of all, blocks, cold", unit: "ms", tidemark: "scanCold", peers: "scanCold" },
-  { title: "scan of all, blocks, warm", unit: "ms", tidemark: "scan", peers: "scan" },
-  {
-    title: `${grouped(keys)} random keys, from the memtable`,
-    unit: "ms",
-    tidemark: "getManyUnfolded",
-    peers: "getMany",
-  },
-  { title: `${grouped(keys)} random keys, blocks, cold`, unit: "ms", tidemark: "getManyCold", peers: "getManyCold" },
-  { title: `${grouped(keys)} random keys, blocks, warm`, unit: "ms", tidemark: "getMany", peers: "getMany" },
-  { title: "one awaited get, from the memtable", unit: "µs", tidemark: "getUnfolded", peers: "get" },
-  { title: "one awaited get, blocks, warm", unit: "µs", tidemark: "get", peers: "get" },
-  { title: "fold after the insert, in the worker", unit: "ms", tidemark: "fold" },
-];
+/** @typedef {import("./measured.mjs").Measured} Measured */
+/** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
 
 const floorRows = /** @type {const} */ ([
   ["an empty round trip to a worker", "echo"],
@@ -46,71 +13,79 @@ const floorRows = /** @type {const} */ ([
   ["the same, asked for and answered by `postMessage`", "put"],
   ["a get and an add in one transaction on two stores, in the worker", "appendInWorker"],
   ["the same, asked for and answered by `postMessage`", "append"],
+  ["a packed bulk insert of as many records, without index or order", "packed"],
+  ["… records to bytes, on the page", "packedEncode"],
+  ["… messages there and back", "packedMessage"],
+  ["… cut into pieces, in the worker", "packedWorker"],
+  ["… stored by IndexedDB", "packedStore"],
 ]);
 
-/** @param {readonly Round[]} rounds @param {Sizes} sizes @returns {string} */
-export function report(rounds, sizes) {
-  const body = rows(sizes).map((row) => cells(row, rounds));
-  const head = ["", "idb", "Dexie", "Tidemark", "× Dexie", "× idb", "goal"];
-  const floor = floorRows.map(([title, name]) => [title, time(middle(rounds, "floor", name), "µs")]);
-  return `${table(head, body)}\n\n${table(["the floor", "median"], floor)}\n`;
+/** @param {Measured} measured @returns {string} */
+export function report(measured) {
+  const { where, sizes, jsonBytes, rounds, floors } = measured;
+  const each = Math.round(jsonBytes / sizes.records);
+  const what = `${rounds.length} ${rounds.length === 1 ? "round" : "rounds"}; records of ${each} bytes as JSON on average. Medians.`;
+  const floor = floorRows.map(([title, name]) => [title, time(middle(floors, name))]);
+  return [
+    `${measured.at.slice(0, 10)}. ${where}.\n${what}`,
+    "**Goals**, as ratios within each round, with their extremes:",
+    table(["", "goal", "measured", ""], judged(measured)),
+    "**What was measured**:",
+    absolute(measured),
+    "**How many times as fast Tidemark is**, within a round (least–most):",
+    relative(measured),
+    ...(floors.length > 0 ? ["**The floor**, in the same harness:", table(["", "median"], floor)] : []),
+    ...(Object.keys(measured.bundles).length > 0 ? ["**What is shipped**, brotli:", bundles(measured)] : []),
+    "**What an answer to a write means**:",
+    table(
+      ["", ""],
+      Object.values(measured.peers).map(({ title, answer }) => [title, answer]),
+    ),
+    "",
+  ].join("\n\n");
 }
 
-/** @param {Row} row @param {readonly Round[]} rounds */
-function cells({ title, unit, tidemark, peers, goal }, rounds) {
-  const own = time(middle(rounds, "tidemark", tidemark), unit);
-  if (peers === undefined) return [title, "", "", own, "", "", ""];
-  const idb = time(middle(rounds, "idb", peers), unit);
-  const dexie = time(middle(rounds, "dexie", peers), unit);
-  /** @param {"idb" | "dexie"} peer */
-  const times = (peer) => rounds.map((round) => figure(round, peer, peers) / figure(round, "tidemark", tidemark));
-  return [title, idb, dexie, own, spread(times("dexie")), spread(times("idb")), goal ? verdict(goal) : ""];
+/** @param {Measured} measured */
+const namesOf = ({ peers }) => /** @type {PeerName[]} */ (Object.keys(peers));
 
-  /** @param {Goal} goal */
-  function verdict({ than, atMostTimes, text }) {
-    const share = 1 / median(times(than));
-    const shown = atMostTimes < 1 ? (1 / share).toFixed(1) : share.toFixed(2);
-    return `${text}: ${shown}, ${share <= atMostTimes ? "met" : "missed"}`;
-  }
+/** Rows that anybody has a figure for. @param {Measured} measured */
+const present = (measured) =>
+  rowsOf(measured.sizes).filter(({ figure }) =>
+    measured.rounds.some((round) => Object.values(round).some((figures) => figure in figures)),
+  );
+
+/** @param {Measured} measured */
+function absolute(measured) {
+  const names = namesOf(measured);
+  const body = present(measured).map(({ title, figure, shown }) => [
+    title,
+    ...names.map((name) => {
+      const value = middleOf(measured.rounds, name, figure);
+      return Number.isNaN(value) ? "–" : shown(value);
+    }),
+  ]);
+  return table(["", ...names.map((name) => measured.peers[name]?.title ?? name)], body);
 }
 
-/** @param {Round} round @param {keyof Round} peer @param {string} name */
-function figure(round, peer, name) {
-  const found = round[peer][name];
-  if (found === undefined) throw new Error(`${peer} did not report ${name}`);
-  return found;
+/** @param {Measured} measured */
+function relative(measured) {
+  const names = namesOf(measured).filter((name) => !name.startsWith("tidemark"));
+  const body = present(measured)
+    .filter(({ figure }) => names.some((name) => ratios(measured.rounds, name, figure).length > 0))
+    .filter(({ shown }) => shown !== bytes)
+    .map(({ title, figure, more }) => [
+      title,
+      ...names.map((name) => spread(ratios(measured.rounds, name, figure, more))),
+    ]);
+  return table(["", ...names.map((name) => measured.peers[name]?.title ?? name)], body);
 }
 
-/** @param {readonly Round[]} rounds @param {keyof Round} peer @param {string} name */
-const middle = (rounds, peer, name) => median(rounds.map((round) => figure(round, peer, name)));
-
-/** @param {readonly number[]} values */
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1] ?? Number.NaN, sorted[sorted.length >> 1] ?? Number.NaN];
-  return (low + high) / 2;
-}
-
-/** @param {readonly number[]} ratios */
-function spread(ratios) {
-  const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
-  return `**${digits(median(ratios))}** (${digits(least)}–${digits(most)})`;
-}
-
-/** @param {number} n */
-const digits = (n) => (n < 10 ? n.toFixed(2) : n.toFixed(1));
-
-/** @param {number} ms @param {"ms" | "µs"} unit */
-const time = (ms, unit) =>
-  unit === "ms" ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${Math.round(ms * 1000)} µs`;
-
-/** @param {number} n */
-const grouped = (n) => String(n).replaceAll(/\B(?=(\d{3})+$)/g, " ");
-
-/** @param {readonly string[]} head @param {readonly (readonly string[])[]} body */
-function table(head, body) {
-  const widths = head.map((_, i) => Math.max(3, ...[head, ...body].map((row) => row[i]?.length ?? 0)));
-  /** @param {readonly string[]} row */
-  const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
+/** @param {Measured} measured */
+function bundles({ bundles: sizes, peers }) {
+  const body = /** @type {PeerName[]} */ (Object.keys(sizes)).map((name) => [
+    peers[name]?.title ?? name,
+    `${digits((sizes[name]?.page ?? 0) / 1024)} KB`,
+    ...[sizes[name]?.later, sizes[name]?.worker].map((part) => (part ? `${digits(part / 1024)} KB` : "–")),
+  ]);
+  return table(["", "page, at once", "page, later or never", "worker and what it loads"], body);
 }

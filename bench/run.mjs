@@ -1,88 +1,188 @@
-// Tidemark and its peers side by side, in one run of a real Chromium:
+// Tidemark and its peers side by side, in one run of a real browser:
 //
-//   npm run bench                    the full run, some minutes
-//   npm run bench -- --quick         fewer rounds, below a minute
-//   npm run bench -- --rounds=9      as many rounds as wanted
-//   npm run bench -- --write         also puts the result into docs/performance.md
-//   npm run bench -- --profile       instead: where Tidemark's time goes, by thread and file
-import { readFile, writeFile } from "node:fs/promises";
+//   npm run bench                            the full run: hours, since some peers take their time
+//   npm run bench -- --quick                 small, one round, about two minutes: what does not fit in is left out
+//   npm run bench -- --quick --minutes=10    … as many minutes as wanted
+//   npm run bench -- --only=bulk,put         some works
+//   npm run bench -- --peers=idb,dexie       Tidemark beside some peers
+//   npm run bench -- --browser=firefox       elsewhere; the peers that run there
+//   npm run bench -- --rounds=9              as many rounds as wanted
+//   npm run bench -- --long                  also opens a million records, with the peers that can take them
+//   npm run bench -- --write                 also puts tables and plots into docs/
+//   npm run bench -- --again --write         the last run's figures once more, without running
+//   npm run bench -- --profile               instead: where Tidemark's time goes, by thread and file
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { parseArgs } from "node:util";
-import { withChromium } from "./browser.mjs";
+import { withBrowser } from "./browser.mjs";
+import { bundleSizes } from "./bundle.mjs";
+import { plots } from "./plots.mjs";
 import { profile } from "./profile.mjs";
 import { report } from "./report.mjs";
+import { full, opensMillion, quick } from "./sizes.mjs";
+import { runPeer, workNames } from "./works.mjs";
+
+/** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
+/** @typedef {import("./measured.mjs").Measured} Measured */
 
 const document = new URL("../docs/performance.md", import.meta.url);
+const pictures = new URL("../docs/performance/", import.meta.url);
+const results = new URL("../node_modules/.cache/tidemark-bench.json", import.meta.url);
 const [begin, end] = ["<!-- bench:begin -->", "<!-- bench:end -->"];
-// A browser that hangs is to end the run, not to be waited for.
-const allowedMs = 8 * 60_000;
 
-/** @type {import("./report.mjs").Sizes} */
-const sizes = { records: 20_000, keys: 2000, awaited: 300, concurrent: 500 };
+/** Those with a second form of the same are not in a quick run. @type {readonly PeerName[]} */
+const always = ["tidemark", "idb", "dexie", "rxdb", "pouchdb", "level", "sqlite", "pglite", "tinybase"];
+/** @type {readonly PeerName[]} */
+const all = [...always, "tidemark-memtable", "sqlite-relaxed", "pglite-strict"];
+const otherNames = /** @type {const} */ (["floor", "bundle"]);
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    peers: { type: "string" },
+    browser: { type: "string", default: "chromium" },
     rounds: { type: "string" },
+    long: { type: "boolean", default: false },
+    minutes: { type: "string" },
+    again: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
   },
 });
-const rounds = Number(options.rounds ?? (options.quick ? 2 : 9));
+const sizes = options.quick ? quick : full;
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error("--rounds takes a whole number from 1 up");
+const { browser } = options;
+if (browser !== "chromium" && browser !== "firefox") throw new Error("--browser takes chromium or firefox");
+const works = chosen("work", options.only, [...workNames, ...otherNames]);
+const peers = /** @type {PeerName[]} */ ([
+  ...new Set(["tidemark", ...chosen("peer", options.peers, all, options.quick ? always : all)]),
+]);
+const pageWorks = workNames.filter((name) => works.includes(name));
+const minutes = Number(options.minutes ?? (options.quick ? 1.8 : Infinity)); // what is left of two is for the build
+/** Each peer has the same share of it. */
+const budgetMs = (minutes * 60_000) / peers.length / rounds;
+/** A page that hangs is to end that work, not to be waited for. */
+const allowedMs = Math.min(30 * 60_000, budgetMs);
 
-/** @param {import("./browser.mjs").Served} served */
-async function compare({ browser, page: open }) {
-  /** @type {import("./report.mjs").Round[]} */
+/**
+ * @template {string} T
+ * @param {string} what @param {string | undefined} text @param {readonly T[]} known @param {readonly T[]} [otherwise]
+ * @returns {T[]}
+ */
+function chosen(what, text, known, otherwise = known) {
+  if (text === undefined) return [...otherwise];
+  const names = text.split(",");
+  const unknown = names.find((name) => !known.some((each) => each === name));
+  if (unknown !== undefined) throw new Error(`There is no ${what} ${unknown}: take some of ${known.join(", ")}`);
+  return known.filter((name) => names.includes(name));
+}
+
+/** @type {string[]} */
+const failures = [];
+/** @param {string} what */
+function failed(what) {
+  failures.push(what);
+  console.error(what);
+}
+
+/** Figures are saved after each peer, so that a run that is ended leaves some. @param {import("./browser.mjs").Served} served @returns {Promise<Measured>} */
+async function compare(served) {
+  /** @type {import("./measured.mjs").Round[]} */
   const measured = [];
+  /** @type {import("./measured.mjs").Figures[]} */
+  const floors = [];
+  const about = await describe(served);
+  const bundles = works.includes("bundle") ? await bundleSizes(peers) : {};
+  const at = new Date().toISOString();
+  const result = () => ({ at, where: where(served.browser), sizes, ...about, rounds: measured, floors, bundles });
   for (let i = 0; i < rounds; i++) {
-    const round = { idb: {}, dexie: {}, tidemark: {}, floor: {} };
-    for (const subject of rotated(i)) {
-      const page = await open(`${subject}-${i}`);
-      round[subject] = await page.evaluate(
-        ([name, of]) => globalThis.bench.run(name, of),
-        /** @type {const} */ ([subject, sizes]),
-      );
-      await page.close();
-    }
+    /** @type {import("./measured.mjs").Round} */
+    const round = {};
     measured.push(round);
-    console.error(`round ${i + 1} of ${rounds}`);
+    if (works.includes("floor")) floors.push(await floor(served, `floor-${i}`));
+    for (const peer of rotated(i)) {
+      const since = performance.now();
+      round[peer] = await runPeer(partOf(served, peer, i), pageWorks, { budgetMs, allowedMs, failed });
+      console.error(`round ${i + 1} of ${rounds}: ${peer}, ${((performance.now() - since) / 1000).toFixed(1)} s`);
+      await save(result());
+    }
   }
-  const bytes = Math.round(measured[0]?.floor["jsonBytes"] ?? 0);
-  const cpu = os.cpus();
-  const where = `${browser} headless, ${cpu.length} cores of ${cpu[0]?.model.trim()}, ${os.type()}, load ${loadBefore.toFixed(1)} before the run; Dexie ${await versionOf("dexie")}, idb ${await versionOf("idb")}.`;
-  const what = `${rounds} rounds; records of ${bytes} bytes as JSON on average. Medians, and in brackets the least and the most of the rounds.`;
-  return `${where}\n${what}\n\n${report(measured, sizes)}`;
+  return result();
+}
+
+/** @param {import("./browser.mjs").Served} served @param {PeerName} peer @param {number} round */
+function partOf(served, peer, round) {
+  const opened = options.long && opensMillion.includes(peer) ? [...sizes.opened, 1_000_000] : sizes.opened;
+  return { served, peer, origin: `${peer}-${round}`, sizes: { ...sizes, opened } };
+}
+
+/** @param {Measured} measured */
+async function save(measured) {
+  await mkdir(new URL(".", results), { recursive: true });
+  await writeFile(results, `${JSON.stringify(measured, undefined, 2)}\n`);
+}
+
+/** Each in a page of its own: RxDB brings another version of Dexie, which does not stand the first beside it. @param {import("./browser.mjs").Served} served */
+async function describe(served) {
+  /** @type {Measured["peers"]} */
+  const described = {};
+  let jsonBytes = 0;
+  for (const peer of peers) {
+    const page = await served.page("about");
+    described[peer] = await page.evaluate((name) => globalThis.bench.about(name), peer);
+    jsonBytes ||= await page.evaluate((n) => globalThis.bench.jsonBytesOf(n), sizes.records);
+    await page.close();
+  }
+  return { peers: described, jsonBytes };
 }
 
 /** Whoever goes first finds a quieter or a colder machine: each round another one does. @param {number} round */
 function rotated(round) {
-  const peers = /** @type {const} */ (["tidemark", "idb", "dexie"]);
   const first = round % peers.length;
-  return /** @type {const} */ ([...peers.slice(first), ...peers.slice(0, first), "floor"]);
+  return [...peers.slice(first), ...peers.slice(0, first)];
 }
 
-/** @param {string} name */
-async function versionOf(name) {
-  const { dependencies } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"));
-  return dependencies[name];
+/** @param {import("./browser.mjs").Served} served @param {string} origin */
+async function floor(served, origin) {
+  const page = await served.page(origin);
+  const figures = await page.evaluate((of) => globalThis.bench.floor(of), sizes);
+  await page.close();
+  return figures;
 }
 
-/** @param {string} result */
-async function write(result) {
+/** @param {string} title */
+function where(title) {
+  const cpu = os.cpus();
+  const loadAfter = os.loadavg()[0] ?? 0;
+  const load = `load ${loadBefore.toFixed(1)} before the run and ${loadAfter.toFixed(1)} after it`;
+  const busy = loadBefore > 1 ? ": **provisional**, since the machine had other work" : "";
+  return `${title} headless, ${cpu.length} cores of ${cpu[0]?.model.trim()}, ${os.type()}, ${load}${busy}`;
+}
+
+/** @param {string} result @param {Measured} measured */
+async function write(result, measured) {
   const text = await readFile(document, "utf8");
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`docs/performance.md lacks ${begin} and ${end}`);
-  await writeFile(document, `${text.slice(0, from + begin.length)}\n\n${result}\n${text.slice(to)}`);
+  await mkdir(pictures, { recursive: true });
+  const drawn = plots(measured);
+  for (const { file, svg } of drawn) await writeFile(new URL(file, pictures), svg);
+  const shown = drawn.map(({ file, title }) => `![${title}](performance/${file})`).join("\n\n");
+  await writeFile(document, `${text.slice(0, from + begin.length)}\n\n${result}\n${shown}\n\n${text.slice(to)}`);
 }
 
 const [loadBefore = 0] = os.loadavg();
 if (loadBefore > 1) console.error(`This machine is busy (load ${loadBefore.toFixed(1)}): expect wide spreads`);
-const timer = setTimeout(() => {
-  console.error(`not done after ${allowedMs / 60_000} minutes`);
-  process.exit(1);
-}, allowedMs);
-const result = await withChromium((served) => (options.profile ? profile(served, sizes) : compare(served)));
-clearTimeout(timer);
-console.log(result);
-if (options.write && !options.profile) await write(result);
+if (options.profile) {
+  console.log(await withBrowser((served) => profile(served, sizes)));
+} else {
+  const measured = options.again
+    ? /** @type {Measured} */ (JSON.parse(await readFile(results, "utf8")))
+    : await withBrowser(compare, browser);
+  const result = report(measured);
+  console.log(result);
+  if (options.write) await write(result, measured);
+  if (failures.length > 0) process.exitCode = 1;
+}

@@ -14,7 +14,7 @@ export interface Item {
 export const lists = 200;
 
 /** A small generator of the xorshift family (Marsaglia 2003): every run measures the same records. */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let x = seed | 1;
   return () => {
     x ^= x << 13;
@@ -42,35 +42,54 @@ export function makeItems(count: number, seed: number): Item[] {
   }));
 }
 
+/** A record as JSON and SQL have it: a Date is a number, and what is `undefined` is not there. */
+export type PlainItem = Omit<Item, "createdAt"> & { readonly createdAt: number };
+
+export const toPlain = (item: Item): PlainItem => ({ ...item, createdAt: item.createdAt.getTime() });
+export const fromPlain = (item: PlainItem): Item => ({ ...item, createdAt: new Date(item.createdAt) });
+
+/** The same records with other contents; indexed fields change as well. */
+export function changed(items: readonly Item[], round: number): Item[] {
+  return items.map((item) => ({
+    ...item,
+    listId: (item.listId + round) % lists,
+    amount: (item.amount + round) % 10_000,
+  }));
+}
+
 /** `count` ids out of these records, in random order. */
 export function pickIds(items: readonly Item[], count: number, seed: number): string[] {
   const random = randomFrom(seed);
   return Array.from({ length: count }, () => items[random() % items.length]!.id);
 }
 
+/** Bytes of these records as JSON. */
 export const jsonBytes = (items: readonly Item[]): number =>
-  items.reduce((sum, item) => sum + JSON.stringify(item).length, 0) / items.length;
+  items.reduce((sum, item) => sum + JSON.stringify(item).length, 0);
 
 export interface Proof {
   readonly count: number;
   readonly amount: number;
   /** Sum of the dates, in seconds. */
   readonly createdAt: number;
-  /** Records that have the field `note`, which is `undefined`. */
+  /** Sum of the lengths of ids and titles. */
+  readonly text: number;
+  /** Records that have the field `note`, which is `undefined`; not counted where the peer cannot keep that. */
   readonly undefinedNotes: number;
 }
 
 /** What must come back. @throws where a record is missing, or its Date is no Date any more. */
-export function proofOf(items: readonly (Item | undefined)[]): Proof {
-  let [amount, createdAt, undefinedNotes] = [0, 0, 0];
+export function proofOf(items: readonly (Item | undefined)[], keepsUndefined: boolean): Proof {
+  let [amount, createdAt, text, undefinedNotes] = [0, 0, 0, 0];
   for (const item of items) {
     if (!item) throw new Error("A record is missing");
     if (!(item.createdAt instanceof Date)) throw new Error(`createdAt of ${item.id} is not a Date`);
     amount += item.amount;
     createdAt += item.createdAt.getTime() / 1000;
-    if ("note" in item && item.note === undefined) undefinedNotes++;
+    text += item.id.length + item.title.length;
+    if (keepsUndefined && "note" in item && item.note === undefined) undefinedNotes++;
   }
-  return { count: items.length, amount, createdAt, undefinedNotes };
+  return { count: items.length, amount, createdAt, text, undefinedNotes };
 }
 
 export function assertSame(found: Proof, expected: Proof, what: string): void {

@@ -1,31 +1,36 @@
 /** What `run.mjs` and `profile.mjs` call in the page. */
+import { Fixture, type Sizes } from "./fixture.ts";
 import { measureFloor } from "./floor.ts";
 import { jsonBytes, makeItems } from "./items.ts";
-import { collectGarbage, type Figures, measure, measureUnfolded, type Sizes } from "./measure.ts";
-import { dexie } from "./peers/dexie.ts";
-import { idb } from "./peers/idb.ts";
-import { tidemark, tidemarkUnfolded } from "./peers/tidemark.ts";
+import { type PeerName, peers } from "./peers/all.ts";
+import type { Peer } from "./peers/peer.ts";
 import { openProfiled, profiled, type Step } from "./profiled.ts";
+import { arrived, join, openCold, store, watch, writeWatched } from "./tabs.ts";
+import { collectGarbage, type Figures } from "./timing.ts";
+import { type WorkName, works } from "./works/all.ts";
 
-type Subject = "idb" | "dexie" | "tidemark" | "floor";
-
-const subjects: Readonly<Record<Subject, (sizes: Sizes) => Promise<Figures>>> = {
-  idb: (sizes) => measure(idb, sizes),
-  dexie: (sizes) => measure(dexie, sizes),
-  tidemark: async (sizes) => ({
-    ...(await measure(tidemark, sizes)),
-    ...(await measureUnfolded(tidemarkUnfolded, sizes)),
-  }),
-  floor: async (sizes) => ({
-    ...(await measureFloor(sizes.awaited)),
-    jsonBytes: jsonBytes(makeItems(sizes.records, 1)),
-  }),
-};
-
+let fixture: Fixture | undefined;
 let prepared: (() => Promise<unknown>) | undefined;
 
 const calls = {
-  run: (subject: Subject, sizes: Sizes): Promise<Figures> => subjects[subject](sizes),
+  /** What a peer says of itself. */
+  about: async (name: PeerName): Promise<Pick<Peer, "title" | "answer" | "isStored" | "sharesTabs">> => {
+    const { title, answer, isStored, sharesTabs } = await peers[name]();
+    return { title, answer, isStored, sharesTabs };
+  },
+  work: async (name: PeerName, work: WorkName, sizes: Sizes): Promise<Figures> => {
+    fixture ??= new Fixture(await peers[name](), sizes);
+    return works[work](fixture);
+  },
+  floor: (sizes: Sizes): Promise<Figures> => measureFloor(sizes.awaited, sizes.records),
+  jsonBytesOf: (records: number): number => jsonBytes(makeItems(records, 1)),
+  store: async (name: PeerName, database: string, count: number) => store(await peers[name](), database, count),
+  openCold: async (name: PeerName, database: string, id: string, count: number) =>
+    openCold(await peers[name](), database, id, count),
+  watch: async (name: PeerName) => watch(await peers[name]()),
+  join: async (name: PeerName) => join(await peers[name]()),
+  writeWatched,
+  arrived,
   openProfiled,
   prepare: (step: Step, sizes: Sizes): void => {
     prepared = profiled(step, sizes);

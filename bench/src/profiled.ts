@@ -1,6 +1,6 @@
 /** Tidemark's workloads one at a time, for `profile.mjs` to watch. */
+import { type Sizes, threeIndexes } from "./fixture.ts";
 import { type Item, makeItems, pickIds } from "./items.ts";
-import type { Sizes } from "./measure.ts";
 import type { Opened, Peer } from "./peers/peer.ts";
 import { tidemark, tidemarkUnfolded } from "./peers/tidemark.ts";
 
@@ -14,10 +14,10 @@ let seed = 10;
 export async function openProfiled(unfolded: boolean): Promise<void> {
   await db?.close();
   const peer: Peer = unfolded ? tidemarkUnfolded : tidemark;
-  db = await peer.open("profiled");
+  db = await peer.open("profiled", threeIndexes.slice(0, 1));
   const warm = makeItems(1000, 5);
   for (let i = 0; i < 3; i++) {
-    await db.warmup.putMany(warm);
+    await db.warmup.replaceMany(warm);
     await db.warmup.all();
     await db.warmup.getMany(warm.map(({ id }) => id));
   }
@@ -31,17 +31,17 @@ export function profiled(step: Step, sizes: Sizes): () => Promise<unknown> {
     case "bulkInsert": {
       const records = makeItems(sizes.records, ++seed);
       inserted = records;
-      return () => items.putMany(records);
+      return () => items.insertMany(records);
     }
     case "puts": {
       const records = makeItems(sizes.awaited, ++seed);
       return async () => {
-        for (const record of records) await items.put(record);
+        for (const record of records) await items.insert(record);
       };
     }
     case "concurrentPuts": {
       const records = makeItems(sizes.concurrent, ++seed);
-      return () => Promise.all(records.map((record) => items.put(record)));
+      return () => Promise.all(records.map((record) => items.insert(record)));
     }
     case "scan":
       return () => items.all();

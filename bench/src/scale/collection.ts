@@ -1,6 +1,6 @@
 /** Garbage in blocks, and a page that works all the time while it goes. */
 import { collection, createDatabase, type Database, type Metrics } from "tidemark";
-import { collectGarbage } from "../measure.ts";
+import { collectGarbage } from "../timing.ts";
 import { dice } from "./rows.ts";
 import { untilQuiet } from "./stores.ts";
 

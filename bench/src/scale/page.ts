@@ -1,6 +1,6 @@
 /** What `scale.mjs` calls in the page. Answers are checked here, record by record, before they are reported. */
 import { collection, createDatabase, type Database, deleteDatabase, type Metrics } from "tidemark";
-import { collectGarbage } from "../measure.ts";
+import { collectGarbage } from "../timing.ts";
 import { collectionCalls } from "./collection.ts";
 import { assertRow, dice, idOf, numberOf, type Row, rowOf, shuffled } from "./rows.ts";
 import { bytesInIndexedDb, storedBytes, untilQuiet } from "./stores.ts";

@@ -1,0 +1,109 @@
+// Pictures of the medians: a panel for each work, a bar for each peer, on one logarithmic scale, since they are far apart.
+import { middleOf } from "./measured.mjs";
+import { rowsOf } from "./rows.mjs";
+
+/** @typedef {import("./measured.mjs").Measured} Measured */
+/** @typedef {import("./rows.mjs").Row} Row */
+/** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
+/** @typedef {{ name: string, value: number, shown: string, own: boolean }} Bar */
+
+const pictures = [
+  {
+    file: "writes.svg",
+    title: "Writes, less is better",
+    figures: ["bulkOne", "bulkThree", "put", "concurrentPuts", "hotUpdates", "deleteHalf", "typing", "blocked"],
+  },
+  {
+    file: "reads.svg",
+    title: "Reads, less is better",
+    figures: ["scanCold", "scan", "keysCold", "keys", "get", "range", "count", "countIndex"],
+  },
+  {
+    file: "ycsb.svg",
+    title: "YCSB, more is better",
+    figures: ["ycsbA", "ycsbB", "ycsbC", "ycsbD", "ycsbE", "ycsbF"],
+  },
+  {
+    file: "space.svg",
+    title: "Space, opening and live queries, less is better",
+    figures: ["fileBytes", "pageBytes", "workerBytes", "hotBytes", "open1000", "open100000", "live", "liveTabs"],
+  },
+];
+
+const [columns, panelWidth, labelWidth, valueWidth, barHeight, gap, head] = [2, 440, 130, 80, 16, 30, 44];
+
+/** @param {Measured} measured @returns {{ file: string, title: string, svg: string }[]} */
+export function plots(measured) {
+  const rows = rowsOf(measured.sizes);
+  return pictures.flatMap(({ file, title, figures }) => {
+    const panels = figures.flatMap((figure) => {
+      const row = rows.find((each) => each.figure === figure);
+      const bars = row ? barsOf(measured, row) : [];
+      return row && bars.length > 1 ? [{ title: panelTitle(rows, row), bars }] : [];
+    });
+    return panels.length === 0 ? [] : [{ file, title, svg: drawn(title, panels) }];
+  });
+}
+
+/** A title that goes on from the one above it says so with dots. @param {readonly Row[]} rows @param {Row} row */
+function panelTitle(rows, row) {
+  if (!row.title.startsWith("… ")) return row.title;
+  const above = rows.slice(0, rows.indexOf(row)).findLast(({ title }) => !title.startsWith("… "));
+  return `${above?.title.replace(/, [^,]*$/, "")}, ${row.title.slice(2)}`;
+}
+
+/** @param {Measured} measured @param {Row} row @returns {Bar[]} */
+const barsOf = ({ peers, rounds }, { figure, shown }) =>
+  /** @type {PeerName[]} */ (Object.keys(peers)).flatMap((name) => {
+    const value = middleOf(rounds, name, figure);
+    if (Number.isNaN(value) || value <= 0) return [];
+    return { name: peers[name]?.title ?? name, value, shown: shown(value), own: name.startsWith("tidemark") };
+  });
+
+/** @param {string} title @param {readonly { title: string, bars: readonly Bar[] }[]} panels */
+function drawn(title, panels) {
+  const height = Math.max(...panels.map(({ bars }) => bars.length)) * barHeight + gap;
+  const total = { width: columns * panelWidth, height: head + Math.ceil(panels.length / columns) * height };
+  const body = panels.map(
+    (panel, i) =>
+      `<g transform="translate(${(i % columns) * panelWidth} ${head + Math.floor(i / columns) * height})">${panelOf(panel)}</g>`,
+  );
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${total.width} ${total.height}" role="img" aria-label="${escaped(title)}">
+<style>
+  text { font: 11px system-ui, sans-serif; fill: #24292f; }
+  .title { font-weight: 600; font-size: 12px; }
+  .value { fill: #57606a; }
+  rect { fill: #8c959f; }
+  .own { fill: #0a7ea4; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; }
+    .value { fill: #9da7b3; }
+    rect { fill: #6e7681; }
+    .own { fill: #39b8e0; }
+  }
+</style>
+<text class="title" x="8" y="20">${escaped(title)} (logarithmic)</text>
+${body.join("\n")}
+</svg>
+`;
+}
+
+/** @param {{ title: string, bars: readonly Bar[] }} panel */
+function panelOf({ title, bars }) {
+  const logs = bars.map(({ value }) => Math.log10(value));
+  const from = Math.floor(Math.min(...logs) - 0.3);
+  const room = panelWidth - labelWidth - valueWidth;
+  const lines = bars.map(({ name, shown, own }, i) => {
+    const y = 8 + i * barHeight;
+    const width = (((logs[i] ?? from) - from) / (Math.max(...logs) - from)) * room;
+    return [
+      `<text x="${labelWidth - 6}" y="${y + 11}" text-anchor="end">${escaped(name)}</text>`,
+      `<rect${own ? ' class="own"' : ""} x="${labelWidth}" y="${y + 2}" width="${width.toFixed(1)}" height="${barHeight - 5}" rx="2"/>`,
+      `<text class="value" x="${(labelWidth + width + 5).toFixed(1)}" y="${y + 11}">${escaped(shown)}</text>`,
+    ].join("");
+  });
+  return `<text class="title" x="8" y="0">${escaped(title)}</text>\n${lines.join("\n")}`;
+}
+
+/** @param {string} text */
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");

@@ -1,0 +1,50 @@
+// The rows of the tables: each figure's title and how it is shown.
+import { bytes, grouped, rate, time } from "./tables.mjs";
+
+/** @typedef {import("./measured.mjs").Measured} Measured */
+/** @typedef {{ title: string, figure: string, shown: (value: number) => string, more?: true }} Row `more` is better */
+
+/** @param {Measured["sizes"]} sizes @returns {readonly Row[]} */
+export const rowsOf = (sizes) => [
+  { title: `bulk insert of ${grouped(sizes.records)}, one index`, figure: "bulkOne", shown: time },
+  { title: "… three indexes", figure: "bulkThree", shown: time },
+  { title: "fold after it, in the worker", figure: "fold", shown: time },
+  { title: "an awaited put, new record", figure: "put", shown: time },
+  { title: `${sizes.concurrent} concurrent puts`, figure: "concurrentPuts", shown: time },
+  { title: "scan of all, cold", figure: "scanCold", shown: time },
+  { title: "… warm", figure: "scan", shown: time },
+  { title: `${grouped(sizes.keys)} random keys, cold`, figure: "keysCold", shown: time },
+  { title: "… warm", figure: "keys", shown: time },
+  { title: "an awaited get", figure: "get", shown: time },
+  { title: "a tenth of all by an index, in order", figure: "range", shown: time },
+  { title: "count of all", figure: "count", shown: time },
+  { title: "count of one value of an index", figure: "countIndex", shown: time },
+  { title: `${grouped(sizes.hotKeys)} keys overwritten ${sizes.hotRounds} times`, figure: "hotUpdates", shown: time },
+  { title: "delete of every second record", figure: "deleteHalf", shown: time },
+  { title: "live query, same tab", figure: "live", shown: time },
+  { title: "live query, other tab", figure: "liveTabs", shown: time },
+  ...[...sizes.opened, 1_000_000].map((count) => ({
+    title: `cold open of ${grouped(count)} and a get`,
+    figure: `open${count}`,
+    shown: time,
+  })),
+  { title: "page blocked per 10 000 inserts", figure: "blocked", shown: time },
+  { title: "… longest", figure: "blockedLongest", shown: time },
+  { title: "… in long tasks, as the browser tells", figure: "longTasks", shown: time },
+  ...["A", "B", "C", "D", "E", "F"].map((name) => ({
+    title: `YCSB ${name}, operations a second`,
+    figure: `ycsb${name}`,
+    shown: rate,
+    more: /** @type {const} */ (true),
+  })),
+  { title: "a keystroke of the typing session", figure: "typing", shown: time },
+  { title: "the browser's estimate with all records", figure: "usageBytes", shown: bytes },
+  { title: `files of ${grouped(sizes.records)} records, three indexes`, figure: "fileBytes", shown: bytes },
+  { title: "memory of the page, everything read", figure: "pageBytes", shown: bytes },
+  { title: "memory of its workers", figure: "workerBytes", shown: bytes },
+  { title: "the browser's estimate with as many keys, written once", figure: "hotLiveBytes", shown: bytes },
+  { title: "… overwritten, right after", figure: "hotPeakBytes", shown: bytes },
+  { title: "… once quiet", figure: "hotBytes", shown: bytes },
+  { title: "memory after hot keys, page and workers", figure: "hotMemoryBytes", shown: bytes },
+  { title: "the browser's estimate after the typing session", figure: "typingBytes", shown: bytes },
+];
