@@ -1,6 +1,7 @@
 // One peer's part of one round: its works in a page of its own, then those that take several pages.
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
+import { median } from "./tables.mjs";
 
 /** @typedef {import("./src/fixture.ts").Sizes & { opened: readonly number[], openings: number }} Sizes */
 /** @typedef {import("./src/timing.ts").Figures} Figures */
@@ -174,10 +175,4 @@ async function bytesOf(profile) {
     }
   }
   return bytes;
-}
-
-/** @param {readonly number[]} values */
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }

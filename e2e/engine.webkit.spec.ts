@@ -5,12 +5,12 @@ import type { Item } from "./lab.ts";
 import { openSite, type Site } from "./site.ts";
 import { acknowledgedBy, commitUntilLeft, seedOfRun, waitsMs } from "./storm.ts";
 import { type Display, openDisplay, type Tab, WebKit } from "./webdriver.ts";
+import { keepWorkers } from "./workers.ts";
 
 declare global {
   var underWay: Promise<unknown>;
   var seen: number[];
   var told: string[];
-  var workers: Worker[];
 }
 
 const paths = webkitPaths();
@@ -216,15 +216,8 @@ test("[TB1][TB2][TB4][VG1] when the window that does upkeep is closed, another d
 test("[MV12] a worker that dies is started again: what was acknowledged is there, and live queries go on", async () => {
   const tab = await browser.openTab(`${site.origin}/lab.html?db=death`);
   tabs.push(tab);
+  await tab.evaluate(keepWorkers);
   await tab.evaluate(async () => {
-    globalThis.workers = [];
-    const Native = globalThis.Worker;
-    globalThis.Worker = class extends Native {
-      constructor(url: string | URL, options?: WorkerOptions) {
-        super(url, options);
-        workers.push(this);
-      }
-    };
     globalThis.told = [];
     lab.db.on("error", (e) => told.push(`${e.code} ${String(e.details["lost"])}`));
     globalThis.seen = [];

@@ -1,21 +1,13 @@
 import { type BrowserContext, expect, type Page, test } from "@playwright/test";
 import { allItems, openPage, openTab } from "./lab.ts";
+import { runFirstInWorkers } from "./workers.ts";
 
-/** Pages without Web Locks, and workers too: each worker is given a script that removes them before it loads its own. */
-const withoutLocks = (context: BrowserContext): Promise<unknown> =>
-  context.addInitScript(() => {
-    const Native = globalThis.Worker;
-    const moduleOf = (code: string): string => URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-    globalThis.Worker = class extends Native {
-      constructor(url: string | URL, options?: WorkerOptions) {
-        const removal = moduleOf("delete WorkerNavigator.prototype.locks;");
-        const own = new URL(url, location.href).href;
-        super(moduleOf(`import ${JSON.stringify(removal)}; import ${JSON.stringify(own)};`), options);
-      }
-    };
-    // @ts-expect-error -- browsers that lack it are what is played here
-    delete Navigator.prototype.locks;
-  });
+/** Pages without Web Locks, and workers too. */
+async function withoutLocks(context: BrowserContext): Promise<void> {
+  const removeLocks = (): void => void Reflect.deleteProperty(Object.getPrototypeOf(navigator) as object, "locks");
+  await context.addInitScript(removeLocks);
+  await runFirstInWorkers(context, removeLocks);
+}
 
 interface Opened {
   readonly code: string;

@@ -1,10 +1,10 @@
 /** Tabs that stand still as they are: they hold what they held, and answer nobody. */
 import type { Browser, BrowserContext, Page } from "@playwright/test";
 import { freeze, rendererOf, wake } from "./processes.ts";
+import { runFirstInWorkers } from "./workers.ts";
 
 declare global {
-  /** The page's worker, and the word it waits on: 1 lets it go on. */
-  var engine: Worker;
+  /** What the page's worker waits on: 1 lets it go on. */
   var word: Int32Array<SharedArrayBuffer>;
 }
 
@@ -14,26 +14,15 @@ export interface Frozen {
   readonly wake: () => Promise<void>;
 }
 
-/** Before pages are opened: their workers are given a script that obeys, before they load their own. */
+/** Before pages are opened: from then on their workers can be told to stand still. */
 export const freezable = (context: BrowserContext): Promise<unknown> =>
-  context.addInitScript(() => {
-    const Native = globalThis.Worker;
-    const moduleOf = (code: string): string => URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-    const obey = (): void =>
-      addEventListener("message", (e: MessageEvent<{ word?: Int32Array<SharedArrayBuffer> }>) => {
-        if (!(e.data.word instanceof Int32Array)) return;
-        e.stopImmediatePropagation();
-        Atomics.wait(e.data.word, 0, 0);
-      });
-    globalThis.Worker = class extends Native {
-      constructor(url: string | URL, options?: WorkerOptions) {
-        const first = moduleOf(`(${obey.toString()})();`);
-        const own = new URL(url, location.href).href;
-        super(moduleOf(`import ${JSON.stringify(first)}; import ${JSON.stringify(own)};`), options);
-        globalThis.engine = this;
-      }
-    };
-  });
+  runFirstInWorkers(context, () =>
+    addEventListener("message", (e: MessageEvent<{ word?: Int32Array<SharedArrayBuffer> }>) => {
+      if (!(e.data.word instanceof Int32Array)) return;
+      e.stopImmediatePropagation();
+      Atomics.wait(e.data.word, 0, 0);
+    }),
+  );
 
 /**
  * Chromium has a process for each tab, and stops it. In Firefox tabs of one origin share theirs, so the worker alone
@@ -48,7 +37,7 @@ export async function freezer(browser: Browser, page: Page): Promise<Frozen> {
     freeze: () =>
       page.evaluate(() => {
         globalThis.word = new Int32Array(new SharedArrayBuffer(4));
-        engine.postMessage({ word });
+        workers.at(-1)!.postMessage({ word });
       }),
     wake: () =>
       page.evaluate(() => {

@@ -1,6 +1,7 @@
 import { type BrowserContext, expect, type Page, test } from "@playwright/test";
 import { allItems, commitsSoFar, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
 import { clearsSiteData, openSite, type Site } from "./site.ts";
+import { runFirstInWorkers } from "./workers.ts";
 
 declare global {
   var endings: string[];
@@ -8,48 +9,37 @@ declare global {
 }
 
 /**
- * Workers whose connections can be taken away: each is given a script that remembers them before it loads its own. On
- * the word of channel `lose` it aborts what is under way and closes them, as a browser does whose backing store goes.
+ * Workers whose connections can be taken away: each remembers them, and on the word of channel `lose` aborts what is
+ * under way and closes them, as a browser does whose backing store goes.
  */
 const losable = (context: BrowserContext): Promise<unknown> =>
-  context.addInitScript(() => {
-    const Native = globalThis.Worker;
-    const moduleOf = (code: string): string => URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-    const remember = (): void => {
-      const open = new Set<IDBDatabase>();
-      const running = new Set<IDBTransaction>();
-      // oxlint-disable-next-line typescript/unbound-method -- called with its own `this` below
-      const { transaction } = IDBDatabase.prototype;
-      IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...args) {
-        const tx = transaction.apply(this, args);
-        open.add(this);
-        running.add(tx);
-        tx.addEventListener("complete", () => running.delete(tx));
-        tx.addEventListener("abort", () => running.delete(tx));
-        return tx;
-      };
-      new BroadcastChannel("lose").addEventListener("message", () => {
-        for (const tx of running) {
-          try {
-            tx.abort();
-          } catch {
-            // it commits
-          }
-        }
-        for (const db of open) {
-          db.close();
-          db.dispatchEvent(new Event("close"));
-        }
-        open.clear();
-      });
+  runFirstInWorkers(context, () => {
+    const open = new Set<IDBDatabase>();
+    const running = new Set<IDBTransaction>();
+    // oxlint-disable-next-line typescript/unbound-method -- called with its own `this` below
+    const { transaction } = IDBDatabase.prototype;
+    IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...args) {
+      const tx = transaction.apply(this, args);
+      open.add(this);
+      running.add(tx);
+      tx.addEventListener("complete", () => running.delete(tx));
+      tx.addEventListener("abort", () => running.delete(tx));
+      return tx;
     };
-    globalThis.Worker = class extends Native {
-      constructor(url: string | URL, options?: WorkerOptions) {
-        const first = moduleOf(`(${remember.toString()})();`);
-        const own = new URL(url, location.href).href;
-        super(moduleOf(`import ${JSON.stringify(first)}; import ${JSON.stringify(own)};`), options);
+    new BroadcastChannel("lose").addEventListener("message", () => {
+      for (const tx of running) {
+        try {
+          tx.abort();
+        } catch {
+          // it commits
+        }
       }
-    };
+      for (const db of open) {
+        db.close();
+        db.dispatchEvent(new Event("close"));
+      }
+      open.clear();
+    });
   });
 
 const numbersOf = async (page: Page, tab: string): Promise<number[]> =>

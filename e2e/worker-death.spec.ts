@@ -1,9 +1,8 @@
 import { type BrowserContext, expect, type Page, test } from "@playwright/test";
 import { allItems, openPage, openTab, openTwoTabs } from "./lab.ts";
+import { keepWorkers } from "./workers.ts";
 
 declare global {
-  /** The workers that the page started, in order. */
-  var workers: Worker[];
   /** What the database handle told: codes of `error` events, reasons of `closed` ones. */
   var told: string[];
   /** Ends the present worker as a crash does: without a word, its locks become free. */
@@ -12,19 +11,12 @@ declare global {
   var going: boolean;
 }
 
-test.beforeEach(({ context }) =>
-  context.addInitScript(() => {
-    globalThis.workers = [];
-    const Native = globalThis.Worker;
-    globalThis.Worker = class extends Native {
-      constructor(url: string | URL, options?: WorkerOptions) {
-        super(url, options);
-        workers.push(this);
-      }
-    };
+test.beforeEach(async ({ context }) => {
+  await context.addInitScript(keepWorkers, "");
+  await context.addInitScript(() => {
     globalThis.kill = () => workers.at(-1)!.terminate();
-  }),
-);
+  });
+});
 
 /** Notes from here on what the handle tells. */
 const listen = (page: Page): Promise<void> =>

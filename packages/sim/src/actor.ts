@@ -15,6 +15,9 @@ import { Follower } from "./follower.ts";
 import { transact } from "./transact.ts";
 import { writeOf } from "./writing.ts";
 
+/** What a look at the clock takes a tab. */
+const lookMs = 0.02;
+
 interface HeldView {
   readonly view: View<Collections>;
   /** What it was opened on. */
@@ -67,8 +70,13 @@ export class Actor {
     this.#isDead = false;
     this.low = 0;
     this.#tab = stage.world.tab(`${this.name}.${this.life}`);
-    this.#tab.process.lookMs = 0.02;
+    this.#tab.process.lookMs = lookMs;
     this.open();
+  }
+
+  crashWorker(): void {
+    this.#tab.crashWorker();
+    this.#tab.process.lookMs = lookMs;
   }
 
   open(): void {
@@ -122,35 +130,24 @@ export class Actor {
   }
 
   async call<T>(what: string, call: () => Promise<T>): Promise<Outcome<T>> {
-    const { life, stage } = this;
+    const { life, stage, name, tab } = this;
     const db = this.#db;
-    const since = stage.world.now;
-    stage.note(`${this.name} ${what}`);
-    const outcome = await follow(
-      stage,
-      this.#tab,
-      () => this.life !== life || this.#isDead,
-      `${what} of ${this.name}`,
-      call,
-    );
+    stage.note(`${name} ${what}`);
+    const isGone = (): boolean => this.life !== life || this.#isDead;
+    const outcome = await follow(stage, { name, tab, isGone }, what, call);
     if (this.life !== life) return { is: "lost" };
     stage.note(
       `${this.name} ${what}: ${outcome.is}${outcome.is === "failed" ? ` ${outcome.error.code} ${outcome.error.message}` : ""}`,
     );
     stage.count(outcome.is === "failed" ? outcome.error.code : outcome.is);
-    if (outcome.is === "failed" && outcome.error.code === "CLOSED" && db !== this.#db) return { is: "lost" };
-    if (outcome.is === "failed" && !stage.isExcused(outcome.error, this.name, since)) return outcome;
-    return outcome.is === "failed" && isUnknown(outcome.error) ? { is: "lost" } : outcome;
-  }
-
-  /** Whether that failure needs no further explanation. */
-  isExcused(error: Parameters<Stage["isExcused"]>[0], sinceMs: number): boolean {
-    return this.stage.isExcused(error, this.name, sinceMs);
+    if (outcome.is !== "failed") return outcome;
+    const isOfFormer = outcome.error.code === "CLOSED" && db !== this.#db;
+    return isOfFormer || (outcome.isExcused && isUnknown(outcome.error)) ? { is: "lost" } : outcome;
   }
 
   /** A failure that nothing explains. */
-  unexpected(what: string, outcome: Outcome<unknown>, sinceMs: number): void {
-    if (outcome.is !== "failed" || this.isExcused(outcome.error, sinceMs)) return;
+  unexpected(what: string, outcome: Outcome<unknown>): void {
+    if (outcome.is !== "failed" || outcome.isExcused) return;
     const { code, message, details } = outcome.error;
     this.stage.fault("INTERNAL", `${what} of ${this.name} failed: ${code} ${message} ${JSON.stringify(details)}`);
   }
@@ -158,9 +155,8 @@ export class Actor {
   /** Reads the head, and finds the state that was read. */
   async read(question: Question, of: Db = this.#db): Promise<void> {
     const { stage, low } = this;
-    const since = stage.world.now;
     const outcome = await this.call(`reads ${question.what}`, () => question.ask(of));
-    if (outcome.is !== "done") return this.unexpected(`reading ${question.what}`, outcome, since);
+    if (outcome.is !== "done") return this.unexpected(`reading ${question.what}`, outcome);
     const seen = this.stateOf(low, (state) => question.answer(state) === outcome.value);
     if (seen === undefined) {
       const { head } = stage.model;
@@ -189,15 +185,10 @@ export class Actor {
     if (isStrict) this.stage.strictAcked = Math.max(this.stage.strictAcked, seq);
   }
 
-  /** Tells what a call with this mark did, where it ended without saying that it is done. */
-  refused(mark: string, intent: Intent, outcome: Outcome<unknown>): void {
-    if (outcome.is !== "failed") return;
-    if (intent.seq !== undefined)
-      this.stage.fault(
-        "MV1",
-        `${intent.what} (${mark}) failed with ${outcome.error.code}, and is commit ${intent.seq}`,
-      );
-    this.stage.model.intend(mark, { ...intent, effects: () => ({ clears: ["refused"], writes: new Map() }) });
+  /** What has this mark ended by this, and not by its commit. */
+  refused(mark: string, { what, seq }: Intent, by: string): void {
+    if (seq !== undefined) this.stage.fault("MV1", `${what} (${mark}) ended by ${by}, and is commit ${seq}`);
+    this.stage.model.refuse(mark);
   }
 
   async #perform({ kind, seed }: Step): Promise<void> {
@@ -251,13 +242,13 @@ export class Actor {
         },
       };
       this.stage.model.intend(token, intent);
-      const since = this.stage.world.now;
       const outcome = await this.call(`increments ${id}`, () =>
         this.#db.collection("items").update(id, (current) => ({ ...current, n: current.n + 1, token })),
       );
       if (outcome.is === "failed") {
-        this.refused(token, intent, outcome);
-        if (outcome.error.code !== "CONFLICT") this.unexpected("an increment", outcome, since);
+        const { code } = outcome.error;
+        this.refused(token, intent, code);
+        if (code !== "CONFLICT") this.unexpected("an increment", outcome);
       } else if (outcome.is === "done" && outcome.value !== undefined) {
         if (intent.seq === undefined) this.stage.fault("MV1", `increment ${token} is acknowledged, and nowhere`);
         else this.acknowledged(intent.seq, this.stage.plan.isStrict);
@@ -271,9 +262,8 @@ export class Actor {
     const fresh = random.chance(0.4);
     const db = this.#db;
     const { head } = stage.model;
-    const since = stage.world.now;
     const outcome = await this.call(`opens a view${fresh ? ", fresh" : ""}`, () => db.readView({ fresh }));
-    if (outcome.is !== "done") return this.unexpected("opening a view", outcome, since);
+    if (outcome.is !== "done") return this.unexpected("opening a view", outcome);
     const { seq } = outcome.value;
     if (seq < low || seq > stage.model.head)
       stage.fault("TB3", `a view of ${this.name} is at ${seq}, not in ${low} to ${stage.model.head}`);
@@ -291,13 +281,14 @@ export class Actor {
     if (this.#views.length === 0) return;
     const { view, name, db } = random.pick(this.#views);
     const question = questionOf(random);
-    const since = this.stage.world.now;
     const outcome = await this.call(`asks ${name} ${question.what}`, () => question.ask(view));
-    if (outcome.is === "failed" && outcome.error.code === "VIEW_RELEASED") return; // by a step that did not wait
-    if (outcome.is === "failed" && outcome.error.code === "CLOSED" && db !== this.#db) return;
-    if (outcome.is === "failed" && !this.isExcused(outcome.error, since))
-      return this.unexpected(`asking ${name}`, outcome, since);
-    if (outcome.is === "failed") this.#views = this.#views.filter((held) => held.view !== view);
+    if (outcome.is === "failed") {
+      const { code } = outcome.error;
+      if (code === "VIEW_RELEASED") return; // by a step that did not wait
+      if (code === "CLOSED" && db !== this.#db) return;
+      if (!outcome.isExcused) return this.unexpected(`asking ${name}`, outcome);
+      this.#views = this.#views.filter((held) => held.view !== view);
+    }
     if (outcome.is !== "done") return;
     const right = question.answer(this.stage.model.at(view.seq));
     if (outcome.value !== right)
@@ -317,9 +308,8 @@ export class Actor {
     const name: Name = random.pick(names);
     const id = idOf(random);
     const { low, stage } = this;
-    const since = stage.world.now;
     const outcome = await this.call(`reads the history of ${name}/${id}`, () => this.#db.collection(name).history(id));
-    if (outcome.is !== "done") return this.unexpected("reading a history", outcome, since);
+    if (outcome.is !== "done") return this.unexpected("reading a history", outcome);
     const got = outcome.value.map(({ seq, value }) => `${seq}:${value === undefined ? "gone" : value.token}`);
     const key = JSON.stringify(id);
     const isRight = (r: number): boolean => {
@@ -337,19 +327,17 @@ export class Actor {
   }
 
   async #reopen(): Promise<void> {
-    const since = this.stage.world.now;
     this.forget();
     const db = this.#db;
     this.open();
-    this.unexpected("closing", await this.call("closes", () => db.close()), since);
+    this.unexpected("closing", await this.call("closes", () => db.close()));
   }
 
   async #upgrade(): Promise<void> {
     this.version = 2;
     this.stage.trouble("outdated", "*", Infinity);
     await this.#reopen();
-    const since = this.stage.world.now;
-    this.unexpected("upgrading", await this.call("upgrades", () => this.#db.open()), since);
+    this.unexpected("upgrading", await this.call("upgrades", () => this.#db.open()));
   }
 
   /** Everything that follows something has heard of the last commit. */

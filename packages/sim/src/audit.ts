@@ -33,7 +33,7 @@ export class Audit {
     await stage.world.sleep(6000); // longer than any echo
     const newest = this.#newest;
     for (const actor of this.#actors) await actor.settled();
-    for (const actor of this.#actors) if (!this.#isOutdated(actor)) await this.#compare(actor, actor.db, actor.name);
+    for (const actor of this.#actors) if (!actor.isOutdated) await this.#compare(actor, actor.db, actor.name);
     await this.#clean(newest);
     await this.#reopen(newest);
     for (const what of stage.model.unclaimed) this.#unclaimed(what);
@@ -41,11 +41,6 @@ export class Audit {
 
   get #newest(): Actor {
     return this.#actors.reduce((newest, actor) => (actor.version > newest.version ? actor : newest));
-  }
-
-  #isOutdated({ version }: Actor): boolean {
-    const { model } = this.#stage;
-    return version < model.versionAt(model.head);
   }
 
   async #compare(actor: Actor, db: Db, who: string): Promise<void> {

@@ -33,7 +33,6 @@ export class Feed {
   /** Takes some commits, and holds each against the model. */
   async take(count: number): Promise<void> {
     const { stage } = this.#actor;
-    const since = stage.world.now;
     const outcome = await this.#actor.call(this.#isNamed ? `follows as ${consumer}` : "follows", async () => {
       const patience = stage.world.sleep(patienceMs).then(() => this.#ending.abort("enough"));
       patience.catch(() => undefined);
@@ -44,7 +43,7 @@ export class Feed {
     if (this.#isResync(outcome)) {
       if (this.#isNamed) stage.consumer = { acked: 0, sure: 0, isLapsed: true };
     } else if (outcome.is !== "failed" || outcome.error.code !== "BUSY") {
-      this.#actor.unexpected("a feed", outcome, since);
+      this.#actor.unexpected("a feed", outcome);
     }
   }
 

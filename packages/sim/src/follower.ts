@@ -60,8 +60,8 @@ export class Follower {
   }
 
   async settled(): Promise<void> {
-    const { stage, version } = this.#actor;
-    if (stage.model.versionAt(stage.model.head) > version) return; // it reads what was before the migration
+    const { stage, isOutdated } = this.#actor;
+    if (isOutdated) return; // it reads what was before the migration
     const right = this.#question.answer(stage.model.at(stage.model.head));
     for (let ms = 0; ms < latestMs && !this.#isCut && this.#last !== right; ms += 100) await stage.world.sleep(100);
     if (!this.#isCut && this.#last !== right)

@@ -24,7 +24,10 @@ export interface Intent {
   readonly version: number;
   /** What it does to the state that it finds. */
   effects(before: State): Effects;
+  /** Of its commit. */
   seq?: number;
+  /** It was told that nothing comes of it. */
+  isRefused?: true;
 }
 
 interface Version {
@@ -52,6 +55,11 @@ export class Model implements CommitListener {
   /** From now on a commit with this token or tag is that. */
   intend(mark: string, intent: Intent): void {
     this.#intents.set(mark, intent);
+  }
+
+  /** From now on there must be no commit with this mark. */
+  refuse(mark: string): void {
+    this.#intents.get(mark)!.isRefused = true;
   }
 
   migrates(version: number, change: (value: Value) => Value): void {
@@ -209,6 +217,7 @@ export class Model implements CommitListener {
       return;
     }
     own.seq = seq;
+    if (own.isRefused) this.#fault("MV1", `commit ${seq} is ${own.what}, which was refused`);
     if (own.version < this.versionAt(seq - 1))
       this.#fault("MV10", `commit ${seq} is ${own.what}, of a program of version ${own.version}`);
     const meant = own.effects(before);

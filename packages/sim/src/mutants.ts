@@ -105,8 +105,8 @@ export const mutants: readonly Mutant[] = [
     rule: "MV3",
     seed: 20,
     file: "mvcc/judge.ts",
-    find: `return isStale === undefined ? undefined : conflict("a key it writes`,
-    replace: `return true ? undefined : conflict("a key it writes`,
+    find: `return isStale ? conflict("a key it writes`,
+    replace: `return false ? conflict("a key it writes`,
   },
   {
     name: "looks for the owner of a unique key in memory only",

@@ -52,8 +52,7 @@ export class Nature {
       case "crashWorker":
         if (actor.isDead || !this.#mayCrash(actor)) return;
         this.#stage.trouble("crashed worker", actor.name, echoMs);
-        actor.tab.crashWorker();
-        actor.tab.process.lookMs = 0.02;
+        actor.crashWorker();
         return;
       case "power":
         return this.#cutPower(random);
@@ -95,13 +94,17 @@ export class Nature {
 
   /** Now, or at one of its next calls to storage: before that takes effect, or before it hears of it. */
   #strike({ tab }: Actor, random: Random, how: (tab: Actor["tab"]) => void): void {
-    if (random.chance(0.3)) return how(tab);
-    const [at, when] = [1 + random.below(25), random.pick(["before", "after"] as const)];
-    const { process } = tab;
+    if (random.chance(0.3)) how(tab);
+    else this.#atCall(tab, random, 25, () => how(tab));
+  }
+
+  /** At one of the next `most` calls to storage: before that takes effect, or after. What is thrown then, it fails with. */
+  #atCall({ process }: Actor["tab"], random: Random, most: number, then: (when: "before" | "after") => void): void {
+    const [at, when] = [1 + random.below(most), random.pick(["before", "after"] as const)];
     process.onCall = (call) => {
       if (call.n < at || call.when !== when) return;
       process.onCall = undefined;
-      how(tab);
+      then(when);
     };
   }
 
@@ -130,17 +133,12 @@ export class Nature {
   /** One call to storage fails as when the browser loses it: before it took effect, or after. */
   #loseConnection(actor: Actor, random: Random): void {
     const { TidemarkError } = this.#stage.engine;
-    const at = 1 + random.below(12);
-    const when = random.pick(["before", "after"] as const);
-    const { process } = actor.tab;
     this.#stage.trouble("lost connection", actor.name, 60_000);
-    process.onCall = (call) => {
-      if (call.n < at || call.when !== when) return;
-      process.onCall = undefined;
+    this.#atCall(actor.tab, random, 12, (when) => {
       throw new TidemarkError("STORAGE_LOST", "The connection to the storage was lost.", {
         outcome: when === "before" ? "none" : "unknown",
       });
-    };
+    });
   }
 
   #fillDisk(random: Random): void {

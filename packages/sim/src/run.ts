@@ -31,6 +31,7 @@ export async function runWorld(engine: Engine, plan: Plan): Promise<Result> {
   if (plan.isSilent) world.hub.fate = () => [];
   if (plan.debtMaxCommits < 1000) stage.trouble("eviction", "*", Infinity);
   const actors = Array.from({ length: plan.tabs }, (_, n) => new Actor(stage, n));
+  const startedMs = world.now;
   const story = async (): Promise<void> => {
     for (const actor of actors) actor.begin();
     await Promise.all([...actors.map((actor) => actor.run()), new Nature(stage, actors, verifier).run()]);
@@ -49,6 +50,6 @@ export async function runWorld(engine: Engine, plan: Plan): Promise<Result> {
     trace: stage.trace,
     counts: stage.counts,
     commits: model.commits,
-    lastedMs: world.now - 1_700_000_000_000,
+    lastedMs: world.now - startedMs,
   };
 }

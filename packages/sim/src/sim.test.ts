@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { type Effects, Model } from "./model.ts";
 import { mutants } from "./mutants.ts";
 import { planOf } from "./plan.ts";
 import { planted } from "./planted.ts";
@@ -36,6 +37,18 @@ describe("[TS] the simulation notices a database that", () => {
     const plan = planOf(mutant.seed);
     expect((await runWorld(await planted(mutant), plan)).faults).not.toEqual([]);
     expect((await runWorld(present, plan)).faults).toEqual([]);
+  });
+
+  test("[MV1] commits what it has refused", () => {
+    const model = new Model();
+    const effects = (): Effects => ({ clears: [], writes: new Map() });
+    for (const mark of ["refused", "done"]) model.intend(mark, { what: `what is ${mark}`, version: 1, effects });
+    model.refuse("refused");
+    const commit = { madeMs: 0, isSystem: false, writes: [] };
+    model.committed({ ...commit, seq: 1, tag: "done" });
+    expect(model.faults).toEqual([]);
+    model.committed({ ...commit, seq: 2, tag: "refused" });
+    expect(model.faults).toEqual(["[MV1] commit 2 is what is refused, which was refused"]);
   });
 
   test("does nothing wrong: then it says nothing, and plans shrink to the steps that matter", async () => {

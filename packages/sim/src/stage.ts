@@ -99,7 +99,8 @@ export class Stage {
 /** What became of a call. */
 export type Outcome<T> =
   | { readonly is: "done"; readonly value: T }
-  | { readonly is: "failed"; readonly error: TidemarkError }
+  /** `isExcused`: what is going on in the world explains it. */
+  | { readonly is: "failed"; readonly error: TidemarkError; readonly isExcused: boolean }
   /** The tab died, and nobody will hear. */
   | { readonly is: "lost" };
 
@@ -107,32 +108,44 @@ export type Outcome<T> =
 const patienceMs = 60_000;
 const lookMs = 250;
 
+/** Who calls. */
+export interface Caller {
+  readonly name: string;
+  readonly tab: Tab;
+  readonly isGone: () => boolean;
+}
+
 /** Follows a call of a tab to its end. */
 export async function follow<T>(
   stage: Stage,
-  tab: Tab,
-  isDead: () => boolean,
+  { name, tab, isGone }: Caller,
   what: string,
   call: () => Promise<T>,
 ): Promise<Outcome<T>> {
+  const sinceMs = stage.world.now;
   const over = new AbortController();
   const watching = async (): Promise<Outcome<T>> => {
     for (let awakeMs = 0; awakeMs <= patienceMs; awakeMs += tab.process.isFrozen ? 0 : lookMs) {
       await stage.world.sleep(lookMs);
-      if (over.signal.aborted || isDead()) return { is: "lost" };
+      if (over.signal.aborted || isGone()) return { is: "lost" };
     }
-    stage.fault("TB1", `${what} hangs in ${tab.name}`);
+    stage.fault("TB1", `${what} of ${name} hangs in ${tab.name}`);
     return { is: "lost" };
   };
-  const ending = outcomeOf(stage, call).finally(() => over.abort());
+  const isExcused = (error: TidemarkError): boolean => stage.isExcused(error, name, sinceMs);
+  const ending = outcomeOf(stage, isExcused, call).finally(() => over.abort());
   return Promise.race([ending, watching()]);
 }
 
-async function outcomeOf<T>({ engine }: Stage, call: () => Promise<T>): Promise<Outcome<T>> {
+async function outcomeOf<T>(
+  { engine }: Stage,
+  isExcused: (error: TidemarkError) => boolean,
+  call: () => Promise<T>,
+): Promise<Outcome<T>> {
   try {
     return { is: "done", value: await call() };
   } catch (error) {
-    if (engine.isTidemarkError(error)) return { is: "failed", error };
+    if (engine.isTidemarkError(error)) return { is: "failed", error, isExcused: isExcused(error) };
     throw error;
   }
 }

@@ -47,7 +47,6 @@ export async function transact(actor: Actor, random: Random): Promise<void> {
   let attempt = new Attempt();
   const intent: Intent = { what: `transaction ${tag}`, version: actor.version, effects: () => attempt.effects };
   stage.model.intend(tag, intent);
-  const since = stage.world.now;
   const body = async (tx: Transaction<Collections>): Promise<void> => {
     attempt = new Attempt();
     await play(actor, tx, attempt, bodySeed, isReadonly);
@@ -66,18 +65,16 @@ export async function transact(actor: Actor, random: Random): Promise<void> {
     }),
   );
   if (outcome.is === "lost") return;
-  if (outcome.is === "failed" || outcome.value === "rolled back") {
-    if (intent.seq !== undefined)
-      stage.fault("MV1", `transaction ${tag} ended without committing, and is commit ${intent.seq}`);
-    if (outcome.is === "failed") {
-      const { code } = outcome.error;
-      const isRight = (state: State): boolean => refusedIn(state, attempt.effects);
-      if (code === "CONSTRAINT" && actor.stateOf(low, isRight) === undefined)
-        stage.fault("MV3", `transaction ${tag} is refused, and nothing is in its way`);
-      if (code !== "CONSTRAINT" && code !== "CONFLICT") actor.unexpected(`transaction ${tag}`, outcome, since);
-    }
+  if (outcome.is === "failed") {
+    const { code } = outcome.error;
+    actor.refused(tag, intent, code);
+    const isRight = (state: State): boolean => refusedIn(state, attempt.effects);
+    if (code === "CONSTRAINT" && actor.stateOf(low, isRight) === undefined)
+      stage.fault("MV3", `transaction ${tag} is refused, and nothing is in its way`);
+    if (code !== "CONSTRAINT" && code !== "CONFLICT") actor.unexpected(`transaction ${tag}`, outcome);
     return;
   }
+  if (outcome.value === "rolled back") return actor.refused(tag, intent, "rolling back");
   if (intent.seq === undefined) return checkReadOnly(actor, tag, attempt, low);
   actor.acknowledged(intent.seq, isStrict);
   check(actor, tag, attempt, intent.seq, isSnapshot);

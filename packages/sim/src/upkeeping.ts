@@ -33,10 +33,9 @@ export class Upkeeping {
   }
 
   async #plain(what: string, call: () => Promise<unknown>, ...codes: readonly string[]): Promise<void> {
-    const since = this.#actor.stage.world.now;
     const outcome = await this.#actor.call(what, call);
     if (outcome.is === "failed" && codes.includes(outcome.error.code)) return;
-    this.#actor.unexpected(what, outcome, since);
+    this.#actor.unexpected(what, outcome);
   }
 
   async #snapshot(random: Random): Promise<void> {
@@ -44,12 +43,11 @@ export class Upkeeping {
     const name = `s${random.below(3)}`;
     const seqs = stage.snapshots.get(name) ?? new Set<number>();
     stage.snapshots.set(name, seqs);
-    const since = stage.world.now;
     switch (random.pick(["create", "create", "view", "view", "delete"] as const)) {
       case "create": {
         const outcome = await this.#actor.call(`creates snapshot ${name}`, () => db.snapshots.create(name));
         if (outcome.is === "failed" && outcome.error.code !== "CONSTRAINT")
-          this.#actor.unexpected("creating a snapshot", outcome, since);
+          this.#actor.unexpected("creating a snapshot", outcome);
         if (outcome.is !== "done") return;
         const { seq } = outcome.value;
         seqs.add(seq);
@@ -60,7 +58,7 @@ export class Upkeeping {
       case "view": {
         const outcome = await this.#actor.call(`opens snapshot ${name}`, () => db.snapshots.view(name));
         if (outcome.is === "failed" && outcome.error.code !== "NOT_FOUND")
-          this.#actor.unexpected("opening a snapshot", outcome, since);
+          this.#actor.unexpected("opening a snapshot", outcome);
         if (outcome.is === "done") this.#actor.keep(outcome.value, `${name}@${outcome.value.seq}`, db);
         return;
       }

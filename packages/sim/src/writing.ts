@@ -34,18 +34,17 @@ export async function writeOf(actor: Actor, random: Random): Promise<void> {
   const { head } = stage.model;
   const intent: Intent = { what: write.what, version: actor.version, effects: write.effects };
   if (!write.isNameless) stage.model.intend(token, intent);
-  const since = stage.world.now;
   const outcome = await actor.call(write.what, write.call);
   if (outcome.is === "lost") return;
   if (outcome.is === "failed") {
-    actor.refused(token, intent, outcome);
     const { code } = outcome.error;
+    if (!write.isNameless) actor.refused(token, intent, code);
     if (code === "CONSTRAINT") {
       const isRight = (state: State): boolean =>
         write.isRefusedIn?.(state) === true || isClashing(applied(state, write.effects(state)));
       if (actor.stateOf(low, isRight) === undefined)
         stage.fault("MV3", `${write.what} is refused, and nothing is in its way`);
-    } else if (code !== "CONFLICT") actor.unexpected(write.what, outcome, since);
+    } else if (code !== "CONFLICT") actor.unexpected(write.what, outcome);
     return;
   }
   const seq = write.isNameless ? stage.model.claim(head, stage.model.head, write.effects) : intent.seq;

@@ -89,6 +89,19 @@ describe.each(["whole", "all"])("a tab of the present build, and one of tomorrow
   });
   const nameOf = (): string => `builds ${kind} ${databases++}`;
 
+  /** Whatever the old tab had stored in blocks the new one has written anew. */
+  async function overwritten(): Promise<{ readonly old: Tab; readonly now: Tab }> {
+    const name = nameOf();
+    const old = await tabOf(present, name);
+    await old.rows.addMany(numbered(0, 500));
+    await old.db.checkpoint();
+    const now = await tabOf(next, name);
+    await expect.poll(() => old.outdated).toHaveLength(1);
+    await now.rows.putMany(numbered(0, 500).map((r) => ({ ...r, text: "new" })));
+    await now.db.checkpoint();
+    return { old, now };
+  }
+
   test("[MV10] the new one opens what is there; the old one is told once, and can write nothing any more", async () => {
     const name = nameOf();
     const old = await tabOf(present, name);
@@ -177,14 +190,7 @@ describe.each(["whole", "all"])("a tab of the present build, and one of tomorrow
   });
 
   test("[MV10] reading on never gives what was not there: what was folded meanwhile is refused", async () => {
-    const name = nameOf();
-    const old = await tabOf(present, name);
-    await old.rows.addMany(numbered(0, 500));
-    await old.db.checkpoint();
-    const now = await tabOf(next, name);
-    await expect.poll(() => old.outdated).toHaveLength(1);
-    await now.rows.putMany(numbered(0, 500).map((r) => ({ ...r, text: "new" })));
-    await now.db.checkpoint();
+    const { old, now } = await overwritten();
     const { holders } = await now.db.gc.explain();
     for (const { kind: of, id } of holders) if (of === "pin") await now.db.gc.evict(id).catch(() => undefined);
     await now.db.gc.run();
@@ -200,14 +206,7 @@ describe.each(["whole", "all"])("a tab of the present build, and one of tomorrow
   });
 
   test("[MV8] [MV10] what the new build wrote is no damage to the old one, neither to verify nor to salvage", async () => {
-    const name = nameOf();
-    const old = await tabOf(present, name);
-    await old.rows.addMany(numbered(0, 500));
-    await old.db.checkpoint();
-    const now = await tabOf(next, name);
-    await expect.poll(() => old.outdated).toHaveLength(1);
-    await now.rows.putMany(numbered(0, 500).map((r) => ({ ...r, text: "new" })));
-    await now.db.checkpoint();
+    const { old, now } = await overwritten();
     await now.db.gc.run();
     const seen: unknown = await old.db.verify().catch((e: unknown) => e);
     if (seen instanceof Error) expect(seen).toMatchObject(unsupported);

@@ -15,6 +15,7 @@ import type { AnyDeclaration } from "./client/types.ts";
 import { type Described, described, dump, type ExpectedCollection, type Fixture } from "./fixture.test-support.ts";
 import { Life } from "./fixture-tabs.test-support.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
+import { randomFrom } from "./testing/random.ts";
 
 interface Person {
   readonly id: string;
@@ -74,16 +75,6 @@ const collections = {
 type Name = keyof typeof collections;
 type Fields = Readonly<Record<string, unknown>>;
 
-/** mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 const random = randomFrom(20);
 const below = (n: number): number => Math.floor(random() * n);
 const oneOf = <T>(list: readonly T[]): T => list[below(list.length)]!;

@@ -36,6 +36,7 @@ import { floorKey, type Schema } from "./mvcc/schema.ts";
 import type { Storage, Write } from "./storage/contract.ts";
 import { createMemoryStorage, type KeepRelaxed, type MemoryMedium, type MemoryOptions } from "./storage/memory.ts";
 import { ReopeningStorage } from "./storage/reopening.ts";
+import { randomFrom } from "./testing/random.ts";
 import { decodeEntry } from "./wal/entry.ts";
 import { decodeFence } from "./wal/log.ts";
 
@@ -376,7 +377,7 @@ const maxTurns = 100_000;
 
 /** Lets one waiting call after the other go on, in an order drawn from a seed; finds out when nothing can. */
 export class Turns {
-  #state: number;
+  readonly #random: () => number;
   readonly #waiting: (() => void)[] = [];
   readonly pause = (): Promise<void> =>
     new Promise((resolve) => {
@@ -384,15 +385,7 @@ export class Turns {
     });
 
   constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** Uniform in [0, 1): mulberry32. */
-  #next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+    this.#random = randomFrom(seed);
   }
 
   async until<T>(work: Promise<T>): Promise<T> {
@@ -403,7 +396,7 @@ export class Turns {
       await new Promise<void>((resolve) => void setImmediate(resolve));
       if (!running) return ended;
       if (turns > maxTurns) throw new Error("it goes round in circles");
-      const [go] = this.#waiting.splice(Math.floor(this.#next() * this.#waiting.length), 1);
+      const [go] = this.#waiting.splice(Math.floor(this.#random() * this.#waiting.length), 1);
       go?.();
       idle = go ? 0 : idle + 1;
       if (idle > 3) throw new Error("it hangs: somebody waits, and nothing is under way");

@@ -323,10 +323,11 @@ export class Upkeep {
 
   /**
    * Somebody who had the lock before us and slept may have begun his tenure after ours. He lost the lock and does nothing
-   * with it, so it is ours to begin anew.
+   * with it, so it is ours to begin anew. Answers whether it was so.
    */
-  #yieldIfDeposed(tenure: Tenure): void {
+  #yieldIfDeposed(tenure: Tenure): boolean {
     if (tenure.isDeposed) this.#stepDown(tenure);
+    return tenure.isDeposed;
   }
 
   #stepDown(tenure: Tenure): void {
@@ -381,7 +382,7 @@ export class Upkeep {
     const { store } = this.#database;
     const done =
       basis === undefined ? undefined : await this.#turns.inSlices((o) => checkpoint(store, tenure, basis, o));
-    if (!done && tenure.isDeposed) return this.#yieldIfDeposed(tenure);
+    if (!done && this.#yieldIfDeposed(tenure)) return;
     if (done) {
       this.#tabs.post({ type: "checkpoint" });
       this.#tending.folded(tenure, basis!, done.written.bytes);

@@ -132,9 +132,10 @@ export class Judge {
     if (basis.incarnation !== this.#store.fence.incarnation)
       return conflict("what it read is gone from the log", "other");
     if (basis.isolation === "snapshot") {
-      const stale = writes.find((w) => (this.#newest(w.key, group)?.seq ?? 0) > basis.seq);
-      const isStale = stale ?? (basis.emptied && this.#toucher(basis.emptied, basis.seq, group));
-      return isStale === undefined ? undefined : conflict("a key it writes was written after its view", "other");
+      const isStale =
+        writes.some((w) => (this.#newest(w.key, group)?.seq ?? 0) > basis.seq) ||
+        (basis.emptied && this.#toucher(basis.emptied, basis.seq, group) !== undefined);
+      return isStale ? conflict("a key it writes was written after its view", "other") : undefined;
     }
     const by = this.#toucher(basis.reads, basis.seq, group);
     if (by === undefined) return undefined;

@@ -6,6 +6,7 @@ import { Database, type DatabaseOptions } from "../client/database.ts";
 import type { HostLink } from "../client/connectors.ts";
 import type { PageSeam } from "../client/idle.ts";
 import { SharedHosts } from "../client/shared-hosts.ts";
+import { abortable } from "../client/source.ts";
 import type { Declarations } from "../client/types.ts";
 import { untilEnded } from "../client/until-ended.ts";
 import { runUpgrade } from "../client/upgrade.ts";
@@ -132,16 +133,16 @@ export class Tab {
 
   /** As `navigator.locks.request`, as far as the client uses it. */
   async #requestLock(name: string, { signal }: LockOptions, held: (lock: null) => unknown): Promise<unknown> {
-    signal?.throwIfAborted();
-    const granted = this.#process.environment.locks.request(name);
-    const aborted = new Promise<never>((_, reject) => {
-      signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-    });
+    const { locks } = this.#process.environment;
+    const lock = await abortable(
+      signal,
+      () => locks.request(name),
+      (late) => late?.release(),
+    );
     try {
-      await Promise.race([granted, aborted]);
       return await held(null);
     } finally {
-      void granted.then((lock) => lock?.release());
+      lock?.release();
     }
   }
 }

@@ -3,7 +3,7 @@
  * key and a part of the value. The key says that it is no other's; format 1 did not have it. Immutable, and there as long
  * as any version that somebody can read refers to them.
  */
-import { ByteReader, ByteWriter, varintBytes } from "../base/bytes.ts";
+import { ByteReader, ByteWriter, joined, varintBytes } from "../base/bytes.ts";
 import { type ErrorDetails, isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { ValueBytes } from "../codec/aside.ts";
 import { chunkFormat } from "../codec/formats.ts";
@@ -142,13 +142,6 @@ function someOf(wanted: Iterator<Wanted, void>): readonly Wanted[] {
     some.push(value);
   }
   return some;
-}
-
-function joined(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new ByteWriter(sizeBytes);
-  for (const part of parts) whole.bytes(part);
-  return whole.finish();
 }
 
 /** What a chunk holds: a view of what was read. @throws CORRUPT with `details` */
