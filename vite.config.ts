@@ -10,6 +10,7 @@ const browser = (name: "chromium" | "firefox", launchOptions: object) => ({
   test: {
     name,
     include: ["packages/*/{src,examples}/**/*.browser.test.{ts,tsx}"],
+    expect: { poll: { timeout: 10_000 } }, // a worker takes its time to start on a busy machine
     browser: {
       enabled: true,
       headless: true,

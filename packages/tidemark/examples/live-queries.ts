@@ -23,8 +23,9 @@ await todos.put({ id: "b", list: "work", text: "Reply to Ann", done: false }); /
 todos
   .where("list")
   .equals("work")
-  .subscribe((work) => {
-    console.log(work.map((todo) => todo.text));
-    subscription.unsubscribe();
-    console.log(home.current); // the last result stays
-  });
+  .subscribe((work) => console.log(work.map((todo) => todo.text)));
+
+export function leave(): void {
+  subscription.unsubscribe();
+  console.log(home.current); // the last result stays
+}
