@@ -146,7 +146,7 @@ export class Database {
   }
 
   async #begin(id: number, options: BeginOptions): Promise<Handle> {
-    if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take());
+    if (options.attempt > 0) this.#turnOf.set(id, await this.#turns.take(options.attempt));
     else if (options.tracked && this.#turns.isCourtesyDue) await this.#turns.courtesy();
     const isLate = this.#rejoining.isDue;
     if (options.snapshot !== undefined) return this.#openOn(id, options, options.snapshot);
@@ -342,8 +342,8 @@ export class Database {
   }
 
   /** Another tab asks to let its retry pass first. */
-  giveWay(by: TabId | undefined): void {
-    this.#turns.giveWay(by);
+  giveWay(by: TabId | undefined, forMs: number | undefined): void {
+    this.#turns.giveWay(by, forMs);
   }
 
   /** Watches what a handle has read; the handle itself ends, so that an idle live query holds nothing back. */

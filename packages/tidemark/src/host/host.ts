@@ -322,7 +322,7 @@ export class Host implements HostSurface {
         upkeep.consumed();
         return;
       case "courtesy":
-        database.giveWay(message.by);
+        database.giveWay(message.by, message.forMs);
         return;
       case "deleted":
         // Late word of an earlier database of this name is not about ours: what is stored tells.

@@ -27,7 +27,7 @@ export type TabMessage =
   /** A consumer of changes got on. */
   | { readonly type: "consumed" }
   /** A transaction of mine lost: let it pass before you begin another. */
-  | { readonly type: "courtesy"; readonly by?: TabId }
+  | { readonly type: "courtesy"; readonly by?: TabId; readonly forMs?: number }
   | { readonly type: "deleted" }
   /** A tab joins; those that are there answer, and from then on tell it what they commit. */
   | { readonly type: "joined" }
@@ -83,7 +83,7 @@ const forms: Readonly<Record<TabMessage["type"], Form>> = {
   raised: fields({ tab: text }),
   released: none,
   consumed: none,
-  courtesy: fields<object>({ by: optional(text) }),
+  courtesy: fields<object>({ by: optional(text), forMs: optional(real) }),
   deleted: none,
   joined: none,
   present: none,

@@ -154,9 +154,9 @@ export class Tabs {
 
 /** Retries of all tabs take turns. */
 export const retryPeersOf = (name: string, locks: Locks, tabs: Tabs): RetryPeers => ({
-  takeToken: async () => {
-    const held = await locks.request(lockNames(name).retry, { timeoutMs: 250 });
+  takeToken: async (waitMs) => {
+    const held = await locks.request(lockNames(name).retry, { timeoutMs: waitMs });
     return () => held?.release();
   },
-  askForCourtesy: () => tabs.post({ type: "courtesy", by: tabs.self }),
+  askForCourtesy: (forMs) => tabs.post({ type: "courtesy", by: tabs.self, forMs }),
 });
