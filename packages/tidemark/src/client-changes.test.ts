@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { type ChangeSet, type ChangesOptions, collection, createDatabase, type Database } from "./index.ts";
 import { ownWorker } from "./own-worker.test-support.ts";
+import { simulate } from "./testing/world.ts";
 
 interface Row {
   id: string;
@@ -254,3 +255,24 @@ describe("changes", () => {
     expect(() => make().changes({ collections: ["nope" as "rows"] })).toThrow("'nope' is not declared");
   });
 });
+
+test("[OL1] a consumer's turn is the page's: a crash of its worker gives it to nobody else", () =>
+  simulate(async (world) => {
+    const [a, b] = [world.tab("a"), world.tab("b")];
+    const [one, other] = [a, b].map((tab) => tab.createDatabase({ name: "turns", collections }));
+    const feed = one!.changes({ consumer: "c" })[Symbol.asyncIterator]();
+    const first = feed.next();
+    await world.sleep(50); // it has begun
+    await one!.collection("rows").put({ id: "x", v: 1 });
+    await first;
+    a.crashWorker();
+
+    let hasTurn = false;
+    const next = other!.changes({ consumer: "c" })[Symbol.asyncIterator]().next();
+    void next.then(() => (hasTurn = true));
+    await world.sleep(5000);
+    expect(hasTurn).toBe(false);
+    await feed.return?.();
+    expect(((await next).value as Set_).changes[0]?.key).toBe("x"); // which was not acknowledged
+    await Promise.all([one!.close(), other!.close()]);
+  }));

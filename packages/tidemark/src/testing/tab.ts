@@ -29,6 +29,8 @@ export class Tab {
   readonly #world: World;
   readonly #hosts = new SharedHosts();
   readonly #watching = new Set<() => void>();
+  /** Holds the page's own locks, whatever becomes of its workers. */
+  readonly #page: Process;
   #process: Process;
   #state: PageState = "visible";
   #workers = 0;
@@ -38,6 +40,7 @@ export class Tab {
   constructor(world: World, name: string) {
     this.name = name;
     this.#world = world;
+    this.#page = world.process(`${name}/page`);
     this.#process = world.process(name);
     this.#crashed = new Promise((resolve) => (this.#crash = resolve));
   }
@@ -58,14 +61,17 @@ export class Tab {
   }
 
   freeze(): void {
+    this.#page.freeze();
     this.#process.freeze();
   }
   thaw(): void {
+    this.#page.thaw();
     this.#process.thaw();
   }
 
   /** The tab is gone, with all it was about to do; its locks are free at once. */
   kill(): void {
+    this.#page.kill();
     this.#process.kill();
   }
 
@@ -105,10 +111,10 @@ export class Tab {
       deleteDatabase: (name, storage) => orEnded(() => host.deleteDatabase(name, storage)),
       listDatabases: (storage) => orEnded(() => host.listDatabases(storage)),
     };
-    return { surface, page: this.#page(process), ended, dispose: () => undefined };
+    return { surface, page: this.#seam(process), ended, dispose: () => undefined };
   }
 
-  #page(process: Process): PageSeam {
+  #seam(process: Process): PageSeam {
     const stateOf = (): PageState => this.#state;
     return {
       get state() {
@@ -133,7 +139,7 @@ export class Tab {
 
   /** As `navigator.locks.request`, as far as the client uses it. */
   async #requestLock(name: string, { signal }: LockOptions, held: (lock: null) => unknown): Promise<unknown> {
-    const { locks } = this.#process.environment;
+    const { locks } = this.#page.environment;
     const lock = await abortable(
       signal,
       () => locks.request(name),
