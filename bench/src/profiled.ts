@@ -1,20 +1,18 @@
 /** Tidemark's workloads one at a time, for `profile.mjs` to watch. */
 import { type Sizes, threeIndexes } from "./fixture.ts";
 import { type Item, makeItems, pickIds } from "./items.ts";
-import type { Opened, Peer } from "./peers/peer.ts";
-import { tidemark, tidemarkUnfolded } from "./peers/tidemark.ts";
+import { openTidemark, unfolded } from "./peers/tidemark.ts";
 
 export type Step = "bulkInsert" | "puts" | "concurrentPuts" | "scan" | "getMany" | "gets" | "fold";
 
-let db: Opened | undefined;
+let db: Awaited<ReturnType<typeof openTidemark>> | undefined;
 let inserted: Item[] = [];
 let seed = 10;
 
 /** Opens the database anew; what was inserted stays. */
-export async function openProfiled(unfolded: boolean): Promise<void> {
+export async function openProfiled(isUnfolded: boolean): Promise<void> {
   await db?.close();
-  const peer: Peer = unfolded ? tidemarkUnfolded : tidemark;
-  db = await peer.open("profiled", threeIndexes.slice(0, 1));
+  db = await openTidemark("profiled", threeIndexes.slice(0, 1), isUnfolded ? unfolded : {});
   const warm = makeItems(1000, 5);
   for (let i = 0; i < 3; i++) {
     await db.warmup.replaceMany(warm);
@@ -56,7 +54,7 @@ export function profiled(step: Step, sizes: Sizes): () => Promise<unknown> {
       };
     }
     case "fold":
-      return () => fold!();
+      return fold;
     default:
       throw new Error(`There is no step ${String(step)}`);
   }

@@ -9,23 +9,25 @@ export const tidemark: Peer = {
   isStored: true,
   keepsUndefined: true,
   sharesTabs: true,
-  open: (name, indexes) => open(name, indexes, {}),
+  open: (name, indexes) => openTidemark(name, indexes),
 };
 
 /** Keeps all that is measured in the memtable; by default it would begin to fold it into blocks at 4 MB. */
+export const unfolded = { memtableMaxBytes: 256 * 1024 * 1024 } as const;
+
 export const tidemarkUnfolded: Peer = {
   ...tidemark,
   title: "Tidemark, memtable",
   open: async (name, indexes) => {
-    const { fold: _, ...opened } = await open(name, indexes, { memtableMaxBytes: 256 * 1024 * 1024 });
+    const { fold: _, ...opened } = await openTidemark(name, indexes, unfolded);
     return opened;
   },
 };
 
-async function open(
+export async function openTidemark(
   name: string,
   indexes: readonly IndexedField[],
-  options: { memtableMaxBytes?: number },
+  options: { memtableMaxBytes?: number } = {},
 ): Promise<Opened & { fold: () => Promise<unknown> }> {
   // The queries name all three; which of them there are is up to the work.
   const declared = Object.fromEntries(indexes.map((field) => [field, field])) as Record<IndexedField, IndexedField>;
