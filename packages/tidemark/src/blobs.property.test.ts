@@ -28,7 +28,7 @@ const clip = (id: string, n: number, sizeBytes: number): Clip => ({
 
 /** As a page sends them. */
 async function sent(clips: readonly Clip[], { collections }: Catalog): Promise<WriteBatch> {
-  const batch = new RecordBatch("items", "put", clips);
+  const batch = RecordBatch.of("items", "put", clips);
   if (batch.hasSmallBlobs) await batch.readBlobs();
   return batch.writes(collections["items"]!);
 }

@@ -33,7 +33,7 @@ function writesOf({ values, into }: MoveSlice): Uint8Array {
   const records = (unpackValues(values) as Item[]).map(doubled);
   return records.length === 0
     ? new ByteWriter(0).finish()
-    : new RecordBatch("items", "add", records).writes(into).writes;
+    : RecordBatch.of("items", "add", records).writes(into).writes;
 }
 const write = (page: Page, slice: MoveSlice, writes: Uint8Array): Promise<void> => {
   const { epoch, after, last, done, total } = slice;

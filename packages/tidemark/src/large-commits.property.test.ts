@@ -5,7 +5,7 @@ import { type Seq, seq } from "./base/brand.ts";
 import { isTidemarkError } from "./base/errors.ts";
 import { defaultWork } from "./gc/work.ts";
 import type { Isolation } from "./mvcc/group.ts";
-import { contents, dels, puts, records } from "./large-commits.test-support.ts";
+import { contents, dels, puts, records, upload } from "./large-commits.test-support.ts";
 import { faults, large, sweep } from "./large-values.test-support.ts";
 import type { KeepRelaxed } from "./storage/memory.ts";
 import {
@@ -40,7 +40,19 @@ function changed(state: State, changes: readonly Change[]): State {
 
 interface Action {
   readonly tab: 0 | 1;
-  readonly kind: "small" | "large" | "strict" | "huge" | "values" | "deletes" | "refused" | "clear" | "fold" | "sweep";
+  readonly kind:
+    | "small"
+    | "large"
+    | "strict"
+    | "huge"
+    | "values"
+    | "uploaded"
+    | "overwritten"
+    | "deletes"
+    | "refused"
+    | "clear"
+    | "fold"
+    | "sweep";
 }
 const action: fc.Arbitrary<Action> = fc.record({
   tab: fc.constantFrom(0, 1),
@@ -52,6 +64,9 @@ const action: fc.Arbitrary<Action> = fc.record({
     "strict",
     "huge",
     "values",
+    "uploaded",
+    "uploaded",
+    "overwritten",
     "deletes",
     "refused",
     "clear",
@@ -86,6 +101,14 @@ class Life {
         return this.#committed(tab, puts(n, 700));
       case "values":
         return this.#committed(tab, [put(large("v", n)), ...puts(n, 160), put(large("w", n))]);
+      case "uploaded":
+        return this.#promised(puts(n, 400, 1000 * n), this.states.at(-1)!, n % 2 === 0, () =>
+          upload(tab, puts(n, 400, 1000 * n), n % 2 === 0 ? "strict" : "relaxed"),
+        );
+      case "overwritten": // which the first keys do not tell
+        return this.#promised([...puts(n, 400, 1000 * n), ...puts(n, 50)], this.states.at(-1)!, false, () =>
+          upload(tab, [...puts(n, 400, 1000 * n), ...puts(n, 50)]),
+        );
       case "deletes": {
         // What is deleted has index keys so long that the deletes are many bytes.
         const items = records(n, 120, 100).map((item, i): Item => ({ ...item, slug: `${i},`.repeat(150) }));
@@ -177,6 +200,8 @@ describe("large commits after a crash", { timeout: 120_000 }, () => {
       { tab: 1, kind: "values" },
       { tab: 0, kind: "strict" },
       { tab: 1, kind: "deletes" },
+      { tab: 0, kind: "uploaded" },
+      { tab: 1, kind: "overwritten" },
       { tab: 0, kind: "clear" },
       { tab: 0, kind: "fold" },
       { tab: 1, kind: "large" },
@@ -219,6 +244,8 @@ const operation = fc.record({
     "large" as const,
     "large" as const,
     "adds" as const,
+    "uploads" as const,
+    "uploads" as const,
     "deletes" as const,
     "transaction" as const,
     "transaction" as const,
@@ -276,6 +303,13 @@ class Race {
         return this.#write(tab, this.#items(o).map(put));
       case "adds":
         return this.#write(tab, this.#items(o).map(add));
+      case "uploads": {
+        const from = o.isNamed ? o.from : ++this.#n * 1000; // there already, or new
+        const items = records(++this.#n, 180, from);
+        const changes = items.map(o.at === undefined ? put : add);
+        const { seq: at, existed } = await upload(tab, changes, "relaxed", this.turns.pause);
+        return this.#committed(at, { changes, existed, census: undefined });
+      }
       case "deletes":
         return this.#write(tab, dels(180, o.from));
       case "transaction":

@@ -1,6 +1,8 @@
 /** Commits of many small records, too large for one entry, and what comes in between their storage calls. */
 import type { Batch, Committed, Found, Read, Storage } from "./storage/contract.ts";
-import { del, type Item, itemsIn, put, type Change, type Tab } from "./test-world.test-support.ts";
+import { isTidemarkError } from "./base/errors.ts";
+import type { CommitDone } from "./mvcc/group.ts";
+import { batchOf, type Change, del, type Item, itemsIn, put, type Tab, write } from "./test-world.test-support.ts";
 
 const idOf = (i: number): string => `r${String(i).padStart(5, "0")}`;
 
@@ -68,3 +70,34 @@ const isOfRow = (read: Read): boolean => read.kind === "get" && String(read.key)
 
 export const readsBlobs = ({ reads, batch }: Call): boolean =>
   batch === undefined && reads.some((r) => r.store === "blobs");
+
+const partsOfUpload = 5;
+let uploads = 0;
+
+/** As `write`, in parts: those before the last are with the engine for a while before it. Nothing but puts and adds. */
+export async function upload(
+  tab: Tab,
+  changes: readonly Change[],
+  durability: "relaxed" | "strict" = "relaxed",
+  pause: () => Promise<void> = () => new Promise((resolve) => void setImmediate(resolve)),
+): Promise<CommitDone> {
+  const { schema, uploads: way } = tab.database;
+  const each = Math.ceil(changes.length / partsOfUpload);
+  const batches = Array.from({ length: Math.ceil(changes.length / each) }, (_, i) =>
+    batchOf({ schema }, changes.slice(i * each, (i + 1) * each)),
+  );
+  const maxBytes = batches.reduce((n, { writes }) => n + writes.length, 4 * changes.length);
+  const id = ++uploads;
+  const last = batches.pop()!;
+  for (const [position, { writes }] of batches.entries()) {
+    way.take({ upload: id, position, count: changes.length, maxBytes, writes });
+    await pause();
+  }
+  try {
+    const ending = { ...last, upload: { id, parts: batches.length } };
+    return await tab.database.write(ending, schema.epoch, durability, "");
+  } catch (e) {
+    if (!isTidemarkError(e, "CONFLICT")) throw e;
+    return write(tab, changes, durability); // as a page does
+  }
+}

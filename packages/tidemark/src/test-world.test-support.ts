@@ -306,7 +306,7 @@ function payloadOf(tables: Tables, item: Item): Uint8Array {
 
 const itemIn = (payload: Uint8Array): Item => decodeValue(recordValue(payload)) as Item;
 
-const batchOf = (view: { readonly schema: Schema }, changes: readonly Change[]): WriteBatch => ({
+export const batchOf = (view: { readonly schema: Schema }, changes: readonly Change[]): WriteBatch => ({
   writes: encodeChanges(tablesOf(view), changes),
 });
 

@@ -2,7 +2,7 @@ import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeKey } from "../codec/key.ts";
 import { type KeyPath, readKey } from "../codec/path.ts";
-import { tablePrefix, type WriteBatch, type WriteKind } from "../codec/record.ts";
+import { tablePrefix, type WriteKind } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { unpackValues } from "../codec/values.ts";
 import { unknownIndex } from "./building.ts";
@@ -16,6 +16,7 @@ import type { QueryTarget } from "./reading.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 import { abortable, enterAbortable, type Source, type WritableSource } from "./source.ts";
+import { type OutgoingWrites, upload, type Uploaded, type UploadWay } from "./upload.ts";
 import { type Change, type Observe, type QueryWriter, WritableQuery } from "./writable-query.ts";
 import type {
   AnyDeclaration,
@@ -163,7 +164,9 @@ export interface Changes<In, K> {
 /** How writes get to the engine: committed at once, or staged in a transaction. */
 export interface Sink {
   /** Per write whether its key was there. `encode` may run again, under another stored schema. @throws CONSTRAINT */
-  write(connection: Connection, encode: (schema: Catalog) => WriteBatch): Promise<readonly boolean[]>;
+  write(connection: Connection, encode: (schema: Catalog) => OutgoingWrites): Promise<readonly boolean[]>;
+  /** The way that a write called now would go at once, if any. */
+  upload?(): UploadWay | undefined;
   clear(collection: string, connection: Connection): Promise<void>;
   /** Runs a read, from the source and by the connection it is given, and the write that depends on it as one. */
   atomically<T>(
@@ -271,31 +274,38 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
     if (taken instanceof Promise) {
       taken.catch(() => undefined); // awaited when it is this call's turn
       return this.#source.hold(async (connection) => {
-        const { batch, keys } = this.#batch(kind, await taken);
-        await this.#send(connection, this.#sink, batch, deleted);
+        const records = await taken;
+        const batch = RecordBatch.of(this.name, kind, records);
+        const keys = this.#keysOf(records);
+        await this.#send(connection, this.#sink, batch, { deleted });
         return keys;
       });
     }
-    const { batch, keys } = this.#batch(kind, taken);
-    const sent = batch.hasSmallBlobs
-      ? this.#source.hold((connection) => this.#send(connection, this.#sink, batch, deleted))
-      : this.#source.enter((connection) => this.#send(connection, this.#sink, batch, deleted));
+    const uploaded = deleted.length > 0 ? undefined : upload(this.name, kind, taken, () => this.#sink.upload?.());
+    const batch = uploaded?.batch ?? RecordBatch.of(this.name, kind, taken);
+    const send = (connection: Connection) => this.#send(connection, this.#sink, batch, { deleted, uploaded });
+    const sent = batch.hasSmallBlobs ? this.#source.hold(send) : this.#source.enter(send);
     batch.release();
+    const keys = this.#keysOf(taken);
     await sent;
     return keys;
   }
 
-  #batch(
-    kind: Exclude<WriteKind, "delete">,
-    records: readonly unknown[],
-  ): { readonly batch: RecordBatch; readonly keys: KeyOf<D>[] } {
-    const batch = new RecordBatch(this.name, kind, records);
-    return { batch, keys: records.map((r) => keyOf(r, this.#declaration.key)) as KeyOf<D>[] };
+  #keysOf(records: readonly unknown[]): KeyOf<D>[] {
+    return records.map((r) => keyOf(r, this.#declaration.key)) as KeyOf<D>[];
   }
 
-  async #send(connection: Connection, sink: Sink, batch: RecordBatch, deleted: readonly ByteKey[] = []): Promise<void> {
+  async #send(
+    connection: Connection,
+    sink: Sink,
+    batch: RecordBatch,
+    { deleted, uploaded }: { deleted?: readonly ByteKey[]; uploaded?: Uploaded | undefined } = {},
+  ): Promise<void> {
     if (batch.hasSmallBlobs) await batch.readBlobs();
-    await sink.write(connection, (schema) => batch.writes(collectionIn(schema, this.name), deleted));
+    await sink.write(
+      connection,
+      (schema) => uploaded?.end(schema) ?? batch.writes(collectionIn(schema, this.name), deleted),
+    );
   }
 
   readonly #writer: QueryWriter<RecordOf<D>> = {
@@ -320,7 +330,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
       });
       const valid = await this.#incoming.take(made);
       if (valid !== made) for (const [i, record] of valid.entries()) this.#refuseChange(kept[i]!, record);
-      if (valid.length > 0) await this.#send(connection, sink, new RecordBatch(this.name, "put", valid));
+      if (valid.length > 0) await this.#send(connection, sink, RecordBatch.of(this.name, "put", valid));
       return valid.length;
     },
   };
@@ -348,7 +358,7 @@ export class Collection<D extends AnyDeclaration> extends ReadableCollection<D> 
         this.#refuseChange(encoded[0]!, record);
         const [valid] = await this.#incoming.take([record]);
         if (valid !== record) this.#refuseChange(encoded[0]!, valid);
-        await this.#send(connection, sink, new RecordBatch(this.name, "put", [valid]));
+        await this.#send(connection, sink, RecordBatch.of(this.name, "put", [valid]));
         return valid as RecordOf<D>;
       }),
     );

@@ -53,6 +53,16 @@ export class Connection {
     return this.#lost !== undefined;
   }
 
+  /** Whether its worker is there. */
+  get isThere(): boolean {
+    return this.#surface !== undefined && !this.#lost && !this.#failure;
+  }
+
+  /** Sends at once what nobody is answered for. */
+  send(request: Request): void {
+    this.#surface?.submit([request]).catch(() => undefined);
+  }
+
   /** Whether an answer is awaited other than that of upkeep itself. */
   get isAwaited(): boolean {
     return [...this.#open].some(({ request }) => !upkeep.has(request.op));

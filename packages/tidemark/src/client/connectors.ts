@@ -128,5 +128,8 @@ const environment = (message: string, url: string, cause?: unknown): TidemarkErr
 
 /** The buffers of outgoing writes: they move to the worker instead of being copied. */
 function buffersOf(requests: readonly Request[]): ArrayBuffer[] {
-  return requests.flatMap((r) => ("writes" in r ? [r.writes.buffer as ArrayBuffer] : []));
+  return requests.flatMap((r) => {
+    const writes = r.op === "part" ? r.part.writes : "writes" in r ? r.writes : undefined;
+    return writes ? [writes.buffer as ArrayBuffer] : [];
+  });
 }

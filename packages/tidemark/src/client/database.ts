@@ -389,6 +389,7 @@ function committingSink(session: Session): Sink {
         const batch = encode(schema);
         return (await connection.call<"write">({ op: "write", ...batch, epoch, durability, tag: "" })).existed;
       }),
+    upload: () => session.upload(),
     clear: (collection) =>
       session.opening((now) =>
         runTransaction(session, now, {}, ({ connection }, sink) => sink.clear(collection, connection)),

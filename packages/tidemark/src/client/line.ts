@@ -12,10 +12,15 @@ export class Line {
   #holds = 0;
   #failure: { readonly error: unknown } | undefined;
 
+  /** Whether a call that enters now has its turn at once. */
+  get isFree(): boolean {
+    return this.#holds === 0 && this.#waiting.length === 0 && !this.#failure;
+  }
+
   /** Runs `step` when it is its turn. */
   enter<T>(step: () => Promise<T>): Promise<T> {
     if (this.#failure) return refused(this.#failure.error);
-    if (this.#holds === 0 && this.#waiting.length === 0) return step();
+    if (this.isFree) return step();
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ run: () => void step().then(resolve, reject), reject });
     });

@@ -35,19 +35,42 @@ export class RecordBatch {
   #aside: Aside[] = [];
   /** The records themselves while they are the caller's unchanged ones, or copies of our own. */
   #records: readonly unknown[] | undefined;
-  readonly #hasSmallBlobs: boolean;
+  #hasSmallBlobs = false;
 
-  /** @throws VALUE_UNSUPPORTED naming the place of what cannot be stored. */
-  constructor(collection: string, kind: Exclude<WriteKind, "delete">, records: readonly unknown[]) {
+  private constructor(collection: string, kind: Exclude<WriteKind, "delete">, records: readonly unknown[]) {
     this.#collection = collection;
     this.#kind = kind;
     this.#count = records.length;
     this.#bytes = new ByteWriter(256 + records.length * 192);
+    this.#records = records;
     records.forEach((record, i) => {
       if (typeof record !== "object" || record === null) throw notARecord(this.#place(i), record);
     });
-    this.#hasSmallBlobs = this.#encode(records, undefined).length > 0;
-    this.#records = this.#hasBlobs ? structuredClone(records) : records;
+  }
+
+  /** @throws VALUE_UNSUPPORTED naming the place of what cannot be stored. */
+  static of(collection: string, kind: Exclude<WriteKind, "delete">, records: readonly unknown[]): RecordBatch {
+    const batch = new RecordBatch(collection, kind, records);
+    batch.#hasSmallBlobs = batch.#encode(records, undefined).length > 0;
+    if (batch.#hasBlobs) batch.#records = structuredClone(records);
+    return batch;
+  }
+
+  /** None is encoded yet: `encodeUpTo` does that, within the call that they come with. */
+  static begin(collection: string, kind: Exclude<WriteKind, "delete">, records: readonly unknown[]): RecordBatch {
+    return new RecordBatch(collection, kind, records);
+  }
+
+  /** Encodes the records before position `to` whose turn has not come. False: one is not flat, and `of` is for those. */
+  encodeUpTo(to: number): boolean {
+    const from = this.#ends.length;
+    const texts = Texts.of(this.#records!.slice(from, to));
+    if (!texts) return false;
+    for (let i = from; i < to; i++) {
+      texts.write(i - from, this.#bytes);
+      this.#ends[i] = this.#bytes.length;
+    }
+    return true;
   }
 
   /** Whether `readBlobs` comes before `writes`. */
@@ -70,14 +93,31 @@ export class RecordBatch {
 
   /** The batch of writes for the engine; these keys are deleted after them. @throws KEY_INVALID naming the place. */
   writes(stored: StoredCollection, deleted: readonly ByteKey[] = []): WriteBatch {
+    const out = new ByteWriter(this.#bytes.length + (this.#count + deleted.length) * 64 + 256);
+    const aside = this.#put(out, 0, this.#count, stored);
+    writeDeletes(out, deleted, stored);
+    const writes = finished(out);
+    return aside.length === 0 ? { writes } : { writes, aside };
+  }
+
+  /** The writes of the records `from` ≤ i < `to`, none of which has blobs. @throws KEY_INVALID naming the place. */
+  writesOf(from: number, to: number, stored: StoredCollection): Uint8Array {
+    const sizeBytes = this.#ends[to - 1]! - this.#start(from);
+    const out = new ByteWriter(sizeBytes + (to - from) * 64 + 256);
+    this.#put(out, from, to, stored);
+    return finished(out);
+  }
+
+  /** Answers the blobs that stand aside of what it appends. */
+  #put(out: ByteWriter, first: number, end: number, stored: StoredCollection): readonly Aside[] {
     const records = this.#records ?? this.#decoded();
     const bytes = this.#bytes.written();
-    const out = new ByteWriter(bytes.length + (records.length + deleted.length) * 64 + 256);
     const prefix = tablePrefix(stored.table);
     const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
     const aside: Aside[] = [];
     const asideOf = dealt(this.#aside);
-    records.forEach((record, i) => {
+    for (let i = first; i < end; i++) {
+      const record = records[i];
       const where = this.#place(i);
       const key = byteKey(prefix + extractKey(record, stored.key, where));
       const entries: ByteKey[] = [];
@@ -92,11 +132,8 @@ export class RecordBatch {
       out.bytes(head.written());
       for (const one of asideOf(from, to)) aside.push({ ...one, at: out.length + one.at });
       out.bytes(value);
-    });
-    writeDeletes(out, deleted, stored);
-    // A large batch moves to the worker with its buffer's slack; a small one is copied, and should have none.
-    const writes = out.length < largeBatchBytes ? out.finish() : out.written();
-    return aside.length === 0 ? { writes } : { writes, aside };
+    }
+    return aside;
   }
 
   #encode(records: readonly unknown[], blobs: BlobBytes | undefined): readonly BlobLike[] {
@@ -126,6 +163,9 @@ export class RecordBatch {
     return this.#count === 1 ? this.#collection : `${this.#collection}[${i}]`;
   }
 }
+
+/** A large batch moves to the worker with its buffer's slack; a small one is copied, and should have none. */
+const finished = (out: ByteWriter): Uint8Array => (out.length < largeBatchBytes ? out.finish() : out.written());
 
 export function encodeDeletes(keys: readonly ByteKey[], stored: StoredCollection): WriteBatch {
   const out = new ByteWriter(64 * keys.length);

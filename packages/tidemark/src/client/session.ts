@@ -11,6 +11,7 @@ import type { HostLink } from "./connectors.ts";
 import { closedError } from "./host-keeper.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
+import type { UploadWay } from "./upload.ts";
 import { SchemaCalls, type SchemaStep } from "./schema.ts";
 import { type Joining, type Seat, SharedHosts } from "./shared-hosts.ts";
 import type { Step } from "./source.ts";
@@ -147,6 +148,19 @@ export class Session {
 
   tellUpgrade(progress: UpgradeProgress): void {
     this.#emit("upgrade", progress);
+  }
+
+  /** Where a call that enters now has its turn at once, the way to its worker. */
+  upload(): UploadWay | undefined {
+    const connection = this.#isOpen && !this.#refusal && this.#line.isFree ? this.#seated.connection : undefined;
+    if (!connection?.isThere) return undefined;
+    const id = this.#hosts.newNumber();
+    return {
+      id,
+      schema: this.catalog,
+      part: (part) => connection.send({ op: "part", part }),
+      drop: () => connection.send({ op: "part-drop", upload: id }),
+    };
   }
 
   /** For a view or a transaction. */

@@ -171,7 +171,7 @@ class Run {
       const next = await each(record);
       if (next !== undefined) records.push(next);
     }
-    const batch = new RecordBatch(collection, "add", records);
+    const batch = RecordBatch.of(collection, "add", records);
     if (batch.hasSmallBlobs) await batch.readBlobs();
     try {
       await connection.call<"move-write">({ op: "move-write", version, ...batch.writes(into), ...cursor });

@@ -27,6 +27,7 @@ import { Rejoining } from "./rejoining.ts";
 import { Retirement } from "./retired.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
 import { Submissions } from "./submissions.ts";
+import { type EndingBatch, Uploads } from "./uploads.ts";
 import { Watches } from "./watches.ts";
 import { lastOfEach } from "./writes.ts";
 
@@ -75,6 +76,7 @@ export class Database {
   readonly handles: Handles;
   readonly snapshots: Snapshots;
   readonly retirement: Retirement;
+  readonly uploads: Uploads;
   readonly #rejoining: Rejoining;
   readonly #committer: Committer;
   readonly #submissions: Submissions;
@@ -103,6 +105,7 @@ export class Database {
     const committed = (entry: LogEntry, bytes: Uint8Array): void => events.committed(entry, bytes);
     this.#committer = new Committer(store, seams.clock, () => this.schema, committed);
     this.#submissions = new Submissions(this.#committer, new Outside(store.staging));
+    this.uploads = new Uploads(store);
     store.events = {
       applied: (entry, touched) => this.#applied(entry, touched),
       reloading: (state, at, entries) => this.#reloading(state, at, entries),
@@ -289,12 +292,17 @@ export class Database {
   }
 
   /** Commits writes that depend on nothing read. */
-  write(batch: WriteBatch, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
-    const { schema } = this;
-    if (epoch !== schema.epoch) return Promise.reject(schemaChanged());
-    const { last, repeated } = lastOfEach(readWrites(batch));
-    if (repeated) return Promise.reject(keysTaken([repeated], schema));
-    return this.#order.write(() => this.#submissions.commit({ writes: last, durability, tag, schemaEpoch: epoch }));
+  async write(batch: EndingBatch, epoch: number, durability: Durability, tag: string): Promise<CommitDone> {
+    const uploaded = this.uploads.finish(batch);
+    try {
+      if (!uploaded.writes || epoch !== this.schema.epoch) throw schemaChanged();
+      const { last, repeated } = lastOfEach(uploaded.writes, uploaded.isDistinct);
+      if (repeated) throw keysTaken([repeated], this.schema);
+      const request = { writes: last, durability, tag, schemaEpoch: epoch, ahead: uploaded.ahead };
+      return await this.#order.write(() => this.#submissions.commit(request));
+    } finally {
+      uploaded.drop();
+    }
   }
 
   /**

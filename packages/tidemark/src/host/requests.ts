@@ -68,6 +68,10 @@ export async function answer(answering: Answering, request: Request): Promise<An
       return database.reading(request.handle, request.epoch, async (h) => historyAnswer(await h.history(request.key)));
     case "count":
       return database.reading(request.handle, request.epoch, (h) => countRecords(h, request));
+    case "part":
+      return database.uploads.take(request.part);
+    case "part-drop":
+      return database.uploads.drop(request.upload);
     case "write": {
       const { epoch, durability, tag } = request;
       return commitAnswer(await database.write(request, epoch, durability, tag));

@@ -214,10 +214,11 @@ export class Committer implements Participants<Member> {
     }
     if (isLarge(commits)) {
       assert(!members[0]?.decided, "what is decided inside the transaction stands in its entry");
-      const bytes = judged.body ?? encodeWrites(commits);
+      const ahead = aheadOf(judged);
+      const bytes = judged.body ?? ahead?.bytes ?? encodeWrites(commits);
       if (!body || !sameBytes(bytes, body.bytes)) {
         this.#judged = { ...judged, body: bytes };
-        return { bytes };
+        return { bytes, ahead: ahead?.ahead };
       }
     }
     const used = isLarge(commits) ? body : undefined;
@@ -297,6 +298,16 @@ export class Committer implements Participants<Member> {
     if (entry.sizeBytes < largeEntryBytes) this.#store.settle();
     else void this.#clock.sleep(0).then(() => this.#store.settle());
   }
+}
+
+/** What was staged ahead for the only commit, where that is what it turned out to write. */
+function aheadOf({ accepted, commits }: Judged): Body | undefined {
+  const [commit, ...others] = commits;
+  const request = accepted[0]?.member.request;
+  if (!request?.ahead || !commit || others.length > 0 || accepted.length > 1) return undefined;
+  const isAsThought =
+    commit.writes.length === request.writes.length && commit.writes.every(({ oldEntries }) => oldEntries.length === 0);
+  return isAsThought ? request.ahead : undefined;
 }
 
 const isLarge = (commits: readonly Commit[]): boolean => {

@@ -7,7 +7,7 @@ import { indexEntriesOf, tablePrefixBytes, type Write } from "../codec/record.ts
 import type { Durability, Found, Write as RowWrite } from "../storage/contract.ts";
 import { type Commit, entryChecksum, type LogEntry, unaccounted } from "../wal/entry.ts";
 import type { Head } from "../wal/log.ts";
-import type { Beside } from "../wal/group-commit.ts";
+import type { Beside, Body } from "../wal/group-commit.ts";
 import type { Staged } from "../wal/staging.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ReadSet } from "./read-set.ts";
@@ -39,6 +39,8 @@ export interface CommitRequest {
   readonly inside?: Inside;
   /** What its writes refer to: published with it. Whoever staged it discards it where the commit fails. */
   readonly staged?: readonly Staged[];
+  /** Its writes as a body that was staged ahead, should all their keys be new. */
+  readonly ahead?: Body | undefined;
 }
 
 /** A commit of the engine's own: decided at the head, inside its transaction, and written with rows of its own. */

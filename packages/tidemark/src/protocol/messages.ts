@@ -23,7 +23,7 @@ import type { GcSettings } from "./gc-settings.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Page and worker refuse to talk when their numbers differ: they come from different builds. */
-export const protocolVersion = 5;
+export const protocolVersion = 6;
 
 export type Durability = "relaxed" | "strict";
 export type Isolation = "serializable" | "snapshot";
@@ -117,11 +117,17 @@ export type Request =
   | (Spoken & { readonly op: "has"; readonly keys: readonly ByteKey[] })
   | ScanRequest
   | CountRequest
+  /** The next of a long `write` that follows: it comes while the page still makes the rest, and is not answered for. */
+  | { readonly op: "part"; readonly part: WritePart }
+  /** The write that parts have come of will not follow. */
+  | { readonly op: "part-drop"; readonly upload: number }
   | (WriteBatch & {
       readonly op: "write";
       readonly epoch: number;
       readonly durability: Durability;
       readonly tag: string;
+      /** What has come in parts stands before `writes`. CONFLICT by "schema": some of it is not here; send it whole. */
+      readonly upload?: { readonly id: number; readonly parts: number } | undefined;
     })
   | (Spoken & WriteBatch & { readonly op: "stage" })
   | {
@@ -165,6 +171,18 @@ export type Request =
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
+
+/** Puts and adds on their way in, as a batch of writes. */
+export interface WritePart {
+  /** A number of the page's choice. */
+  readonly upload: number;
+  /** From 0 on. */
+  readonly position: number;
+  /** Of the whole: so many writes, and at most about so many bytes. */
+  readonly count: number;
+  readonly maxBytes: number;
+  readonly writes: Uint8Array;
+}
 
 export interface MoveCursor {
   readonly epoch: number;
@@ -241,6 +259,8 @@ export interface Answers {
   readonly has: readonly boolean[];
   readonly scan: ScanAnswer;
   readonly count: number;
+  readonly part: void;
+  readonly "part-drop": void;
   readonly write: CommitAnswer;
   /** Per write whether the transaction saw its key there before. */
   readonly stage: readonly boolean[];

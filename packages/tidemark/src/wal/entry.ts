@@ -186,28 +186,46 @@ function writeBytes({ key, supersedes = none, supersededBytes = 0, oldEntries, p
   let n = varintBytes(key.length) + key.length + varintBytes(supersedes) + varintBytes(oldEntries.length);
   if (supersedes !== none) n += varintBytes(supersededBytes);
   for (const k of oldEntries) n += varintBytes(k.length) + k.length;
-  return n + (payload === undefined ? 1 : varintBytes(payload.length + 1) + payload.length);
+  return n + payloadBytes(payload);
 }
+
+const payloadBytes = (payload: Uint8Array | undefined): number =>
+  payload === undefined ? 1 : varintBytes(payload.length + 1) + payload.length;
 
 /** `instead`: in place of what each of them supersedes. */
 function putWrites(out: ByteWriter, writes: readonly LoggedWrite[], instead?: Seq): void {
-  out.varint(writes.length);
-  for (const w of writes) {
-    out.varint(w.key.length);
-    out.key(w.key);
-    const supersedes = instead ?? w.supersedes ?? none;
-    out.varint(supersedes);
-    if (supersedes !== none) out.varint(w.supersededBytes ?? 0);
-    out.varint(w.oldEntries.length);
-    for (const k of w.oldEntries) {
-      out.varint(k.length);
-      out.key(k);
-    }
-    if (w.payload === undefined) out.varint(0);
-    else {
-      out.varint(w.payload.length + 1);
-      out.bytes(w.payload);
-    }
+  beginWrites(out, writes.length);
+  for (const w of writes) putWrite(out, w, instead ?? w.supersedes ?? none);
+}
+
+/** One by one what `encodeWrites` writes of a commit whose keys are all new: first how many there are. */
+export const beginWrites = (out: ByteWriter, count: number): void => out.varint(count);
+export const putNewWrite = (out: ByteWriter, { key, payload }: NewWrite): void =>
+  putWrite(out, { key, payload, supersededBytes: 0, oldEntries: noEntries }, none);
+/** How much `putNewWrite` writes. */
+export const newWriteBytes = ({ key, payload }: NewWrite): number =>
+  varintBytes(key.length) + key.length + 2 + payloadBytes(payload);
+type NewWrite = Pick<LoggedWrite, "key" | "payload">;
+const noEntries: readonly ByteKey[] = [];
+
+function putWrite(
+  out: ByteWriter,
+  { key, supersededBytes, oldEntries, payload }: Omit<LoggedWrite, "supersedes">,
+  supersedes: Seq,
+): void {
+  out.varint(key.length);
+  out.key(key);
+  out.varint(supersedes);
+  if (supersedes !== none) out.varint(supersededBytes ?? 0);
+  out.varint(oldEntries.length);
+  for (const k of oldEntries) {
+    out.varint(k.length);
+    out.key(k);
+  }
+  if (payload === undefined) out.varint(0);
+  else {
+    out.varint(payload.length + 1);
+    out.bytes(payload);
   }
 }
 

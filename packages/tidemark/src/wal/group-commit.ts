@@ -59,9 +59,11 @@ export interface Sealed {
 /** The writes of a group, too many to stand in its entry. */
 export interface Body {
   readonly bytes: Uint8Array;
+  /** Takes what of it was staged ahead; `undefined` where nothing is to be had. */
+  readonly ahead?: (() => Promise<StagedBody | undefined>) | undefined;
 }
 /** The same, staged. */
-export interface StagedBody extends Body {
+export interface StagedBody extends Pick<Body, "bytes"> {
   readonly ref: OutsideRef;
   readonly staged: readonly Staged[];
 }
@@ -387,8 +389,10 @@ class BodyStage {
     return this.#staged;
   }
 
-  async stage({ bytes }: Body, reserve: ReserveUse): Promise<void> {
+  async stage({ bytes, ahead }: Body, reserve: ReserveUse): Promise<void> {
     await this.discard();
+    this.#staged = await ahead?.();
+    if (this.#staged) return;
     const { refs, staged } = await stageValues(this.#staging, [bytes], reserve);
     this.#staged = { bytes, ref: refs[0]!, staged };
   }

@@ -10,10 +10,12 @@ import { notCounted, type Piece, type Staged, type Staging } from "./staging.ts"
 
 /** No storage transaction moves more than this while others wait (MV11). */
 const maxBatchBytes = 256 * 1024;
+/** So many full chunks are that. */
+export const chunksPerBatch = 4;
 /** One row names so many chunks at most, so that discarding them is a small transaction. */
-const maxChunksPerRow = 1024;
+export const maxChunksPerRow = 1024;
 /** So many transactions are on their way at once: the next chunks are cut while the last ones are written. */
-const maxUnderWay = 4;
+export const maxUnderWay = 4;
 
 export interface StagedValues {
   /** Where each of them lies. */
