@@ -63,10 +63,10 @@ const goals = [
   within("awaited put", "put", "idb", 1.3),
   faster("index range", "range", "dexie", 3),
   {
-    title: "hot keys, disk once quiet",
+    title: "hot keys, stored once quiet",
     goal: "≤ 1.3 × once written",
     judge: ({ rounds }) => {
-      const share = middleOf(rounds, "tidemark", "hotBytes") / middleOf(rounds, "tidemark", "hotLiveBytes");
+      const share = middleOf(rounds, "tidemark", "hotStoredBytes") / middleOf(rounds, "tidemark", "hotStoredLiveBytes");
       return Number.isNaN(share) ? undefined : { shown: digits(share), met: share <= 1.3 };
     },
   },

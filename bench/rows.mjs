@@ -45,6 +45,8 @@ export const rowsOf = (sizes) => [
   { title: "the browser's estimate with as many keys, written once", figure: "hotLiveBytes", shown: bytes },
   { title: "… overwritten, right after", figure: "hotPeakBytes", shown: bytes },
   { title: "… once quiet", figure: "hotBytes", shown: bytes },
+  { title: "by its own account: as many keys, written once", figure: "hotStoredLiveBytes", shown: bytes },
+  { title: "… overwritten, once quiet", figure: "hotStoredBytes", shown: bytes },
   { title: "memory after hot keys, page and workers", figure: "hotMemoryBytes", shown: bytes },
   { title: "the browser's estimate after the typing session", figure: "typingBytes", shown: bytes },
 ];

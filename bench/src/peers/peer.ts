@@ -40,6 +40,8 @@ export interface Opened {
   readonly warmup: Table;
   /** Does what the peer would otherwise do in the background after writes; absent where that is nothing. */
   readonly fold?: () => Promise<unknown>;
+  /** What it has stored by its own account; absent where it has none. The browser's estimate has its files' slack, too. */
+  readonly storedBytes?: () => Promise<number>;
   readonly close: () => Promise<void>;
 }
 

@@ -61,6 +61,10 @@ export async function openTidemark(
     items: table("items"),
     warmup: table("warmup"),
     fold: () => db.checkpoint(),
+    storedBytes: async () => {
+      const { logBytes, blockBytes, blobBytes, metaBytes } = await db.storage.metrics();
+      return logBytes + blockBytes + blobBytes + metaBytes;
+    },
     close: () => db.close(),
   };
 }

@@ -12,6 +12,7 @@ export const hot: Work = async (fixture) => {
   await db.fold?.();
   await rest(fixture.sizes.quietMs);
   const hotLiveBytes = await usageBytes();
+  const hotStoredLiveBytes = await db.storedBytes?.();
   const hotUpdates = await timed(async () => {
     for (let round = 1; round <= fixture.sizes.hotRounds; round++) {
       items = changed(items, round);
@@ -21,6 +22,7 @@ export const hot: Work = async (fixture) => {
   const hotPeakBytes = await usageBytes();
   await rest(fixture.sizes.quietMs);
   const hotBytes = await usageBytes();
+  const hotStoredBytes = await db.storedBytes?.();
   const after = await memory();
   const again = await fixture.reopened(db, indexes);
   await fixture.proveHolds(again, items, indexes);
@@ -31,6 +33,7 @@ export const hot: Work = async (fixture) => {
     hotBytes,
     hotLiveBytes,
     hotJsonBytes: jsonBytes(items),
+    ...(hotStoredLiveBytes !== undefined && hotStoredBytes !== undefined && { hotStoredLiveBytes, hotStoredBytes }),
     ...(after && { hotMemoryBytes: after.page + after.workers }),
   };
 };

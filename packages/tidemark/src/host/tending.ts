@@ -26,6 +26,8 @@ const reserveFromBytes = 1 << 20;
 const readSomeChunkKeys = { ...readChunkKeys, limit: 64 } as const;
 /** How often it is looked whether what was held back is held back no more. */
 const lookMs = 1000;
+/** A smaller log is left as it is: the next fold takes it. */
+const idleFoldBytes = 256 * 1024;
 /** What retention keeps by age is asked for anew so often. */
 const ageMs = 3_600_000;
 
@@ -39,6 +41,7 @@ export interface TendingSeams {
   /** Whether this tenure is still ours, and we still open. */
   readonly isOurs: (tenure: Tenure) => boolean;
   readonly isFoldWaiting: () => boolean;
+  readonly fold: () => Promise<void>;
   /** A run that somebody asked for is under way, or paused: cycles are its own to take on. */
   readonly isRunAsked: () => boolean;
   readonly deposed: (tenure: Tenure) => void;
@@ -174,12 +177,16 @@ export class Tending {
 
   /**
    * A holder that goes tells nobody. As long as there is garbage it is asked now and then whether the floor can rise so
-   * far that a cycle is worth while; where there is none nothing happens at all.
+   * far that a cycle is worth while; where there is none nothing happens at all. A quiet log that is mostly garbage is
+   * folded, too, however small it is beside what folds wait for.
    */
   async #look(tenure: Tenure): Promise<void> {
-    const { manager, turns, sleep, onError } = this.#seams;
+    const { database, manager, turns, sleep, onError } = this.#seams;
     for (let lookedMs = 0; ; lookedMs += lookMs) {
+      const before = database.store.head.seq;
       await sleep(lookMs);
+      if (!this.#seams.isOurs(tenure)) return;
+      if (database.store.head.seq === before && this.#isLogMostlyGarbage) await this.#seams.fold();
       if (!this.#seams.isOurs(tenure)) return;
       if (lookedMs % ageMs === 0) manager.released();
       if (this.#isBusy || !manager.hasGarbage) continue;
@@ -191,6 +198,13 @@ export class Tending {
         if (this.#seams.isOurs(tenure)) onError(e);
       }
     }
+  }
+
+  /** What was superseded since the last fold, as far as nobody but tabs holds it, is half of the log or more. */
+  get #isLogMostlyGarbage(): boolean {
+    const { log, ledger, fence, head } = this.#seams.database.store;
+    if (log.sizeBytes < idleFoldBytes) return false;
+    return ledger.spanningNone(fence.seq, head.seq).bytes * 2 >= log.sizeBytes;
   }
 
   /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */

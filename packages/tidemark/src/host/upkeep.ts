@@ -101,6 +101,7 @@ export class Upkeep {
       turns: this.#turns,
       isOurs: (tenure) => !this.#stopped && this.#tenure === tenure,
       isFoldWaiting: () => this.#folding !== undefined,
+      fold: () => this.#foldSoon(),
       isRunAsked: () => this.#gate !== undefined,
       deposed: (tenure) => this.#stepDown(tenure),
       sleep: (ms) => clock.sleep(ms),
