@@ -5,8 +5,8 @@
  *
  *   rolldown -c rolldown.builds.config.ts
  */
-import { defineConfig, type OutputOptions, type Plugin, type RolldownOptions } from "rolldown";
-import present from "./rolldown.config.ts";
+import { defineConfig, type Plugin, type RolldownOptions } from "rolldown";
+import { parts } from "./rolldown.config.ts";
 
 type Raise = (code: string, file: string) => string | undefined;
 
@@ -27,14 +27,15 @@ const raising = (raise: Raise): Plugin => ({
   transform: (code, id) => raise(code, id.replace(/^.*\/tidemark\/src\//, "")),
 });
 
-const build = (name: string, raise?: Raise): RolldownOptions => ({
-  ...present,
-  ...(raise ? { plugins: [raising(raise)] } : {}),
-  output: {
-    ...(present.output as OutputOptions),
-    dir: `../../node_modules/.cache/tidemark-builds/${name}`,
-    sourcemap: false,
-  },
-});
+const build = (name: string, raise?: Raise): RolldownOptions[] =>
+  parts.map((part) => ({
+    ...part,
+    ...(raise ? { plugins: [raising(raise)] } : {}),
+    output: {
+      ...part.output,
+      dir: `../../node_modules/.cache/tidemark-builds/${name}`,
+      sourcemap: false,
+    },
+  }));
 
-export default defineConfig([build("present"), build("whole", raiseWhole), build("all", raiseAll)]);
+export default defineConfig([...build("present"), ...build("whole", raiseWhole), ...build("all", raiseAll)]);

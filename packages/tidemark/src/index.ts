@@ -1,10 +1,3 @@
-import type { HostSurface, OpenRequest } from "./protocol/messages.ts";
-import { errorOf } from "./client/connection.ts";
-import { type HostLink, linkToWorker, makeWorker } from "./client/connectors.ts";
-import { checkName, Database, type DatabaseOptions, type GivenStorage, isGiven } from "./client/database.ts";
-import { SharedHosts } from "./client/shared-hosts.ts";
-import type { Declarations } from "./client/types.ts";
-
 export { isTidemarkError, TidemarkError } from "./base/errors.ts";
 export type { ErrorCode, ErrorDetails } from "./base/errors.ts";
 export { collection } from "./client/declare.ts";
@@ -74,86 +67,5 @@ export type {
 export type { GcSettings } from "./protocol/gc-settings.ts";
 export type { DamageReport, KeyReport, SnapshotReport, VerifyReport } from "./protocol/messages.ts";
 export type { CollectionUsage, Metrics, SliceFigures, SliceSource, Spread, Usage } from "./protocol/metrics.ts";
-
-/** Makes a database handle: synchronous, no I/O, safe to import on a server. @throws OPTIONS_INVALID */
-export function createDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Database<C> {
-  const { locks } = (globalThis.navigator ?? {}) as Partial<Navigator>;
-  const realm = locks ? { hosts, locks } : { hosts };
-  return new Database(options, ({ worker, storage = "indexeddb" }) => linkToHost(worker, storage), realm);
-}
-/** Of this realm. */
-const hosts = new SharedHosts();
-
-/** `createDatabase`, opened. */
-export function openDatabase<const C extends Declarations>(options: DatabaseOptions<C>): Promise<Database<C>> {
-  return createDatabase(options).open();
-}
-
-interface PlaceOptions {
-  readonly storage?: OpenRequest["storage"] | GivenStorage;
-  readonly worker?: false | (() => Worker);
-}
-
-/** Deletes a database. Every tab that has it open gets `closed` with reason "deleted"; none can block it. */
-export async function deleteDatabase(name: string, options: PlaceOptions = {}): Promise<void> {
-  checkName(name);
-  await withHost(options, async (host, storage) => {
-    const done = await host.deleteDatabase(name, storage);
-    if (!done.ok) throw errorOf(done.error);
-  });
-}
-
-/** Those that this build can open, with their data versions. */
-export function listDatabases(options: PlaceOptions = {}): Promise<readonly { name: string; version: number }[]> {
-  return withHost(options, async (host, storage) => {
-    const listed = await host.listDatabases(storage);
-    if (!listed.ok) throw errorOf(listed.error);
-    return listed.databases;
-  });
-}
-
-async function withHost<T>(
-  { storage = "indexeddb", worker }: PlaceOptions,
-  use: (host: HostSurface, storage: OpenRequest["storage"]) => Promise<T>,
-): Promise<T> {
-  const link = await linkToHost(worker, storage);
-  try {
-    return await use(link.surface, isGiven(storage) ? "memory" : storage);
-  } finally {
-    link.dispose();
-  }
-}
-
-async function linkToHost(
-  worker: false | (() => Worker) | undefined,
-  storage: OpenRequest["storage"] | GivenStorage,
-): Promise<HostLink> {
-  // Data kept in memory is this realm's, so its engine runs here too.
-  if (worker === false || storage !== "indexeddb" || typeof Worker === "undefined") {
-    const { linkInline } = await import("./inline.ts");
-    return linkInline(isGiven(storage) ? storage : undefined);
-  }
-  const scriptUrl = worker ? () => "given by the worker option" : ownScriptUrl;
-  return linkToWorker(makeWorker(worker ?? startOwnWorker, scriptUrl), scriptUrl);
-}
-
-// Bundlers find the worker by exactly this expression, and give it its own file. `new URL(…)` alone would be an asset.
-const startOwnWorker = (): Worker =>
-  new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "tidemark" });
-
-/** Where bundlers put that file, for errors: the same expression, handed a constructor that starts nothing. */
-function ownScriptUrl(): string {
-  const urlOf = (Worker: UrlKeeper): string =>
-    new Worker(new URL("./worker.js", import.meta.url), { type: "module" }).href;
-  return urlOf(KeepsUrl);
-}
-
-type UrlKeeper = new (url: URL, options: WorkerOptions) => KeepsUrl;
-
-class KeepsUrl {
-  readonly href: string;
-
-  constructor(url: URL) {
-    this.href = url.href;
-  }
-}
+export { openDatabase } from "./opening.ts";
+export { createDatabase, deleteDatabase, listDatabases } from "./realm.ts";

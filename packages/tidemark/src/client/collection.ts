@@ -7,7 +7,7 @@ import type { Catalog } from "../codec/schema.ts";
 import { unpackValues } from "../codec/values.ts";
 import { unknownIndex } from "./building.ts";
 import type { Connection } from "./connection.ts";
-import { indexedBy } from "./declare.ts";
+import { indexedBy } from "./definition.ts";
 import { type FindTarget, Found, questionOf } from "./find.ts";
 import { Incoming } from "./incoming.ts";
 import type { Indexed } from "./planner.ts";

@@ -9,7 +9,7 @@ import { type ChangeSet, type ChangesOptions, changesOf, checkChanges } from "./
 import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
-import { definitionOf, migrationVersions } from "./declare.ts";
+import { definitionOf, migrationVersions } from "./definition.ts";
 import { Gc } from "./gc.ts";
 import { type Live, liveQuery } from "./live.ts";
 import { type DatabaseEvents, Session, type SessionOptions } from "./session.ts";

@@ -3,7 +3,6 @@
  * one reclaimable; it does not bound the floor.
  */
 import { TidemarkError } from "../base/errors.ts";
-import { fields, type Form, listOf, optional, pair, real, whole } from "./form.ts";
 
 /** What is stored of a policy, in the catalog. A version stays if any part of it says so. */
 export interface Retention {
@@ -14,13 +13,6 @@ export interface Retention {
   /** What was superseded less than this ago. */
   readonly forMs?: number;
 }
-
-/** As stored. */
-export const retentionForm: Form<Retention> = fields<Retention>({
-  latest: optional(whole),
-  ranges: optional(listOf(pair(whole, whole))),
-  forMs: optional(real),
-});
 
 const dayMs = 24 * 60 * 60 * 1000;
 export const maxRetentionDays = 100_000;
@@ -33,12 +25,17 @@ export const bothOf = (a: Retention, b: Retention): Retention => ({
   ...most("forMs", a.forMs, b.forMs),
 });
 
+const made = new WeakSet<object>();
+/** Unlike `instanceof` this leaves the class to the pages that make one. */
+export const isPolicy = (value: unknown): value is RetentionPolicy => made.has(value as object);
+
 /** Which superseded versions of a collection's records are kept for `history`. Policies are values: combine with `and`. */
 export class RetentionPolicy {
   readonly retention: Retention;
 
   private constructor(retention: Retention) {
     this.retention = retention;
+    made.add(this);
   }
 
   /** The newest `n` versions of each record, deletions counted. @throws OPTIONS_INVALID unless a whole number from 1 up */

@@ -1,7 +1,7 @@
 import type { TableId } from "../base/brand.ts";
-import { either, fields, fieldsOf, flag, type Form, listOf, oneOf, optional, real, text, whole } from "./form.ts";
+import { either, fields, fieldsOf, flag, type Form, listOf, oneOf, optional, pair, real, text, whole } from "./form.ts";
 import type { KeyPath } from "./path.ts";
-import { type Retention, retentionForm } from "./retention.ts";
+import type { Retention } from "./retention.ts";
 
 /** An index as declared. */
 export interface IndexDefinition {
@@ -65,6 +65,11 @@ export interface Moving {
   readonly into: StoredCollection;
 }
 
+export const retentionForm: Form<Retention> = fields<Retention>({
+  latest: optional(whole),
+  ranges: optional(listOf(pair(whole, whole))),
+  forMs: optional(real),
+});
 const keyPath = either(text, listOf(text));
 const indexFields = { path: keyPath, unique: flag, multi: flag };
 const storedCollection = fields<StoredCollection>({

@@ -6,7 +6,7 @@
  */
 import { byteKey, type Seq, seq } from "../base/brand.ts";
 import { fields, flag, listOf, object, oneOf, optional, pair, real, text, whole } from "../codec/form.ts";
-import { retentionForm } from "../codec/retention.ts";
+import { retentionForm } from "../codec/schema.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { InternalKey } from "../segments/internal-key.ts";
 import { aside } from "../segments/pace.ts";
