@@ -1,10 +1,10 @@
 import { expose, transfer } from "comlink";
-import { browserEnvironment } from "./host/browser.ts";
 import { Host } from "./host/host.ts";
+import { indexedDbEnvironment } from "./host/indexeddb-environment.ts";
 import { transferable } from "./host/transfer.ts";
 
-const host = new Host(browserEnvironment);
-const { locks } = browserEnvironment("indexeddb");
+const host = new Host(indexedDbEnvironment);
+const { locks } = indexedDbEnvironment();
 
 expose({
   holdForLife: async (lock: string) => locks.areShared && (await locks.request(lock)) !== undefined,

@@ -1,49 +1,17 @@
-import { TidemarkError } from "../base/errors.ts";
+/** Environments of this realm, in which an engine may also run on other storage. A worker has IndexedDB alone. */
 import type { StorageFactory } from "../storage/contract.ts";
-import { indexedDbStorage } from "../storage/indexeddb.ts";
 import { createMemoryStorage } from "../storage/memory.ts";
 import type { Environment } from "./environment.ts";
-import { localLocks, webLocks } from "./web-locks.ts";
+import { indexedDbEnvironment } from "./indexeddb-environment.ts";
+import { localLocks } from "./web-locks.ts";
 
 /** One per realm: handles of one realm that keep their data in memory share it, and coordinate here. */
 const memory = createMemoryStorage();
 const memoryLocks = localLocks(true);
-/** A browser without Web Locks has tabs that these locks do not reach; Node, Deno and Bun have one process. */
-const isBrowser = typeof document !== "undefined" || "WorkerGlobalScope" in globalThis;
-const realmLocks = localLocks(!isBrowser);
 
-/** The environment of a browser's page or worker, or of Node, Deno and Bun. */
 export function browserEnvironment(storage: "indexeddb" | "memory"): Environment {
-  const manager = (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
-  return {
-    clock: {
-      now: () => Date.now(),
-      sleep: (ms) =>
-        new Promise((resolve) => {
-          const timer: unknown = setTimeout(resolve, ms);
-          unref(timer);
-        }),
-    },
-    ticks: () => performance.now(),
-    giveWay,
-    random: { next: () => Math.random(), id: randomId },
-    locks: storage === "memory" ? memoryLocks : manager ? webLocks(manager) : realmLocks,
-    channel: (name, receive) => {
-      const channel = new BroadcastChannel(name);
-      channel.addEventListener("message", (e: MessageEvent<unknown>) => receive(e.data));
-      unref(channel);
-      return { post: (message) => channel.postMessage(message), close: () => channel.close() };
-    },
-    storage: (kind): StorageFactory => {
-      if (kind === "memory") return memory;
-      if (typeof indexedDB !== "undefined") return indexedDbStorage();
-      throw new TidemarkError(
-        "ENVIRONMENT",
-        "IndexedDB is not available here. Choose storage: 'memory' if losing the data at the end is acceptable.",
-        { missing: "indexedDB" },
-      );
-    },
-  };
+  const real = indexedDbEnvironment();
+  return storage === "indexeddb" ? real : { ...real, locks: memoryLocks, storage: () => memory };
 }
 
 /** Of storage that is given: handles of this realm share it, and coordinate here. */
@@ -52,7 +20,7 @@ const given = new WeakMap<StorageFactory, Environment>();
 export function environmentOn(storage: StorageFactory): Environment {
   const known = given.get(storage);
   if (known) return known;
-  const plain = browserEnvironment("memory");
+  const plain = indexedDbEnvironment();
   const id = plain.random.id();
   const made: Environment = {
     ...plain,
@@ -62,31 +30,4 @@ export function environmentOn(storage: StorageFactory): Environment {
   };
   given.set(storage, made);
   return made;
-}
-
-/** 128 random bits; `crypto.randomUUID` is missing where there is no HTTPS, and such pages may use us too. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
-}
-
-/** In Node a timer or channel of ours must not keep the process alive. */
-function unref(handle: unknown): void {
-  (handle as { unref?: () => void }).unref?.();
-}
-
-/**
- * A task of its own, behind those that wait. Not a timer: nested ones are held back for 4 ms each. Not
- * `scheduler.yield`: what goes on after it goes ahead of the answers of storage.
- */
-function giveWay(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.addEventListener("message", () => {
-      port1.close();
-      resolve();
-    });
-    port1.start();
-    port2.postMessage(undefined);
-  });
 }

@@ -1,9 +1,9 @@
 /**
  * The contract on IndexedDB.
  *
- * One database per name, version 1 for ever, four stores with out-of-line keys. `idb` opens and deletes; inside a
- * transaction raw requests are sent in a row without waiting, and only the last read's event is listened to: requests
- * succeed in the order they were made, so by then the others have, too. A batch given as a function decides inside that
+ * One database per name, version 1 for ever, four stores with out-of-line keys. Inside a transaction requests are sent
+ * in a row without waiting, and only the last read's event is listened to: requests succeed in the order they were
+ * made, so by then the others have, too. A batch given as a function decides inside that
  * event, while the transaction is still active. Nothing is ever awaited inside a transaction.
  *
  * When to call `tx.commit()`: it saves a round trip, but in Firefox (seen in 153) a request that fails after it does not
@@ -13,7 +13,6 @@
  * called: there (seen in 2.50) a page that is reloaded soon after it often leaves the transaction open, and every tab's
  * writes wait for ever (decision 4).
  */
-import { deleteDB, openDB, unwrap } from "idb";
 import { TidemarkError } from "../base/errors.ts";
 import {
   type Batch,
@@ -59,14 +58,12 @@ async function reporting<T>(work: () => Promise<T>): Promise<T> {
 
 /** `isRefused` is asked, before anything is made, where there is no such database; then the opening is undone. */
 async function openDatabase(name: string, isRefused: () => boolean = () => false): Promise<IDBDatabase> {
-  const wrapped = await openDB(prefix + name, 1, {
-    upgrade: (created, _from, _to, tx) => {
-      tx.done.catch(() => undefined); // the open request reports it
-      if (isRefused()) tx.abort();
-      else for (const store of storeNames) created.createObjectStore(store);
-    },
-  });
-  const db = unwrap(wrapped);
+  const opening = indexedDB.open(prefix + name, 1);
+  opening.onupgradeneeded = () => {
+    if (isRefused()) opening.transaction!.abort();
+    else for (const store of storeNames) opening.result.createObjectStore(store);
+  };
+  const db = await resultOf(opening);
   const missing = storeNames.filter((store) => !db.objectStoreNames.contains(store));
   if (missing.length === 0) return db;
   db.close();
@@ -91,11 +88,17 @@ async function removeDatabase(name: string, timeoutMs: number): Promise<void> {
     timer = setTimeout(() => reject(busy), timeoutMs);
   });
   try {
-    await Promise.race([deleteDB(prefix + name), tooLate]);
+    await Promise.race([resultOf(indexedDB.deleteDatabase(prefix + name)), tooLate]);
   } finally {
     clearTimeout(timer);
   }
 }
+
+const resultOf = <T>(request: IDBRequest<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error as DOMException);
+  });
 
 async function listDatabases(): Promise<readonly string[]> {
   const names = (await indexedDB.databases()).map((database) => database.name ?? "");
