@@ -1,5 +1,5 @@
-import { expose } from "comlink";
 import { describe, expect, test, vi } from "vitest";
+import { answerCalls } from "../protocol/calls.ts";
 import { protocolVersion } from "../protocol/messages.ts";
 import { type HostLink, linkToWorker, makeWorker } from "./connectors.ts";
 
@@ -9,6 +9,7 @@ const url = (): string => "https://example.test/worker.js";
 function fakeWorker(run?: (port: MessagePort) => void): Worker {
   const { port1, port2 } = new MessageChannel();
   port1.start();
+  port2.start();
   run?.(port2);
   const terminate = (): void => [port1, port2].forEach((p) => p.close());
   return Object.assign(port1, { terminate }) as unknown as Worker;
@@ -25,7 +26,10 @@ describe("a link to a worker", () => {
 
   test("stays when the worker answers late, but answers", async () => {
     const worker = fakeWorker((port) =>
-      expose({ hello: async () => protocolVersion, listDatabases: async () => ({ ok: true, databases: [] }) }, port),
+      answerCalls(port, {
+        hello: async () => protocolVersion,
+        listDatabases: async () => ({ ok: true, databases: [] }),
+      }),
     );
     const link = linkToWorker(worker, url, 500);
     await new Promise((resolve) => setTimeout(resolve, 600));
@@ -36,7 +40,7 @@ describe("a link to a worker", () => {
   test("ends with ENVIRONMENT when the worker is of another build", async () => {
     for (const other of [{ hello: async () => 99 }, {}]) {
       const link = linkToWorker(
-        fakeWorker((port) => expose(other, port)),
+        fakeWorker((port) => answerCalls(port, other)),
         url,
       );
       expect(await link.ended).toMatchObject({ code: "ENVIRONMENT", message: expect.stringContaining("build") });
@@ -79,7 +83,7 @@ describe("a link to a worker", () => {
         holdForLife: holdForLife ?? holding,
         listDatabases: () => new Promise(() => undefined),
       };
-      const worker = fakeWorker((port) => expose(host, port));
+      const worker = fakeWorker((port) => answerCalls(port, host));
       const link = linkToWorker(worker, url, silentMs);
       let ended: unknown;
       void link.ended.then((e) => (ended = e));
@@ -119,7 +123,7 @@ describe("a link to a worker", () => {
 
     test("counts an error of a worker that was there as its death", async () => {
       const host = { hello: async () => protocolVersion, listDatabases: async () => ({ ok: true, databases: [] }) };
-      const worker = fakeWorker((port) => expose(host, port));
+      const worker = fakeWorker((port) => answerCalls(port, host));
       const link = linkToWorker(worker, url);
       await link.surface.listDatabases("memory"); // it has spoken
       worker.dispatchEvent(Object.assign(new Event("error"), { message: "boom" }));

@@ -1,5 +1,5 @@
-import { proxy, releaseProxy, type Remote, transfer, wrap } from "comlink";
 import { TidemarkError } from "../base/errors.ts";
+import { Caller } from "../protocol/calls.ts";
 import {
   type HostEvent,
   type HostSurface,
@@ -8,7 +8,7 @@ import {
   type Opened,
   protocolVersion,
   type Request,
-  type WorkerSurface,
+  type Response,
 } from "../protocol/messages.ts";
 import type { PageSeam } from "./idle.ts";
 import { browserPage } from "./page-seam.ts";
@@ -32,14 +32,12 @@ export interface HostLink {
 const silentMs = 15_000;
 
 /**
- * To a host in a worker, through comlink. Calls fail with ENVIRONMENT when its script does not load, is not Tidemark's
+ * To a host in a worker. Calls fail with ENVIRONMENT when its script does not load, is not Tidemark's
  * or comes from another build. A worker that dies (a crash, out of memory) says nothing in general, so it holds a lock
  * for life, and the page waits for that lock.
  */
 export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentMs: number = silentMs): HostLink {
-  const remote: Remote<WorkerSurface> = wrap<WorkerSurface>(worker);
-  // Each access of a comlink property makes a new proxy; calls are frequent, so keep this one.
-  const submit = remote.submit;
+  const remote = new Caller(worker);
   const disposed = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const ended = new Promise<TidemarkError>((resolve) => {
@@ -56,8 +54,8 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     const meet = async (): Promise<void> => {
       // Asked for before anything else, so that the worker has it before it begins to work.
       const [version, isHeld] = await Promise.all([
-        remote.hello().catch((): unknown => undefined),
-        remote.holdForLife(lock).catch(() => false),
+        remote.call("hello", []).catch(() => undefined),
+        remote.call("holdForLife", [lock]).catch(() => false),
       ]);
       clearTimeout(timer);
       isThere = version === protocolVersion;
@@ -67,28 +65,24 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     void meet();
   });
   const orEnded = untilEnded(ended);
+  const call = <T>(method: keyof HostSurface, ...args: readonly unknown[]): Promise<T> =>
+    orEnded(remote.call(method, args) as Promise<T>);
   const surface: HostSurface = {
-    hello: () => orEnded(remote.hello()),
-    open: (request, events) =>
-      orEnded<Opened>(
-        remote.open(
-          request,
-          proxy((event: HostEvent) => events(event)),
-        ),
-      ),
-    submit: (requests) => submit(transfer(requests as Request[], buffersOf(requests))),
-    grant: (offer) => orEnded<OfferAnswer>(remote.grant(offer)),
-    close: () => orEnded<Opened>(remote.close()),
-    deleteDatabase: (name, storage) => orEnded<Opened>(remote.deleteDatabase(name, storage)),
-    listDatabases: (storage) => orEnded<Listed>(remote.listDatabases(storage)),
+    hello: () => call<number>("hello"),
+    open: (request, events) => {
+      remote.hear = (event) => events(event as HostEvent);
+      return call<Opened>("open", request);
+    },
+    submit: (requests) => remote.call("submit", [requests], buffersOf(requests)) as Promise<readonly Response[]>,
+    grant: (offer) => call<OfferAnswer>("grant", offer),
+    close: () => call<Opened>("close"),
+    deleteDatabase: (name, storage) => call<Opened>("deleteDatabase", name, storage),
+    listDatabases: (storage) => call<Listed>("listDatabases", storage),
   };
   const dispose = (): void => {
     clearTimeout(timer);
     disposed.abort();
     worker.terminate();
-    // Comlink holds a worker until its proxies are forgotten, and the worker's listeners and open calls hold those.
-    submit[releaseProxy]();
-    remote[releaseProxy]();
   };
   return { surface, page: browserPage(), ended, dispose };
 }

@@ -97,7 +97,7 @@ async function removeDatabase(name: string, timeoutMs: number): Promise<void> {
 const resultOf = <T>(request: IDBRequest<T>): Promise<T> =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error as DOMException);
+    request.onerror = () => reject(request.error!);
   });
 
 async function listDatabases(): Promise<readonly string[]> {
