@@ -6,8 +6,9 @@ import { build } from "vite";
 
 /** @typedef {import("./src/peers/all.ts").PeerName} PeerName */
 /**
- * Compressed bytes: what a page loads at once, what it loads later or never, and workers with all that they load.
- * @typedef {{ page: number, later: number, worker: number }} Bundle
+ * Compressed bytes: what a page loads at once, what more as it opens a database (where that is told apart), what later or
+ * never, and workers with all that they load.
+ * @typedef {{ page: number, opening?: number, later: number, worker: number }} Bundle
  */
 
 const root = fileURLToPath(new URL(".", import.meta.url));
@@ -17,6 +18,8 @@ const files = {
   "sqlite-relaxed": "sqlite",
   "pglite-strict": "pglite",
 };
+/** Modules that a peer loads as it opens. @type {Partial<Record<PeerName, string>>} */
+const onOpening = { tidemark: "/dist/on-opening.js" };
 
 /** @param {readonly PeerName[]} peers @returns {Promise<Partial<Record<PeerName, Bundle>>>} */
 export async function bundleSizes(peers) {
@@ -41,14 +44,24 @@ async function bundleOf(peer) {
       rolldownOptions: { input: path.join(root, "src/peers", `${peer}.ts`), preserveEntrySignatures: "strict" },
     },
   });
+  /** @type {Bundle} */
   const sizes = { page: 0, later: 0, worker: 0 };
   for (const { output } of [result].flat().filter((part) => "output" in part)) {
     const chunks = new Map(output.flatMap((part) => (part.type === "chunk" ? [[part.fileName, part]] : [])));
-    const atOnce = new Set([...chunks.values()].filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName));
-    for (const name of atOnce) for (const imported of chunks.get(name)?.imports ?? []) atOnce.add(imported);
+    /** Those chunks and all that they import. @param {(chunk: import("vite").Rolldown.OutputChunk) => boolean} isMeant */
+    const closure = (isMeant) => {
+      const names = new Set([...chunks.values()].filter(isMeant).map(({ fileName }) => fileName));
+      for (const name of names) for (const imported of chunks.get(name)?.imports ?? []) names.add(imported);
+      return names;
+    };
+    const atOnce = closure(({ isEntry }) => isEntry);
+    const module = onOpening[peer];
+    const opening = closure(({ facadeModuleId }) => module !== undefined && facadeModuleId?.endsWith(module) === true);
     for (const part of output) {
       if (part.type === "asset") sizes.worker += compressedBytes(part.source);
-      else sizes[atOnce.has(part.fileName) ? "page" : "later"] += compressedBytes(part.code);
+      else if (atOnce.has(part.fileName)) sizes.page += compressedBytes(part.code);
+      else if (opening.has(part.fileName)) sizes.opening = (sizes.opening ?? 0) + compressedBytes(part.code);
+      else sizes.later += compressedBytes(part.code);
     }
   }
   return sizes;

@@ -85,7 +85,9 @@ function bundles({ bundles: sizes, peers }) {
   const body = /** @type {PeerName[]} */ (Object.keys(sizes)).map((name) => [
     peers[name]?.title ?? name,
     `${digits((sizes[name]?.page ?? 0) / 1024)} KB`,
-    ...[sizes[name]?.later, sizes[name]?.worker].map((part) => (part ? `${digits(part / 1024)} KB` : "–")),
+    ...[sizes[name]?.opening, sizes[name]?.later, sizes[name]?.worker].map((part) =>
+      part ? `${digits(part / 1024)} KB` : "–",
+    ),
   ]);
-  return table(["", "page, at once", "page, later or never", "worker and what it loads"], body);
+  return table(["", "page, at once", "page, as it opens", "page, later or never", "worker and what it loads"], body);
 }
