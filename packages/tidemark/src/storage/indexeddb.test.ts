@@ -66,6 +66,15 @@ describe("failures", () => {
     },
   );
 
+  it("does not list what was not made after all, which WebKit does, as of version 0", async () => {
+    const databases = async () => [
+      { name: "tidemark/undone", version: 0 },
+      { name: "tidemark/made", version: 1 },
+    ];
+    vi.stubGlobal("indexedDB", { databases });
+    expect(await factory.list()).toEqual(["made"]);
+  });
+
   it("[MV9] an abort out of nowhere is STORAGE_LOST, and the connection stays lost", async () => {
     for (const name of ["AbortError", "UnknownError", "InvalidStateError"]) {
       const { storage } = await opened();

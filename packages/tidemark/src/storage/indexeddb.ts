@@ -14,6 +14,7 @@
  * writes wait for ever (decision 4).
  */
 import { TidemarkError } from "../base/errors.ts";
+import { isWebKit } from "../base/webkit.ts";
 import {
   type Batch,
   type Committed,
@@ -100,9 +101,11 @@ const resultOf = <T>(request: IDBRequest<T>): Promise<T> =>
     request.onerror = () => reject(request.error!);
   });
 
+/** WebKit (seen in 2.50) goes on listing a database whose making was undone, as of version 0. */
 async function listDatabases(): Promise<readonly string[]> {
-  const names = (await indexedDB.databases()).map((database) => database.name ?? "");
-  return names
+  const made = (await indexedDB.databases()).filter(({ version }) => version !== 0);
+  return made
+    .map(({ name }) => name ?? "")
     .filter((name) => name.startsWith(prefix))
     .map((name) => name.slice(prefix.length))
     .toSorted();
@@ -167,11 +170,9 @@ class Transaction {
   }
 }
 
-const isWebKit = (): boolean => /AppleWebKit\/(?!.*Chrom)/.test(globalThis.navigator?.userAgent ?? "");
-
 class IndexedDbConnection implements Storage {
   readonly #db: IDBDatabase;
-  readonly #commitsEarly = !isWebKit();
+  readonly #commitsEarly = !isWebKit(globalThis.navigator?.userAgent ?? "");
   #gone: "CLOSED" | "STORAGE_LOST" | undefined;
 
   constructor(db: IDBDatabase) {
