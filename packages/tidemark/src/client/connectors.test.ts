@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { answerCalls } from "../protocol/calls.ts";
 import { protocolVersion } from "../protocol/messages.ts";
 import { type HostLink, linkToWorker, makeWorker } from "./connectors.ts";
@@ -129,6 +129,41 @@ describe("a link to a worker", () => {
       worker.dispatchEvent(Object.assign(new Event("error"), { message: "boom" }));
       expect(await link.ended).toMatchObject({ code: "STORAGE_LOST", message: expect.stringContaining("boom") });
       link.dispose();
+    });
+  });
+
+  describe("[TB1] of a page that is put aside", () => {
+    const safari = "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15";
+    const chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36";
+    afterEach(() => void vi.unstubAllGlobals());
+
+    /** How a worker fares as its page is left, and how its link ends once the page is back. */
+    async function fate(userAgent: string, persisted: boolean) {
+      const page = new EventTarget();
+      vi.stubGlobal("navigator", { userAgent });
+      vi.stubGlobal("document", {});
+      vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+      const worker = fakeWorker((port) => answerCalls(port, { hello: async () => protocolVersion }));
+      const terminate = vi.spyOn(worker, "terminate");
+      const link = linkToWorker(worker, url);
+      page.dispatchEvent(Object.assign(new Event("pagehide"), { persisted }));
+      const isTerminated = terminate.mock.calls.length > 0;
+      page.dispatchEvent(Object.assign(new Event("pageshow"), { persisted }));
+      const ended = await Promise.race([link.ended, new Promise((resolve) => setTimeout(resolve, 10))]);
+      link.dispose();
+      return { isTerminated, ended };
+    }
+
+    test("the worker ends in WebKit, and is known to have ended when the page is back", async () => {
+      expect(await fate(safari, true)).toMatchObject({
+        isTerminated: true,
+        ended: { code: "STORAGE_LOST", details: { lost: "worker", putAside: true } },
+      });
+    });
+
+    test("it goes on elsewhere, and where the page is not kept it ends with that", async () => {
+      expect(await fate(chrome, true)).toEqual({ isTerminated: false, ended: undefined });
+      expect(await fate(safari, false)).toEqual({ isTerminated: false, ended: undefined });
     });
   });
 

@@ -1,4 +1,5 @@
 import { TidemarkError } from "../base/errors.ts";
+import { isWebKit } from "../base/webkit.ts";
 import { Caller } from "../protocol/calls.ts";
 import {
   type HostEvent,
@@ -13,7 +14,7 @@ import {
 import type { PageSeam } from "./idle.ts";
 import { browserPage } from "./page-seam.ts";
 import { untilEnded } from "./until-ended.ts";
-import { workerDied } from "./worker-death.ts";
+import { endedAside, workerDied } from "./worker-death.ts";
 
 /** A way to a host. */
 export interface HostLink {
@@ -49,6 +50,12 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
       if (isThere) resolve(workerDied(`it crashed${said}`));
       else end(`did not load or crashed${said}`);
     });
+    let isAside = false;
+    const leave = (): void => {
+      isAside = true;
+      worker.terminate();
+    };
+    whenPutAside(leave, () => resolve(endedAside()), disposed.signal);
     timer = setTimeout(() => end(`did not answer within ${maxSilentMs} ms`), maxSilentMs);
     const lock = `tidemark-worker/${randomId()}`;
     const meet = async (): Promise<void> => {
@@ -60,7 +67,8 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
       clearTimeout(timer);
       isThere = version === protocolVersion;
       if (!isThere) return end("comes from another build of Tidemark than the page; reload the page");
-      if (isHeld && (await becomesFree(lock, disposed.signal))) resolve(workerDied("it crashed or ran out of memory"));
+      const isFree = isHeld && (await becomesFree(lock, disposed.signal));
+      if (isFree && !isAside) resolve(workerDied("it crashed or ran out of memory"));
     };
     void meet();
   });
@@ -85,6 +93,20 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     worker.terminate();
   };
   return { surface, page: browserPage(), ended, dispose };
+}
+
+/**
+ * WebKit (seen in 2.50) puts a page aside together with its worker, in the middle of a transaction if there is one, and
+ * for that every other tab would wait. So there the worker ends, and the page has another one once it is back.
+ */
+function whenPutAside(left: () => void, back: () => void, signal: AbortSignal): void {
+  if (typeof document === "undefined" || !isWebKit(navigator.userAgent)) return;
+  const whereKept = (use: () => void) => (e: PageTransitionEvent) => {
+    if (e.persisted) use();
+  };
+  // Before the app's own listeners: what these ask for is for the next worker.
+  addEventListener("pagehide", whereKept(left), { signal, capture: true });
+  addEventListener("pageshow", whereKept(back), { signal, capture: true });
 }
 
 const randomId = (): string => crypto.getRandomValues(new Uint32Array(4)).join("-");

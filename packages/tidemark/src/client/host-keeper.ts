@@ -60,7 +60,7 @@ export class HostKeeper {
         link.dispose();
         this.#idle?.dispose();
         if (!isWorkerLoss(e)) throw e;
-        if (this.#deaths.add(performance.now())) throw owed("none", e);
+        if (this.#deaths.add(e, performance.now())) throw owed("none", e);
         this.#keeping.died(e);
       }
     }
@@ -123,7 +123,7 @@ export class HostKeeper {
     this.#link = undefined;
     this.#connection = this.#connection.succeed(death);
     if (this.#isClosing) return this.#stop(death);
-    if (this.#deaths.add(performance.now())) return this.#end(crashed(death));
+    if (this.#deaths.add(death, performance.now())) return this.#end(crashed(death));
     this.#keeping.died(death);
     this.#restarting = this.#reopen().catch((e: unknown) => this.#end(isTidemarkError(e, "CLOSED") ? e : crashed(e)));
   }

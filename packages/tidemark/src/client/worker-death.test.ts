@@ -11,7 +11,7 @@ import {
   type Rows,
   settle,
 } from "./fake-host.test-support.ts";
-import { Deaths } from "./worker-death.ts";
+import { Deaths, endedAside, workerDied } from "./worker-death.ts";
 
 interface Scene {
   readonly db: Rows;
@@ -314,8 +314,14 @@ describe("[MV12] workers that die one after another", () => {
 
   test("over a long time do not", () => {
     const deaths = new Deaths();
-    expect([0, 5000, 10_001, 15_002, 20_003].map((atMs) => deaths.add(atMs))).not.toContain(true);
-    expect(deaths.add(20_004)).toBe(true);
+    const death = workerDied("so it is told");
+    expect([0, 5000, 10_001, 15_002, 20_003].map((atMs) => deaths.add(death, atMs))).not.toContain(true);
+    expect(deaths.add(death, 20_004)).toBe(true);
+  });
+
+  test("of workers whose page is put aside do not", () => {
+    const deaths = new Deaths();
+    expect([0, 1, 2, 3].map((atMs) => deaths.add(endedAside(), atMs))).not.toContain(true);
   });
 
   test("of one read, transaction or live query fail it, and the handle goes on", async () => {

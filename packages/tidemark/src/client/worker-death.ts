@@ -23,8 +23,16 @@ export function fateOf(request: Request, sent: number): Fate {
 export const namesHandle = (request: Request): boolean => "handle" in request && request.handle !== 0;
 
 /** The death itself, as the `error` event tells it. */
-export const workerDied = (why: string): TidemarkError =>
-  new TidemarkError("STORAGE_LOST", `The database worker died: ${why}`, { lost: "worker", outcome: "unknown" });
+export const workerDied = (why: string, more: { readonly putAside?: true } = {}): TidemarkError =>
+  new TidemarkError("STORAGE_LOST", `The database worker died: ${why}`, {
+    lost: "worker",
+    outcome: "unknown",
+    ...more,
+  });
+
+/** Its page was put aside, and has come back. */
+export const endedAside = (): TidemarkError =>
+  workerDied("it ended as the browser put its page aside", { putAside: true });
 
 const consequences = {
   none: "this call was not carried out",
@@ -49,8 +57,9 @@ const loopMs = 10_000;
 export class Deaths {
   #atMs: readonly number[] = [];
 
-  /** Counts one; answers whether they come so fast that the next worker would die too. */
-  add(nowMs: number): boolean {
+  /** Counts one that was not planned; answers whether they come so fast that the next worker would die too. */
+  add({ details }: TidemarkError, nowMs: number): boolean {
+    if (details["putAside"] === true) return false;
     this.#atMs = [...this.#atMs.filter((at) => nowMs - at < loopMs), nowMs];
     return this.#atMs.length >= loopDeaths;
   }
