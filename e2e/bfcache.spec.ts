@@ -1,12 +1,15 @@
 /**
  * Pages that are left and come back. Chromium (seen in 156) keeps them as they are, frozen, and their locks with them,
  * until somebody asks who holds locks, as every fold does: then it lets go of the page. Firefox (seen in 153) keeps no
- * page that holds a lock. A page that was not kept is loaded anew.
+ * page that holds a lock. WebKit (seen in 2.50) keeps them, but their worker has ended as they were left, since what it
+ * was at would hold up every tab: they come back with another one. A page that was not kept is loaded anew.
  */
-import { type Browser, type BrowserContext, chromium, expect, type Page, test } from "@playwright/test";
+import { type Browser, type BrowserContext, chromium, expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
 import { chromiumLaunch } from "../tools/browser-paths.mjs";
 import { explain, metrics, runGc } from "./gc.ts";
-import { allItems, openTwoTabs } from "./lab.ts";
+import { acknowledgedBy, commitUntilLeft } from "./storm.ts";
+import { allItems, openTab, openTwoTabs } from "./lab.ts";
 
 declare global {
   var seen: number[];
@@ -62,7 +65,7 @@ const leave = (page: Page): Promise<unknown> => page.goto("/tidemark.svg");
 async function comeBack(page: Page): Promise<boolean> {
   await page.evaluate(() => setTimeout(() => history.back()));
   await expect.poll(() => page.evaluate(() => "lab" in globalThis).catch(() => false)).toBe(true);
-  return page.evaluate(() => "seen" in globalThis);
+  return page.evaluate(() => "seen" in globalThis || "left" in globalThis);
 }
 
 /** What both see now, and that each hears of the other. */
@@ -75,7 +78,7 @@ async function expectBothGoOn(a: Page, b: Page, n: number): Promise<void> {
   expect((await a.evaluate(() => lab.db.verify())).damage).toEqual([]);
 }
 
-test("[TB1][TB3] a page that is left while others commit comes back up to date, its view as it was, or is loaded anew", async ({
+test("[TB1][TB3] a page that is left while others commit comes back up to date, its view as it was or known to be lost, or is loaded anew", async ({
   browserName,
 }) => {
   const [a, b] = await openBoth();
@@ -88,8 +91,16 @@ test("[TB1][TB3] a page that is left while others commit comes back up to date, 
     kept.push(isSame);
     if (isSame) {
       await expect.poll(() => a.evaluate(() => seen.at(-1))).toBe(0);
-      const old = await a.evaluate(async () => (await view.collection("items").all()).map((r) => r.n));
-      expect(old).toEqual(everyoneAt(n - 1));
+      const old = await a.evaluate(() =>
+        view
+          .collection("items")
+          .all()
+          .then(
+            (all) => all.map((r) => r.n),
+            (e: unknown) => tidemark.isTidemarkError(e) && e.code,
+          ),
+      );
+      expect(old).toEqual(browserName === "webkit" ? "VIEW_RELEASED" : everyoneAt(n - 1));
       await a.evaluate(() => view.release());
     }
     expect(await numbersIn(a)).toEqual(everyoneAt(n));
@@ -100,11 +111,40 @@ test("[TB1][TB3] a page that is left while others commit comes back up to date, 
   }
   console.log(`  the page was kept as it was: ${kept.join(", ")}`);
   // Not every time: when a page is kept is the browser's affair.
-  expect(kept.includes(true)).toBe(browserName === "chromium");
+  expect(kept.includes(true)).toBe(browserName !== "firefox");
   expect((await a.evaluate(() => lab.db.verify())).damage).toEqual([]);
 });
 
-test("[TB2][TB4] a page that is left holds back neither upkeep nor garbage", async () => {
+test("[TB1][MV5] a page that is left amid its commits holds up nobody, and what it had acknowledged is there", async ({
+  browserName,
+}) => {
+  const [a, b] = await openTwoTabs(context, { gc: { mode: "manual" } });
+  for (let time = 1; time <= 4; time++) {
+    await a.evaluate(commitUntilLeft, "a");
+    await a.waitForTimeout(150);
+    await leave(a);
+    const ms = await b.evaluate(async () => {
+      const startedAt = performance.now();
+      for (let n = 0; n < 10; n++) await lab.items.put({ id: n, n });
+      return performance.now() - startedAt;
+    });
+    expect(ms).toBeLessThan(2000);
+    const numbers = (await allItems(b)).flatMap(({ id, n }) => (String(id).startsWith("a ") ? [n!] : []));
+    const acknowledged = await b.evaluate(acknowledgedBy, "a");
+    console.log(
+      `  ten commits beside it took ${Math.round(ms)} ms; ${acknowledged} acknowledged, ${numbers.length} found`,
+    );
+    expect(numbers.toSorted((x, y) => x - y)).toEqual(numbers.map((_, n) => n));
+    expect(numbers.length).toBeGreaterThanOrEqual(acknowledged);
+    expect(numbers.length).toBeLessThanOrEqual(acknowledged + time); // one each time may be without an answer
+    expect(acknowledged).toBeGreaterThan(0);
+    const isKept = await comeBack(a);
+    if (browserName === "webkit") expect(isKept).toBe(true);
+    if (isKept) await a.evaluate(() => left().catch(() => undefined));
+  }
+});
+
+test("[TB2][TB4] a page that is left holds back neither upkeep nor garbage", async ({ browserName }) => {
   const [a, b] = await openBoth();
   await leave(a);
   await write(b, 1, 1);
@@ -116,11 +156,11 @@ test("[TB2][TB4] a page that is left holds back neither upkeep nor garbage", asy
   const { versions, upkeep } = await metrics(b);
   expect(versions).toBeLessThan(2 * records + 20); // of records and index entries
   expect(upkeep).toBe(true);
-  expect(await comeBack(a)).toBe(false);
+  expect(await comeBack(a)).toBe(browserName === "webkit");
   await expectBothGoOn(a, b, 2);
 });
 
-test("[TB7] a database is deleted and made anew behind a page that is left", async () => {
+test("[TB7] a database is deleted and made anew behind a page that is left", async ({ browserName }) => {
   const [a, b] = await openBoth();
   await leave(a);
   const deletedMs = await b.evaluate(async () => {
@@ -128,10 +168,18 @@ test("[TB7] a database is deleted and made anew behind a page that is left", asy
     await tidemark.deleteDatabase(lab.db.name);
     return performance.now() - startedAt;
   });
-  expect(deletedMs).toBeLessThan(3000);
+  // WebKit keeps the connection of the worker that ended, and for that the removal of the empty shell waits in vain.
+  expect(deletedMs).toBeLessThan(browserName === "webkit" ? 8000 : 3000);
   expect(await b.evaluate(() => tidemark.listDatabases())).toEqual([]);
   await b.reload();
   await write(b, 7, 1);
-  expect(await comeBack(a)).toBe(false);
-  await expectBothGoOn(a, b, 7);
+  const isKept = await comeBack(a);
+  expect(isKept).toBe(browserName === "webkit");
+  if (isKept) {
+    const written = a.evaluate(() =>
+      lab.items.put({ id: 0 }).catch((e: unknown) => tidemark.isTidemarkError(e) && e.code),
+    );
+    expect(await written).toBe("CLOSED");
+  }
+  await expectBothGoOn(isKept ? await openTab(context) : a, b, 7);
 });

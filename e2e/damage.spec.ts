@@ -1,4 +1,5 @@
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
 import { allItems, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
 
 const records = 1500;

@@ -1,6 +1,7 @@
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
 import { freezable, freezer } from "./freezing.ts";
-import { allItems, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
+import { allItems, databasesIn, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
 import { wakeAll } from "./processes.ts";
 
 declare global {
@@ -21,6 +22,7 @@ test.afterEach(wakeAll);
 
 test("[TB7] behind a frozen tab a database is deleted and made anew; it wakes, is told, and harms nothing", async ({
   browser,
+  browserName,
   context,
 }) => {
   await freezable(context);
@@ -67,5 +69,7 @@ test("[TB7] behind a frozen tab a database is deleted and made anew; it wakes, i
   expect((await a.evaluate(() => lab.db.verify())).damage).toEqual([]);
   await (await openPage(context)).evaluate(() => tidemark.deleteDatabase("lab"));
   for (const page of [a, b, c]) expect((await outcomes(page))[0]).toBe("CLOSED");
-  expect(await a.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))).toEqual([]);
+  expect(await a.evaluate(() => tidemark.listDatabases())).toEqual([]);
+  // WebKit keeps connections of workers that were ended a while, and with them the empty shell.
+  if (browserName !== "webkit") expect(await databasesIn(a)).toEqual([]);
 });

@@ -1,10 +1,8 @@
-/** WebKit, as far as its driver goes: what the other specs prove in depth, once around. */
-import { expect, test } from "@playwright/test";
-import { webkitPaths } from "../tools/browser-paths.mjs";
-import type { Item } from "./lab.ts";
-import { openSite, type Site } from "./site.ts";
+/** WebKit beyond the specs that it shares with the others: what these prove in depth, once around. */
+import { type BrowserContext, expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
+import { allItems, openPage, openTab as openLab, openTwoTabs, smallestMemtable } from "./lab.ts";
 import { acknowledgedBy, commitUntilLeft, seedOfRun, waitsMs } from "./storm.ts";
-import { type Display, openDisplay, type Tab, WebKit } from "./webdriver.ts";
 import { keepWorkers } from "./workers.ts";
 
 declare global {
@@ -13,54 +11,18 @@ declare global {
   var told: string[];
 }
 
-const paths = webkitPaths();
-test.skip(!paths, "WEBKIT IS MISSING, NOTHING IS TESTED IN IT: see node tools/browsers.mjs");
+const openTab = (context: BrowserContext): Promise<Page> => openLab(context, smallestMemtable);
 
-let site: Site;
-let display: Display;
-let browser: WebKit;
-let tabs: Tab[] = [];
-
-test.beforeAll(async () => {
-  if (!paths) return;
-  site = await openSite();
-  display = await openDisplay(paths.screen);
-  browser = await WebKit.start(paths.driver, display);
-});
-test.afterAll(async () => {
-  await browser?.close();
-  display?.close();
-  await site?.close();
-});
-test.afterEach(async () => {
-  for (const tab of tabs) await tab.close().catch(() => undefined);
-  tabs = [];
-});
-
-/** A window with the lab page and its database open. */
-async function openTab(db: string, memtableMaxBytes = 64 * 1024): Promise<Tab> {
-  const tab = await browser.openTab(`${site.origin}/lab.html?db=${db}&memtableMaxBytes=${memtableMaxBytes}`);
-  tabs.push(tab);
-  await tab.evaluate(() => lab.db.open().then(() => undefined));
-  return tab;
-}
-
-const allItems = (tab: Tab): Promise<Item[]> =>
-  tab.evaluate(async () => {
-    const view = await lab.db.readView({ fresh: true });
-    const all = await view.collection("items").all();
-    view.release();
-    return all;
-  });
-
-const expectClean = async (tab: Tab): Promise<void> => {
+const expectClean = async (tab: Page): Promise<void> => {
   expect((await tab.evaluate(() => lab.db.verify())).damage).toEqual([]);
 };
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-test("[MV1][MV2][MV6] what is written is read, by key, by index and through an older view, from blocks and after a reload", async () => {
-  const tab = await openTab("basics");
+test("[MV1][MV2][MV6] what is written is read, by key, by index and through an older view, from blocks and after a reload", async ({
+  context,
+}) => {
+  const tab = await openTab(context);
   await tab.evaluate(async () => {
     const records = Array.from({ length: 300 }, (_, n) => ({
       id: n,
@@ -114,8 +76,10 @@ test("[MV1][MV2][MV6] what is written is read, by key, by index and through an o
   await expectClean(tab);
 });
 
-test("[VG10] where no idle moments are told, timers grant the slices in which the log is folded", async () => {
-  const tab = await openTab("grants");
+test("[VG10] where no idle moments are told, timers grant the slices in which the log is folded", async ({
+  context,
+}) => {
+  const tab = await openTab(context);
   expect(await tab.evaluate(() => ["requestIdleCallback" in globalThis, document.visibilityState])).toEqual([
     false,
     "visible",
@@ -129,8 +93,10 @@ test("[VG10] where no idle moments are told, timers grant the slices in which th
   expect(bySource.headlong).toBe(0);
 });
 
-test("[MV3][TB3] two windows count up one record at once: both get through, and see each other's commits", async () => {
-  const [a, b] = [await openTab("two"), await openTab("two")];
+test("[MV3][TB3] two windows count up one record at once: both get through, and see each other's commits", async ({
+  context,
+}) => {
+  const [a, b] = await openTwoTabs(context, smallestMemtable);
   for (const tab of [a, b]) {
     await tab.evaluate(() => {
       globalThis.seen = [];
@@ -169,8 +135,10 @@ test("[MV3][TB3] two windows count up one record at once: both get through, and 
  * Not in the middle of a write: of what a page had under way when it was reloaded WebKit may keep a transaction open, and
  * then nobody writes any more (decision 4).
  */
-test("[MV1][MV5][TB1] a window reloaded again and again between its commits loses nothing acknowledged; another goes on", async () => {
-  const [b, a] = [await openTab("storm"), await openTab("storm", 1 << 22)];
+test("[MV1][MV5][TB1] a window reloaded again and again between its commits loses nothing acknowledged; another goes on", async ({
+  context,
+}) => {
+  const [b, a] = [await openTab(context), await openLab(context)];
   for (const [tab, name] of [
     [a, "a"],
     [b, "b"],
@@ -195,8 +163,10 @@ test("[MV1][MV5][TB1] a window reloaded again and again between its commits lose
   await expectClean(b);
 });
 
-test("[TB1][TB2][TB4][VG1] when the window that does upkeep is closed, another does it, and what the first held is collected", async () => {
-  const [a, b] = [await openTab("closing"), await openTab("closing")];
+test("[TB1][TB2][TB4][VG1] when the window that does upkeep is closed, another does it, and what the first held is collected", async ({
+  context,
+}) => {
+  const [a, b] = await openTwoTabs(context, smallestMemtable);
   const write = (n: number): Promise<unknown> =>
     lab.items.putMany(Array.from({ length: 200 }, (_, id) => ({ id, n, value: "v".repeat(500) })));
   await a.evaluate(write, 0);
@@ -213,10 +183,11 @@ test("[TB1][TB2][TB4][VG1] when the window that does upkeep is closed, another d
   await expectClean(b);
 });
 
-test("[MV12] a worker that dies is started again: what was acknowledged is there, and live queries go on", async () => {
-  const tab = await browser.openTab(`${site.origin}/lab.html?db=death`);
-  tabs.push(tab);
-  await tab.evaluate(keepWorkers);
+test("[MV12] a worker that dies is started again: what was acknowledged is there, and live queries go on", async ({
+  context,
+}) => {
+  await context.addInitScript(keepWorkers);
+  const tab = await openPage(context);
   await tab.evaluate(async () => {
     globalThis.told = [];
     lab.db.on("error", (e) => told.push(`${e.code} ${String(e.details["lost"])}`));
@@ -234,27 +205,4 @@ test("[MV12] a worker that dies is started again: what was acknowledged is there
     told: ["STORAGE_LOST worker"],
     workers: 2,
   });
-});
-
-test("[TB7] a database deleted in one window ends in the other, and begins empty", async () => {
-  const [a, b] = [await openTab("deleted"), await openTab("deleted")];
-  await a.evaluate(() => lab.items.putMany([{ id: 1 }, { id: 2 }]));
-  await b.evaluate(() => {
-    globalThis.told = [];
-    lab.db.on("closed", ({ reason }) => void told.push(reason));
-  });
-  await a.evaluate(() => tidemark.deleteDatabase("deleted"));
-  expect(await a.evaluate(async () => (await tidemark.listDatabases()).map(({ name }) => name))).not.toContain(
-    "deleted",
-  );
-  await expect.poll(() => b.evaluate(() => told)).toEqual(["deleted"]);
-  const code = await b.evaluate(() =>
-    lab.items.put({ id: 3 }).catch((e: unknown) => tidemark.isTidemarkError(e) && e.code),
-  );
-  expect(code).toBe("CLOSED");
-  await b.reload();
-  expect(await allItems(b)).toEqual([]);
-  await b.evaluate(() => lab.items.put({ id: 4 }));
-  await a.reload();
-  expect(await allItems(a)).toEqual([{ id: 4 }]);
 });

@@ -25,12 +25,14 @@ export const freezable = (context: BrowserContext): Promise<unknown> =>
   );
 
 /**
- * Chromium has a process for each tab, and stops it. In Firefox tabs of one origin share theirs, so the worker alone
- * stands still, and with it all that the tab has of the database.
+ * Chromium and WebKit have a process for each tab, which is stopped. In Firefox tabs of one origin share theirs, so the
+ * worker alone stands still, and with it all that the tab has of the database.
  */
 export async function freezer(browser: Browser, page: Page): Promise<Frozen> {
-  if (browser.browserType().name() === "chromium") {
+  if (browser.browserType().name() !== "firefox") {
     const renderer = await rendererOf(browser, page);
+    // Looking for it keeps its page busy, and in WebKit with it what its worker had under way in IndexedDB.
+    await page.waitForTimeout(200);
     return { freeze: async () => freeze(renderer), wake: async () => wake(renderer) };
   }
   return {

@@ -1,4 +1,5 @@
-import { type Browser, expect, type Page, test } from "@playwright/test";
+import { type Browser, expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
 import {
   everyRecordAt,
   expectClean,
@@ -160,7 +161,7 @@ test("[TB5][VG13] a frozen tab that is evicted holds nothing back, and goes on w
 
   await expectItGoesOn(b, stopped, { evictedBy, logSeq: advance.seq }, rounds);
   expect((await explain(b)).holders.filter(({ isSelf }) => isSelf)).toHaveLength(1);
-  expect((await numbersIn(a)).slice(0, records)).toEqual(everyRecordAt(rounds + 1));
+  await expect.poll(async () => (await numbersIn(a)).slice(0, records)).toEqual(everyRecordAt(rounds + 1));
   await expectClean(a);
 });
 

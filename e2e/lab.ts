@@ -56,3 +56,7 @@ export const commitsSoFar = (page: Page): Promise<number> =>
     if (advances.length === 100) throw new Error("there may have been more advances than are kept");
     return view.seq - advances.filter(({ seq }) => seq <= view.seq).length;
   });
+
+/** IndexedDB's own. WebKit lists one whose making was undone, too, as of version 0. */
+export const databasesIn = (page: Page): Promise<unknown[]> =>
+  page.evaluate(async () => (await indexedDB.databases()).filter(({ version }) => version !== 0));

@@ -1,5 +1,6 @@
-import { type BrowserContext, expect, type Page, test } from "@playwright/test";
-import { allItems, commitsSoFar, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
+import { type BrowserContext, expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
+import { allItems, commitsSoFar, databasesIn, openPage, openTab, openTwoTabs, smallestMemtable } from "./lab.ts";
 import { clearsSiteData, openSite, type Site } from "./site.ts";
 import { runFirstInWorkers } from "./workers.ts";
 
@@ -45,7 +46,11 @@ const losable = (context: BrowserContext): Promise<unknown> =>
 const numbersOf = async (page: Page, tab: string): Promise<number[]> =>
   (await allItems(page)).flatMap(({ id, n = -1 }) => (String(id).startsWith(tab) ? [n] : [])).toSorted((a, b) => a - b);
 
-test("[MV9] connections lost again and again under two tabs that commit cost nobody anything", async ({ context }) => {
+test("[MV9] connections lost again and again under two tabs that commit cost nobody anything", async ({
+  browserName,
+  context,
+}) => {
+  test.skip(browserName === "webkit", "WebKit loses word of some of the aborts that this simulates losses by");
   await losable(context);
   const [a, b] = await openTwoTabs(context, smallestMemtable);
   await a.evaluate(async () => {
@@ -155,7 +160,9 @@ for (const [way, clear] of Object.entries(clearings)) {
     await b.evaluate(() => lab.items.put({ id: 1 }).catch(() => undefined));
     await expect.poll(() => b.evaluate(() => endings)).toEqual(["deleted"]);
     // Nobody makes the database again before somebody opens it.
-    expect(await page.evaluate(async () => (await indexedDB.databases()).map((d) => d.name))).toEqual([]);
+    expect(await databasesIn(page)).toEqual([]);
+    expect(await page.evaluate(() => tidemark.listDatabases())).toEqual([]);
+    expect(await databasesIn(page)).toEqual([]);
     const again = await openTab(context);
     expect(await allItems(again)).toEqual([]);
     await again.evaluate(() => lab.items.put({ id: "new" }));

@@ -1,4 +1,5 @@
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
 import { allItems, openTab, smallestMemtable } from "./lab.ts";
 
 declare global {
@@ -31,6 +32,7 @@ const upkeepOf = (pages: readonly Page[]): Promise<boolean[]> =>
 test("[MV3][TB1][TB2][TB3] eight tabs write at once: nothing is lost, all see all, one does upkeep and is followed", async ({
   context,
 }) => {
+  test.setTimeout(60_000);
   const pages: Page[] = [];
   for (let tab = 0; tab < tabs; tab++) pages.push(await openTab(context, smallestMemtable));
   for (const page of pages) {

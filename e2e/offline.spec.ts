@@ -1,4 +1,5 @@
-import { expect, test } from "@playwright/test";
+import { expect } from "@playwright/test";
+import { test } from "./engines.ts";
 import { allItems, openPage } from "./lab.ts";
 import { type Answer, openSite } from "./site.ts";
 

@@ -1,6 +1,20 @@
 import { defineConfig } from "@playwright/test";
 import { chromiumLaunch, firefoxLaunch } from "../tools/browser-paths.mjs";
 
+/** Specs that run in WebKit, too. */
+const everywhere = [
+  "bfcache",
+  "damage",
+  "deletion",
+  "gc-frozen",
+  "lost-storage",
+  "many-tabs",
+  "offline",
+  "private",
+  "stopped-tab",
+  "two-builds",
+].map((name) => `${name}.spec.ts`);
+
 const baseURL = "http://localhost:4173";
 
 export default defineConfig({
@@ -26,6 +40,11 @@ export default defineConfig({
       testIgnore: ["*.chromium.spec.ts", "*.webkit.spec.ts"],
       use: { browserName: "firefox", launchOptions: firefoxLaunch },
     },
-    { name: "webkit", testMatch: "*.webkit.spec.ts" }, // starts its browser itself
+    {
+      name: "webkit",
+      testMatch: ["*.webkit.spec.ts", ...everywhere],
+      grepInvert: /\(all\)$/, // of two builds "(whole)" will do
+      use: { browserName: "webkit" },
+    },
   ],
 });

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type BrowserContext, expect, firefox, test } from "@playwright/test";
+import { type BrowserContext, expect, firefox } from "@playwright/test";
+import { test } from "./engines.ts";
 import { firefoxLaunch } from "../tools/browser-paths.mjs";
 import { allItems, openTwoTabs, openTab, smallestMemtable } from "./lab.ts";
 

@@ -1,23 +1,56 @@
-/** A browser's processes, to be stopped and killed from outside; all but the last are Chromium's. */
+/** A browser's processes, to be stopped and killed from outside; Chromium's, but for what says otherwise. */
 import { readdirSync, readFileSync } from "node:fs";
-import type { Browser, BrowserContext, CDPSession, Page } from "@playwright/test";
+import type { Browser, BrowserContext, Page } from "@playwright/test";
 
-const renderers = async (session: CDPSession): Promise<Map<number, number>> => {
+/** Of each process that runs pages, the processor time it has used. */
+async function renderers(browser: Browser): Promise<Map<number, number>> {
+  if (browser.browserType().name() === "webkit") return webProcesses();
+  const session = await browser.newBrowserCDPSession();
   const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  await session.detach();
   return new Map(processInfo.flatMap((p) => (p.type === "renderer" ? [[p.id, p.cpuTime] as const] : [])));
-};
+}
+
+/** WebKit's, of all browsers that descend from this process. */
+function webProcesses(): Map<number, number> {
+  const all = new Map(
+    processIds()
+      .flatMap((id) => statOf(id) ?? [])
+      .map((stat) => [stat.id, stat]),
+  );
+  const isOurs = (id: number): boolean => id === process.pid || (all.has(id) && isOurs(all.get(id)!.parent));
+  const ours = [...all.values()].filter(({ id, name }) => name.startsWith("WebKitWebProces") && isOurs(id));
+  return new Map(ours.map(({ id, ticks }) => [id, ticks]));
+}
+
+const processIds = (): number[] => readdirSync("/proc").map(Number).filter(Number.isInteger);
+
+/** See proc_pid_stat(5); undefined where it has just ended. */
+function statOf(id: number): { id: number; name: string; parent: number; ticks: number } | undefined {
+  const [, name, rest] = /^\d+ \((.*)\) (.*)$/s.exec(contentOf(`/proc/${id}/stat`)) ?? [];
+  if (name === undefined) return undefined;
+  const fields = rest!.split(" ");
+  return { id, name, parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+}
+
+/** Of a file in /proc; empty where its process has just ended. */
+function contentOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
 
 /** The process of a page and its workers: the one whose processor time grows while the page burns some. */
 export async function rendererOf(browser: Browser, page: Page): Promise<number> {
-  const session = await browser.newBrowserCDPSession();
-  const before = await renderers(session);
+  const before = await renderers(browser);
   await page.evaluate(() => {
     const until = performance.now() + 400;
     while (performance.now() < until);
   });
-  const after = await renderers(session);
-  await session.detach();
-  const grown = [...after].map(([id, seconds]) => ({ id, by: seconds - (before.get(id) ?? 0) }));
+  const after = await renderers(browser);
+  const grown = [...after].map(([id, used]) => ({ id, by: used - (before.get(id) ?? 0) }));
   return grown.reduce((x, y) => (y.by > x.by ? y : x)).id;
 }
 
@@ -61,19 +94,10 @@ export const waysToEnd: Readonly<
 
 /** The first of the processes of whichever browser has this profile. */
 export function browserProcessOn(profile: string): number {
-  const ids = readdirSync("/proc")
-    .map(Number)
-    .filter(Number.isInteger)
-    .toSorted((x, y) => x - y);
+  const ids = processIds().toSorted((x, y) => x - y);
   const found = ids.find((id) => commandOf(id).some((word) => word.endsWith(profile)));
   if (found === undefined) throw new Error(`no browser runs on ${profile}`);
   return found;
 }
 
-function commandOf(id: number): string[] {
-  try {
-    return readFileSync(`/proc/${id}/cmdline`, "utf8").split("\0");
-  } catch {
-    return []; // it has just ended
-  }
-}
+const commandOf = (id: number): string[] => contentOf(`/proc/${id}/cmdline`).split("\0");

@@ -11,11 +11,11 @@ export interface Site {
   readonly close: () => Promise<void>;
 }
 
-/** With these answers at these paths, before the playground's files. */
-export async function openSite(answers: Readonly<Record<string, Answer>> = {}): Promise<Site> {
+/** With these answers at these paths, before the playground's files; at port 0, which is some free one. */
+export async function openSite(answers: Readonly<Record<string, Answer>> = {}, port = 0): Promise<Site> {
   const server = await preview({
     root: fileURLToPath(new URL("../apps/playground", import.meta.url)),
-    preview: { port: 0, strictPort: false },
+    preview: { port, strictPort: port !== 0 },
     plugins: [
       {
         name: "answers",

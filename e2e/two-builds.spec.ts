@@ -7,7 +7,8 @@ import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { type BrowserContext, expect, type Page, test } from "@playwright/test";
+import { type BrowserContext, expect, type Page } from "@playwright/test";
+import { test } from "./engines.ts";
 
 type Build = "present" | "whole" | "all";
 const engine = fileURLToPath(new URL("../packages/tidemark", import.meta.url));
