@@ -1,36 +1,19 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "@playwright/test";
 import { webkitPaths } from "../tools/browser-paths.mjs";
-import { type Answer, openSite } from "./site.ts";
+import { openSite } from "./site.ts";
 import { randomFrom, seedOfRun } from "./storm.ts";
-import { type Display, openDisplay } from "./webdriver.ts";
+import { pageThat, startBrowser, tellsOf } from "./undriven.ts";
+import { openDisplay } from "./webdriver.ts";
 
 const paths = webkitPaths();
 test.skip(!paths, "WEBKIT IS MISSING, NOTHING IS TESTED IN IT: see node tools/browsers.mjs");
 
 const rounds = 3;
-
-/** Under its driver WebKit keeps nothing on the disk. So it runs without, and its page tells us over HTTP. */
-function startBrowser(profile: string, display: Display, url: string): ChildProcess {
-  const home = (what: string): string => path.join(profile, what);
-  return spawn(paths!.browser, [url], {
-    detached: true, // a group of its own: the process that stores things is a child
-    stdio: "ignore",
-    env: {
-      ...process.env,
-      DISPLAY: display.name,
-      XDG_DATA_HOME: home("data"),
-      XDG_CACHE_HOME: home("cache"),
-      XDG_CONFIG_HOME: home("config"),
-    },
-  });
-}
 
 /** Runs in the page: tells what is there, then commits n + 1, n + 2, … and tells of each that is acknowledged. */
 const commitLoop = async (): Promise<void> => {
@@ -60,23 +43,8 @@ test("[MV1][MV4][MV5] after SIGKILL of the browser at any moment every acknowled
   let acknowledged = -1;
   const found: Found[] = [];
   const failures: unknown[] = [];
-  const tellsOf =
-    (use: (value: never) => void): Answer =>
-    (request, response) => {
-      let body = "";
-      request.on("data", (part) => (body += part));
-      request.on("end", () => {
-        use(JSON.parse(body) as never);
-        response.writeHead(200).end();
-      });
-    };
-  const lab = readFileSync(fileURLToPath(new URL("../apps/playground/dist/lab.html", import.meta.url)), "utf8");
   const site = await openSite({
-    "/round": (_request, response) => {
-      response
-        .writeHead(200, { "content-type": "text/html" })
-        .end(`${lab}<script type="module">(${commitLoop.toString()})();</script>`);
-    },
+    "/round": pageThat(commitLoop),
     "/found": tellsOf((value: Found) => found.push(value)),
     "/acknowledged": tellsOf((n: number) => (acknowledged = Math.max(acknowledged, n))),
     "/failed": tellsOf((e: unknown) => failures.push(e)),
