@@ -1,26 +1,34 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { seq, stamp, tabId } from "../base/brand.ts";
+import { byteKey, seq, stamp, tableId, tabId } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
+import { isTidemarkError } from "../base/errors.ts";
 import { attempt, bareInputs, fuzzRuns, sealedInputs } from "../base/mutations.test-support.ts";
+import { wholeFormat } from "../codec/formats.ts";
 import { encodeValue } from "../codec/value.ts";
+import { type BuildState, decodeBuildState, encodeBuildState } from "../mvcc/build-state.ts";
 import { GarbageLedger } from "../mvcc/ledger.ts";
 import { ledgerIn } from "../mvcc/ledger-row.ts";
 import { holdersIn, putHold, putPin, putSnapshot, snapshotsIn } from "../mvcc/holders.ts";
 import { decodeFloorRecord, encodeFloorRecord, floorIn, putFloor } from "../mvcc/read-floor.ts";
 import { decodeCatalog, encodeCatalog, Schema } from "../mvcc/schema.ts";
 import type { Found, StoredValue, Write } from "../storage/contract.ts";
+import { createMemoryStorage } from "../storage/memory.ts";
 import { lastGeneration, putGeneration } from "../wal/generations.ts";
-import { tableId } from "../base/brand.ts";
+import { putRow } from "../wal/row.ts";
+import { stagingIn } from "../wal/staging.ts";
 import { cycleIn } from "./cycle.ts";
 import { executionsIn, putExecution, putJson } from "./journal.ts";
 import { isAnyReleased, newlyDead, noted } from "./keepers.ts";
+import { Tenure } from "./tenure.ts";
 
 const numRuns = fuzzRuns(700);
 
 const valueIn = (write: Write | undefined): StoredValue => (write?.kind === "put" ? write.value : expect.unreachable());
 const rowAt = (key: string, value: Uint8Array): Found => [{ key, value: value as StoredValue }];
 const natural = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const varints = (key: string, all: readonly number[]): StoredValue =>
+  valueIn(putRow(key, (out) => all.forEach((n) => out.varint(n))));
 
 /** A row and all that reads it. */
 interface Kind {
@@ -49,6 +57,14 @@ const kinds: Readonly<Record<string, Kind>> = {
     valid: natural.map((n) => valueIn(putSnapshot("s", { seq: seq(n), stamp: stamp(n) }))),
     read: (bytes) => snapshotsIn(rowAt("snapshot/s", bytes)).flatMap((s) => [s.seq, s.stamp]),
   },
+  consumer: {
+    valid: natural.map((n) => valueIn(putHold("consumer/c", seq(n)))),
+    read: (bytes) => holdersIn([[], [], [], rowAt("consumer/c", bytes)]).map((h) => h.seq),
+  },
+  staging: {
+    valid: fc.tuple(natural, natural).map((all) => varints("stage/tab/blobs/64", all)),
+    read: (bytes) => stagingIn(rowAt("stage/tab/blobs/64", bytes)).flatMap(({ from, to }) => [from, to]),
+  },
   generation: {
     valid: fc.nat(1000).map((n) => valueIn(putGeneration(n))),
     read: (bytes) => [lastGeneration([rowAt("generation", bytes), []])],
@@ -63,6 +79,29 @@ test.each(Object.entries(kinds))("[MV8] a row '%s' of any bytes is refused as da
     }),
     { numRuns },
   );
+});
+
+test("[MV8] the row of who did upkeep, of any bytes, is refused as damaged, or another tenure begins", async () => {
+  const row = fc
+    .tuple(fc.nat(9), fc.array(natural, { maxLength: 4 }))
+    .map(([epoch, ends]) => varints("upkeep", [epoch, ends.length >> 1, ...ends]));
+  let begun = 0;
+  await fc.assert(
+    fc.asyncProperty(sealedInputs(row), async (bytes) => {
+      const storage = await createMemoryStorage().open("upkeep");
+      const format = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(wholeFormat.format) } as const;
+      const upkeep = { kind: "put", store: "meta", key: "upkeep", value: bytes as StoredValue } as const;
+      await storage.commit({ durability: "strict", writes: [format, upkeep] });
+      try {
+        expect(await (await Tenure.begin(storage)).lasts()).toBe(true);
+        begun++;
+      } catch (e) {
+        if (!isTidemarkError(e, "CORRUPT") && !isTidemarkError(e, "FORMAT_UNSUPPORTED")) throw e;
+      }
+    }),
+    { numRuns },
+  );
+  expect(begun).toBeGreaterThan(0);
 });
 
 test("[MV8] a ledger of any bytes is as good as none, or counts", () => {
@@ -180,18 +219,22 @@ const payloadOf = (of: unknown): Uint8Array => {
   return out.finish();
 };
 
-test("[MV8] a catalog, and a record of the floor, of any content is refused or is one", () => {
+test("[MV8] a catalog, a record of the floor, and the state of a build, of any content, are refused or are one", () => {
+  const build: BuildState = { indexes: [tableId(2), tableId(5)], after: byteKey("\0\0\0\u0001k"), done: 3, total: 9 };
+  expect(decodeBuildState(encodeBuildState(build))).toEqual(build);
   const record = { floor: 3, released: ["pin/a"], evicted: [], by: "tab", holders: 5, at: 7 };
   expect(decodeCatalog(encodeCatalog(catalog as never))).toEqual(catalog);
   expect(decodeFloorRecord(encodeFloorRecord(record))).toEqual(record);
   const payloads = (valid: unknown): fc.Arbitrary<Uint8Array> =>
     fc.oneof(bareInputs(fc.constant(payloadOf(valid))), mutated(valid).map(payloadOf));
   fc.assert(
-    fc.property(payloads(catalog), payloads(record), (a, b) => {
+    fc.property(payloads(catalog), payloads(record), payloads(build), (a, b, c) => {
       const found = attempt(() => decodeCatalog(a));
       if ("answer" in found) expect(new Schema(found.answer).tables.size).toBeGreaterThan(0);
       const told = attempt(() => decodeFloorRecord(b));
       if ("answer" in told) expect(told.answer.evicted.length + told.answer.released.length).toBeGreaterThanOrEqual(0);
+      const state = attempt(() => decodeBuildState(c));
+      if ("answer" in state) expect(state.answer.indexes.includes(tableId(state.answer.done))).toBeTypeOf("boolean");
     }),
     { numRuns: 2 * numRuns },
   );

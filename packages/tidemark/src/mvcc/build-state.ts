@@ -8,6 +8,7 @@
  */
 import { type ByteKey, byteKey, type TableId, tableId } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
+import { checkedForm, fields, listOf, optional, text, whole } from "../codec/form.ts";
 import { encodeKey, tuplePrefix } from "../codec/key.ts";
 import { recordValue, tablePrefix, writeRecordHead } from "../codec/record.ts";
 import { decodeValue, encodeValue } from "../codec/value.ts";
@@ -38,7 +39,11 @@ export function encodeBuildState(state: BuildState): Uint8Array<ArrayBuffer> {
   return out.finish();
 }
 
-export const decodeBuildState = (payload: Uint8Array): BuildState => decodeValue(recordValue(payload)) as BuildState;
+const form = fields<BuildState>({ indexes: listOf(whole), after: optional(text), done: whole, total: whole });
+
+/** @throws CORRUPT */
+export const decodeBuildState = (payload: Uint8Array): BuildState =>
+  checkedForm(decodeValue(recordValue(payload)), form, "state of a build");
 
 interface Written {
   readonly key: ByteKey;

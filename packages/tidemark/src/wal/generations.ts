@@ -5,6 +5,7 @@
  */
 import { assert } from "../base/errors.ts";
 import { type Found, get, type Read, type ReserveUse, type Storage, valueOf, type Write } from "../storage/contract.ts";
+import { damaged } from "./envelope.ts";
 import { openRow, putRow } from "./row.ts";
 
 export const idsPerGeneration: number = 2 ** 30;
@@ -12,13 +13,17 @@ export const idsPerGeneration: number = 2 ** 30;
 const maxGenerations = 2 ** 23;
 
 const key = "generation";
+const what = "generation";
 
 /** The counter, and the upkeep epoch, which gave out generations before there was a counter. */
 export const readGenerations: readonly Read[] = [get("meta", key), get("meta", "upkeep")];
 
 const lastIn = (found: Found | undefined, of: string): number => {
   const bytes = valueOf(found);
-  return bytes ? openRow(bytes, of, "generation").varint() : 0;
+  if (!bytes) return 0;
+  const last = openRow(bytes, of, what).varint();
+  if (last < maxGenerations) return last;
+  throw damaged({ what }, "says that more were given out than there are");
 };
 
 /** The last one given out, in what `readGenerations` found. */
