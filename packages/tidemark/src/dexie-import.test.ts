@@ -94,4 +94,29 @@ describe("importFromDexie", () => {
     ).rejects.toMatchObject({ code: "VALUE_UNSUPPORTED", details: { table: "settings", key: "five" } });
     await db.close();
   });
+
+  test("a key is put into plain objects alone, and never in place of a field that says something else", async () => {
+    const old = new Dexie("dexie-keys");
+    old.version(1).stores({ maps: "", files: "", own: "" });
+    await old.table("maps").put(new Map([["a", 1]]), "m");
+    await old.table("files").put(new Blob(["content"]), "f");
+    await old.table("own").bulkPut([{ key: "o" }, { key: 7 }], ["o", "p"]);
+    old.close();
+    const db = await open();
+    const refusals = [
+      ["maps", "m", "is Map, not a plain object"],
+      ["files", "f", "is Blob, not a plain object"],
+      ["own", "p", "has a field 'key' that is not its key"],
+    ] as const;
+    for (const [table, key, message] of refusals) {
+      const options = { collections: { [table]: "settings" }, keyField: "key" };
+      await expect(importFromDexie(db, "dexie-keys", options)).rejects.toMatchObject({
+        code: "VALUE_UNSUPPORTED",
+        message: expect.stringContaining(message),
+        details: { table, key },
+      });
+    }
+    expect(await db.collection("settings").count()).toBe(0);
+    await db.close();
+  });
 });

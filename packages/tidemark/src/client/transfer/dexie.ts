@@ -6,6 +6,7 @@ import { TidemarkError } from "../../base/errors.ts";
 import type { KeyPath } from "../../codec/path.ts";
 import type { IndexDefinition } from "../../codec/schema.ts";
 import type { Database } from "../database.ts";
+import { isEqual, isPlain } from "../equality.ts";
 import { checkOptions, invalid, type OptionChecks, signalCheck } from "../../protocol/options.ts";
 import type { Declarations } from "../types.ts";
 import { Batch } from "./batch.ts";
@@ -237,13 +238,18 @@ interface Rows {
 }
 
 function withKey(value: unknown, keyField: string, key: IDBValidKey, table: string): object {
-  if (typeof value === "object" && value !== null) return { ...value, [keyField]: key };
-  throw new TidemarkError(
-    "VALUE_UNSUPPORTED",
-    `A record of '${table}' is ${value === null ? "null" : typeof value}, not an object; leave this table out, or copy it by hand`,
-    { table, key },
-  );
+  const refused = (what: string): TidemarkError =>
+    new TidemarkError("VALUE_UNSUPPORTED", `A record of '${table}' ${what}`, { table, key });
+  // A field would be lost on a Map or a Blob, or they on it.
+  if (!isPlain(value))
+    throw refused(`is ${kindOf(value)}, not a plain object; leave this table out, or copy it by hand`);
+  if (Object.hasOwn(value, keyField) && !isEqual(value[keyField], key))
+    throw refused(`has a field '${keyField}' that is not its key; name another one as keyField`);
+  return { ...value, [keyField]: key };
 }
+
+const kindOf = (value: unknown): string =>
+  typeof value === "object" ? Object.prototype.toString.call(value).slice("[object ".length, -1) : typeof value;
 
 function openSource(name: string): Promise<IDBDatabase> {
   if (typeof indexedDB === "undefined") {
