@@ -191,6 +191,8 @@ export class ByteReader {
 /** Up to here a loop in JS beats the call into TextEncoder. */
 const maxLoopedChars = 512;
 
+export const maxVarintBytes = 8;
+
 /** How many bytes `varint(n)` takes. */
 export function varintBytes(n: number): number {
   let bytes = 1;

@@ -3,7 +3,7 @@ import { type ByteKey, byteKey } from "../base/brand.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { extractIndexKeys, extractKey } from "../codec/path.ts";
-import { type Aside, dealt } from "../codec/aside.ts";
+import { type Aside, Dealer } from "../codec/aside.ts";
 import type { BlobLike } from "../codec/platform.ts";
 import { tablePrefix, type WriteBatch, type WriteKind, writeRecordHead, writeWriteHead } from "../codec/record.ts";
 import type { StoredCollection } from "../codec/schema.ts";
@@ -115,7 +115,7 @@ export class RecordBatch {
     const prefix = tablePrefix(stored.table);
     const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
     const aside: Aside[] = [];
-    const asideOf = dealt(this.#aside);
+    const dealer = new Dealer(this.#aside);
     for (let i = first; i < end; i++) {
       const record = records[i];
       const where = this.#place(i);
@@ -130,7 +130,7 @@ export class RecordBatch {
       const value = bytes.subarray(from, to);
       writeWriteHead(out, this.#kind, key, head.length + value.length);
       out.bytes(head.written());
-      for (const one of asideOf(from, to)) aside.push({ ...one, at: out.length + one.at });
+      for (const one of dealer.deal(from, to)) aside.push({ ...one, at: out.length + one.at });
       out.bytes(value);
     }
     return aside;

@@ -6,7 +6,8 @@
  */
 import { joined } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
-import type { BlobLike } from "./platform.ts";
+import { fields, type Form, listOf, object, optional, text, whole } from "./form.ts";
+import { type BlobLike, isBlob } from "./platform.ts";
 
 export interface Aside {
   /** Its bytes belong before the one at this position of those that are there. */
@@ -32,16 +33,38 @@ export const isWhole = (value: ValueBytes): value is Uint8Array => value instanc
 export const sizeOf = (value: ValueBytes): number =>
   isWhole(value) ? value.length : value.aside.reduce((n, { blob }) => n + blob.size, value.bytes.length);
 
-/** Deals what stands aside of many values to each: `from` and `to` are the ends of the next one, in their order. */
-export function dealt(aside: readonly Aside[]): (from: number, to: number) => readonly Aside[] {
-  let next = 0;
-  return (from, to) => {
-    if (next === aside.length) return noneAside;
+/** What came from another realm, and is to be one of these lists. */
+export const asideForm: Form<readonly Aside[]> = listOf(
+  fields<Aside>({ at: whole, blob: (value) => object(value) && isBlob(value), place: optional(text) }),
+);
+
+/**
+ * Deals what stands aside of many values to each: `from` and `to` are the ends of the next one, in their order. What
+ * belongs to none of them is @throws CORRUPT, or left over: `isDone` tells.
+ */
+export class Dealer {
+  readonly #aside: readonly Aside[];
+  #next = 0;
+
+  constructor(aside: readonly Aside[]) {
+    this.#aside = aside;
+  }
+
+  get isDone(): boolean {
+    return this.#next === this.#aside.length;
+  }
+
+  deal(from: number, to: number): readonly Aside[] {
+    if (this.isDone) return noneAside;
     const own: Aside[] = [];
-    for (; next < aside.length && aside[next]!.at <= to; next++)
-      own.push({ ...aside[next]!, at: aside[next]!.at - from });
+    for (let least = from; !this.isDone && this.#aside[this.#next]!.at <= to; this.#next++) {
+      const one = this.#aside[this.#next]!;
+      if (one.at < least) throw new TidemarkError("CORRUPT", "A blob stands aside of nothing", { what: "value" });
+      least = one.at;
+      own.push({ ...one, at: one.at - from });
+    }
     return own;
-  };
+  }
 }
 
 /** The bytes `from` ≤ i < `to` of the value. @throws VALUE_UNSUPPORTED where a blob cannot be read */

@@ -9,6 +9,7 @@ export type Form<T = unknown> = (value: unknown) => value is T;
 export const text: Form<string> = (value) => typeof value === "string";
 export const flag: Form<boolean> = (value) => typeof value === "boolean";
 export const real: Form<number> = (value): value is number => typeof value === "number" && !Number.isNaN(value);
+export const finite: Form<number> = (value): value is number => Number.isFinite(value);
 export const whole: Form<number> = (value): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 export const object: Form<object> = (value): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);

@@ -14,7 +14,7 @@
 import { type ByteKey, byteKey, type TableId, tableId } from "../base/brand.ts";
 import { ByteReader, type ByteWriter } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
-import { type Aside, dealt, noneAside } from "./aside.ts";
+import { type Aside, asideForm, Dealer, noneAside } from "./aside.ts";
 
 export const tablePrefixBytes = 4;
 
@@ -102,18 +102,20 @@ export function writeWriteHead(into: ByteWriter, kind: WriteKind, key: ByteKey, 
 /** Reads a batch of writes; payloads are views on its bytes. @throws CORRUPT */
 export function readWrites({ writes: bytes, aside = noneAside }: WriteBatch): readonly Write[] {
   const r = new ByteReader(bytes, what);
+  if (!asideForm(aside)) throw somethingElse(0);
   const writes: Write[] = [];
-  const asideOf = dealt(aside);
+  const dealer = new Dealer(aside);
   while (!r.done) {
     const kind = kinds[r.u8()];
     const key = r.key(r.varint());
-    if (kind === undefined || key.length < tablePrefixBytes) {
-      throw new TidemarkError("CORRUPT", `A ${what} holds something else`, { what, at: r.at });
-    }
+    if (kind === undefined || key.length < tablePrefixBytes) throw somethingElse(r.at);
     const payload = kind === "delete" ? undefined : r.take(r.varint());
-    const own = payload ? asideOf(r.at - payload.length, r.at) : noneAside;
+    const own = payload ? dealer.deal(r.at - payload.length, r.at) : noneAside;
     writes.push(own.length === 0 ? { kind, key, payload } : { kind, key, payload, aside: own });
   }
+  if (!dealer.isDone) throw somethingElse(r.at);
   return writes;
 }
 const what = "batch of writes";
+const somethingElse = (at: number): TidemarkError =>
+  new TidemarkError("CORRUPT", `A ${what} holds something else`, { what, at });

@@ -15,7 +15,7 @@
  * are not enumerable or whose names are symbols are not stored, and getters are stored as what they return.
  */
 import type { ByteWriter } from "../base/bytes.ts";
-import { ByteReader } from "../base/bytes.ts";
+import { ByteReader, maxVarintBytes } from "../base/bytes.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import { type Aside, isWhole, noneAside, type ValueBytes } from "./aside.ts";
 import { flatten } from "./flat.ts";
@@ -104,17 +104,16 @@ export function jsonOf(bytes: Uint8Array): { readonly text: Uint8Array; readonly
 
 /**
  * Where what stands before the attachments ends, by the bytes that are there; `undefined` where these are too few to tell.
- * A plain value has nothing else.
+ * A plain value has nothing else. @throws CORRUPT
  */
 export function headEnd(bytes: Uint8Array): number | undefined {
   if (bytes.length === 0) return undefined;
   if (bytes[0] !== richKind) return bytes.length;
-  let end = 0;
-  for (let at = 1, scale = 1; at < bytes.length; at++, scale *= 0x80) {
-    end += (bytes[at]! & 0x7f) * scale;
-    if (bytes[at]! < 0x80) return at + 1 + end;
-  }
-  return undefined;
+  const length = bytes.subarray(1, 1 + maxVarintBytes);
+  if (length.length < maxVarintBytes && length.every((b) => b >= 0x80)) return undefined;
+  const reader = new ByteReader(bytes, "value", 1);
+  const textBytes = reader.varint();
+  return reader.at + textBytes;
 }
 
 /**

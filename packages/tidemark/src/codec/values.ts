@@ -5,7 +5,7 @@
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
-import { type Aside, dealt, isWhole, type ValueBytes } from "./aside.ts";
+import { type Aside, Dealer, isWhole, type ValueBytes } from "./aside.ts";
 import { Attached, unpack } from "./unpack.ts";
 import { decodeValue, decoding, jsonOf } from "./value.ts";
 
@@ -99,12 +99,12 @@ function fromJson({ text, count, kinds }: Extract<Values, { form: "json" }>): un
 
 function fromParts({ bytes, lengths, aside = [] }: Extract<Values, { form: "mixed" }>): unknown[] {
   let at = 0;
-  const asideOf = dealt(aside);
+  const dealer = new Dealer(aside);
   return Array.from(lengths, (length) => {
     if (length === missing) return undefined;
     at += length;
     if (at > bytes.length) throw notWhole();
-    return decodeValue({ bytes: bytes.subarray(at - length, at), aside: asideOf(at - length, at) });
+    return decodeValue({ bytes: bytes.subarray(at - length, at), aside: dealer.deal(at - length, at) });
   });
 }
 

@@ -5,7 +5,7 @@
  */
 import { type ErrorCode, errorCodes } from "../base/errors.ts";
 import type { TabId } from "../base/brand.ts";
-import { either, fields, flag, type Form, object, oneOf, optional, real, text, whole } from "../codec/form.ts";
+import { either, fields, finite, flag, type Form, object, oneOf, optional, text, whole } from "../codec/form.ts";
 import type { GcProgress } from "../protocol/gc.ts";
 import { gcRunChecks } from "../protocol/gc-settings.ts";
 import type { Failure } from "../protocol/messages.ts";
@@ -49,16 +49,16 @@ const progress = fields<GcProgress>({
   steps: whole,
   scanned: whole,
   deleted: whole,
-  bytesReclaimed: real,
+  bytesReclaimed: finite,
 });
 const report = fields<JobReport>({
-  marked: real,
-  deleted: real,
-  total: real,
-  durationMs: real,
-  bytesReclaimed: real,
-  slices: real,
-  longestSliceMs: real,
+  marked: finite,
+  deleted: finite,
+  total: finite,
+  durationMs: finite,
+  bytesReclaimed: finite,
+  slices: finite,
+  longestSliceMs: finite,
   cycleId: whole,
   dryRun: flag,
 });
@@ -73,7 +73,7 @@ const request = either(
   }),
   fields<RequestOf<"evict">>({ kind: oneOf("evict"), holder: text, since: whole }),
 );
-const asker = { tab: text, job: real };
+const asker = { tab: text, job: finite };
 
 const forms: Readonly<Record<TabMessage["type"], Form>> = {
   commit: fields({ bytes: optional(bytes) }),
