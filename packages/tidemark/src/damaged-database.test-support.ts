@@ -187,7 +187,8 @@ function struck(rows: readonly StoredRow[], name: string, one: Blow): readonly S
 
 export type Outcome = "unharmed" | "refused" | "told";
 
-const hangMs = 5000;
+/** Where upkeep cannot begin, whoever asks for it is patient for two or three seconds before he is told. */
+const hangMs = 20_000;
 
 /** An assertion says that memory is not what we wrote; any other INTERNAL is an error of the language. */
 const isBug = (e: TidemarkError): boolean =>

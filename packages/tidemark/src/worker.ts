@@ -21,3 +21,8 @@ answerCalls(page, {
     return new Moved(responses, transferable(responses));
   },
 } satisfies Record<keyof WorkerSurface, unknown>);
+
+// What cannot be read may be a call, and nobody would answer it: the page hears of it as of a crash.
+addEventListener("messageerror", () => {
+  throw new Error("a message to it could not be read");
+});

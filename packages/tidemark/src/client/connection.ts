@@ -1,6 +1,7 @@
 import { TidemarkError } from "../base/errors.ts";
-import { object } from "../codec/form.ts";
+import { failureForm } from "../protocol/forms.ts";
 import type { Answers, Failure, HostSurface, Request, Response } from "../protocol/messages.ts";
+import { unanswered } from "./answers.ts";
 import { fateOf, namesHandle, owed } from "./worker-death.ts";
 
 type Op = Request["op"];
@@ -130,7 +131,7 @@ export class Connection {
     try {
       responses = await surface.submit(waiting.map((w) => w.request));
     } catch (e) {
-      for (const w of waiting) this.#settle(w, () => w.reject(e));
+      for (const w of waiting) this.#settle(w, () => w.reject(unanswered(w.request.op, e)));
       return;
     }
     for (const [i, w] of waiting.entries()) this.#settle(w, () => answered(w, responses?.[i]));
@@ -145,8 +146,8 @@ export class Connection {
 /** Nobody waits for ever, whatever came in place of an answer. */
 function answered(w: Waiting, response: Response | undefined): void {
   if (response?.ok === true) w.resolve(response.value);
-  else if (response?.ok === false && object(response.error)) w.reject(errorOf(response.error));
-  else w.reject(new TidemarkError("INTERNAL", `The worker did not answer '${w.request.op}'`));
+  else if (response?.ok === false && failureForm(response.error)) w.reject(errorOf(response.error));
+  else w.reject(unanswered(w.request.op));
 }
 
 /** One message for all, but for what travels alone. */

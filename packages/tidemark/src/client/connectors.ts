@@ -1,6 +1,8 @@
 import { TidemarkError } from "../base/errors.ts";
+import { type Form, real } from "../codec/form.ts";
 import { isWebKit } from "../base/webkit.ts";
 import { Caller } from "../protocol/calls.ts";
+import { listedForm, offerAnswerForm, openedForm } from "../protocol/forms.ts";
 import {
   type HostEvent,
   type HostSurface,
@@ -11,6 +13,7 @@ import {
   type Request,
   type Response,
 } from "../protocol/messages.ts";
+import { answerOf } from "./answers.ts";
 import type { PageSeam } from "./idle.ts";
 import { browserPage } from "./page-seam.ts";
 import { untilEnded } from "./until-ended.ts";
@@ -50,6 +53,11 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
       if (isThere) resolve(workerDied(`it crashed${said}`));
       else end(`did not load or crashed${said}`);
     });
+    worker.addEventListener("messageerror", () => {
+      // Whose answer it was nobody can tell, and who waits for it would do so for ever.
+      if (isThere) resolve(workerDied("a message of it could not be read"));
+      else end("says what cannot be read");
+    });
     let isAside = false;
     const leave = (): void => {
       isAside = true;
@@ -73,19 +81,19 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
     void meet();
   });
   const orEnded = untilEnded(ended);
-  const call = <T>(method: keyof HostSurface, ...args: readonly unknown[]): Promise<T> =>
-    orEnded(remote.call(method, args) as Promise<T>);
+  const call = <T>(method: keyof HostSurface, form: Form<T>, ...args: readonly unknown[]): Promise<T> =>
+    orEnded(answerOf(method, remote.call(method, args), form));
   const surface: HostSurface = {
-    hello: () => call<number>("hello"),
+    hello: () => call("hello", real),
     open: (request, events) => {
       remote.hear = (event) => events(event as HostEvent);
-      return call<Opened>("open", request);
+      return call("open", openedForm, request);
     },
     submit: (requests) => remote.call("submit", [requests], buffersOf(requests)) as Promise<readonly Response[]>,
-    grant: (offer) => call<OfferAnswer>("grant", offer),
-    close: () => call<Opened>("close"),
-    deleteDatabase: (name, storage) => call<Opened>("deleteDatabase", name, storage),
-    listDatabases: (storage) => call<Listed>("listDatabases", storage),
+    grant: (offer) => call("grant", offerAnswerForm, offer),
+    close: () => call("close", openedForm),
+    deleteDatabase: (name, storage) => call("deleteDatabase", openedForm, name, storage),
+    listDatabases: (storage) => call("listDatabases", listedForm, storage),
   };
   const dispose = (): void => {
     clearTimeout(timer);

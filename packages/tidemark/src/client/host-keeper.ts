@@ -5,6 +5,7 @@
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Catalog } from "../codec/schema.ts";
+import { asHostEvent } from "../protocol/forms.ts";
 import { defaultSliceMs, type HostEvent, type Opened, type OpenRequest } from "../protocol/messages.ts";
 import { Connection, errorOf } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
@@ -70,7 +71,9 @@ export class HostKeeper {
     let early: TidemarkError | undefined;
     const idle = this.#idleFor(link);
     const request = this.#request(idle);
-    const opened = await link.surface.open(request, (event) => {
+    const opened = await link.surface.open(request, (told) => {
+      const event = asHostEvent(told);
+      if (!event) return;
       if (event.type === "work") return idle?.work(event.waits);
       if (event.type !== "closed") return this.#keeping.receive(event);
       early ??= closedError(event.reason);

@@ -84,6 +84,21 @@ const storedCollection = fields<StoredCollection>({
   retention: optional(retentionForm),
   builds: optional(whole),
 });
+/** A definition as a page sends it. */
+export const definitionForm: Form<Definition> = fields<Definition>({
+  version: whole,
+  collections: fieldsOf(
+    fields<CollectionDefinition>({
+      key: keyPath,
+      indexes: fieldsOf(fields<IndexDefinition>(indexFields)),
+      retention: optional(retentionForm),
+    }),
+  ),
+  dropCollections: listOf(text),
+  keepForMs: optional(real),
+  migrations: optional(listOf(whole)),
+  seeds: optional(flag),
+});
 /** A catalog as stored. */
 export const catalogForm: Form<Catalog> = fields<Catalog>({
   epoch: whole,

@@ -1,9 +1,15 @@
 /** Who may open a database, and which. */
 import { TidemarkError } from "../base/errors.ts";
-import { protocolVersion } from "../protocol/messages.ts";
+import { finite, oneOf, optional, text, whole } from "../codec/form.ts";
+import { definitionForm } from "../codec/schema.ts";
+import { checkedGcSettings } from "../protocol/gc-settings.ts";
+import { type OpenRequest, protocolVersion } from "../protocol/messages.ts";
+import type { OptionChecks } from "../protocol/options.ts";
 import { type Storage, valueOf } from "../storage/contract.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
 import type { Environment } from "./environment.ts";
+import { invalidOption } from "./failure.ts";
+import { checkPage } from "./grants.ts";
 import type { TabMessage } from "./tab-messages.ts";
 
 /** How long the only tab allowed without shared locks waits for another to speak up. */
@@ -13,13 +19,36 @@ export const closed = (reason: string): TidemarkError =>
   new TidemarkError("CLOSED", `This database handle is closed (${reason})`, { reason });
 
 /** @throws ENVIRONMENT where the page speaks another protocol than this worker */
-export function refuseOtherBuild(page: number): void {
+function refuseOtherBuild(page: number): void {
   if (page === protocolVersion) return;
   throw new TidemarkError("ENVIRONMENT", "Page and worker come from different builds of Tidemark; reload the page", {
     page,
     worker: protocolVersion,
   });
 }
+
+const isSize = (value: unknown): boolean => finite(value) && value > 0;
+const openings: Partial<OptionChecks<OpenRequest>> = {
+  name: [(v) => text(v) && v !== "", "a name"],
+  storage: [oneOf("indexeddb", "memory"), `"indexeddb" or "memory"`],
+  definition: [definitionForm, "a definition"],
+  cacheMaxBytes: [isSize, "a number of bytes"],
+  memtableMaxBytes: [isSize, "a number of bytes"],
+  database: [optional(whole), "the number of a database"],
+};
+
+/** What is stored is made by it, and must be what any page can read. @throws ENVIRONMENT, OPTIONS_INVALID */
+export function checkOpening(request: OpenRequest): void {
+  refuseOtherBuild(request.protocol);
+  checkPage(request);
+  checkedGcSettings(request.gc);
+  for (const [option, [is, expected]] of Object.entries(openings))
+    if (!is(request[option as keyof OpenRequest])) throw invalidOption(option, expected);
+}
+
+/** A host has one database. */
+export const alreadyOpen = (): TidemarkError =>
+  new TidemarkError("BUSY", "This worker has a database open, or opens one; make another worker for another database");
 
 export const reasonOf = ({ details }: TidemarkError): string =>
   typeof details["reason"] === "string" ? details["reason"] : "closed";

@@ -10,7 +10,6 @@ import type { Pending } from "../collections/define.ts";
 import { unpin } from "../mvcc/holders.ts";
 import { create } from "../mvcc/recovery.ts";
 import type { GcProgress } from "../protocol/gc.ts";
-import { checkedGcSettings } from "../protocol/gc-settings.ts";
 import {
   type HostEvent,
   type HostSurface,
@@ -30,15 +29,15 @@ import { decodeEntry } from "../wal/entry.ts";
 import { backgroundOf } from "./background.ts";
 import { Building } from "./building.ts";
 import type { Environment, HeldLock } from "./environment.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, invalidOption } from "./failure.ts";
 import { deleteDatabase, listDatabases, notedVersion, noteVersion } from "./databases.ts";
 import { Feeds } from "./feeds.ts";
 import type { Foreground } from "./foreground.ts";
 import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { type GcJobs, jobsOf } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
-import { checkPage, type Grants } from "./grants.ts";
-import { closed, reasonOf, refuseAnother, refuseOtherBuild, refuseSecondTab } from "./admission.ts";
+import type { Grants } from "./grants.ts";
+import { alreadyOpen, checkOpening, closed, reasonOf, refuseAnother, refuseSecondTab } from "./admission.ts";
 import { answer, explained, isChange, isUpkeep, isWrite } from "./requests.ts";
 import type { TabMessage } from "./tab-messages.ts";
 import { lockNames, retryPeersOf, Tabs } from "./tabs.ts";
@@ -89,12 +88,11 @@ export class Host implements HostSurface {
 
   async open(request: OpenRequest, events: (event: HostEvent) => void): Promise<Opened> {
     try {
-      refuseOtherBuild(request.protocol);
-      checkPage(request);
-      checkedGcSettings(request.gc);
+      checkOpening(request);
+      if (this.#opening) throw alreadyOpen();
       this.#events = events;
       const opening = this.#open(request);
-      this.#opening = opening.then(nothing, nothing); // what it opened is not kept here
+      this.#opening = opening.then(nothing, () => (this.#opening = undefined)); // what it opened is not kept here
       const { database, pending } = await opening;
       return { ok: true, catalog: database.catalog, database: database.store.fence.database, pending };
     } catch (e) {
@@ -212,6 +210,7 @@ export class Host implements HostSurface {
   }
 
   async submit(requests: readonly Request[]): Promise<readonly Response[]> {
+    if (!Array.isArray(requests)) throw invalidOption("requests", "a list");
     const foreground = requests.every(isUpkeep) ? undefined : this.#running?.foreground;
     foreground?.begin();
     const admitted = this.#admission(requests);

@@ -3,12 +3,11 @@
  * is validated against the log itself. What comes in is checked before it is believed; entries carry checksums and a
  * chain, so a foreign or stale one does not apply.
  */
-import { type ErrorCode, errorCodes } from "../base/errors.ts";
 import type { TabId } from "../base/brand.ts";
 import { either, fields, finite, flag, type Form, object, oneOf, optional, text, whole } from "../codec/form.ts";
 import type { GcProgress } from "../protocol/gc.ts";
+import { failureForm } from "../protocol/forms.ts";
 import { gcRunChecks } from "../protocol/gc-settings.ts";
-import type { Failure } from "../protocol/messages.ts";
 import { areOptions } from "../protocol/options.ts";
 import type { JobMessage, JobReport, JobRequest, Steering } from "./gc-jobs.ts";
 
@@ -62,7 +61,6 @@ const report = fields<JobReport>({
   cycleId: whole,
   dryRun: flag,
 });
-const failure = fields<Failure>({ code: oneOf<ErrorCode>(...errorCodes), message: text, details: object });
 const steering = oneOf<Steering>("pause", "resume", "cancel");
 type RequestOf<K extends JobRequest["kind"]> = Extract<JobRequest, { kind: K }>;
 const request = either(
@@ -83,7 +81,7 @@ const forms: Readonly<Record<TabMessage["type"], Form>> = {
   raised: fields({ tab: text }),
   released: none,
   consumed: none,
-  courtesy: fields<object>({ by: optional(text), forMs: optional(real) }),
+  courtesy: fields<object>({ by: optional(text), forMs: optional(finite) }),
   deleted: none,
   joined: none,
   present: none,
@@ -95,7 +93,7 @@ const forms: Readonly<Record<TabMessage["type"], Form>> = {
   "job-steer": fields({ ...asker, what: steering }),
   "job-alive": fields({ ...asker, progress: optional(progress) }),
   "job-done": fields({ ...asker, report: optional(report) }),
-  "job-failed": fields({ ...asker, error: failure }),
+  "job-failed": fields({ ...asker, error: failureForm }),
 };
 
 /** `undefined`: it is none. */

@@ -1,6 +1,7 @@
 /**
  * Calls from a page to its worker, by the name of a method, and what the worker tells meanwhile. Each call has a number,
- * which its answer bears: answers come in any order.
+ * which its answer bears: answers come in any order. A program may talk to a worker that it made in messages of its own;
+ * so neither end takes for its own what does not look like that.
  */
 import { object } from "../codec/form.ts";
 
@@ -10,14 +11,20 @@ export interface Port {
 }
 
 interface Call {
-  readonly call: number;
+  readonly tidemarkCall: number;
   readonly method: string;
   readonly args: readonly unknown[];
 }
 type Said =
-  | { readonly answer: number; readonly value: unknown }
-  | { readonly answer: number; readonly failure: string }
-  | { readonly told: unknown };
+  | { readonly tidemarkAnswer: number; readonly value: unknown }
+  | { readonly tidemarkAnswer: number; readonly failure: string }
+  | { readonly tidemarkTold: unknown };
+
+// By hand: every call passes here, and its answer.
+const isCall = (data: unknown): data is Call => {
+  const { tidemarkCall, method, args } = (data ?? {}) as Partial<Call>;
+  return typeof tidemarkCall === "number" && typeof method === "string" && Array.isArray(args);
+};
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -42,17 +49,17 @@ export class Caller {
   /** Fails where the method does, or is none. The buffers move instead of being copied. */
   call(method: string, args: readonly unknown[], moved: ArrayBuffer[] = []): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const call = ++this.#calls;
-      this.#port.postMessage({ call, method, args } satisfies Call, moved);
-      this.#waiting.set(call, { resolve, reject });
+      const tidemarkCall = ++this.#calls;
+      this.#port.postMessage({ tidemarkCall, method, args } satisfies Call, moved);
+      this.#waiting.set(tidemarkCall, { resolve, reject });
     });
   }
 
   #receive(said: Said): void {
-    if ("told" in said) return this.hear(said.told);
-    const waiting = this.#waiting.get(said.answer);
-    this.#waiting.delete(said.answer);
-    if ("failure" in said) waiting?.reject(new Error(said.failure));
+    if ("tidemarkTold" in said) return this.hear(said.tidemarkTold);
+    const waiting = this.#waiting.get(said.tidemarkAnswer);
+    this.#waiting.delete(said.tidemarkAnswer);
+    if ("failure" in said) waiting?.reject(new Error(String(said.failure)));
     else waiting?.resolve(said.value);
   }
 }
@@ -73,19 +80,20 @@ export function answerCalls(
   port: Port,
   methods: Readonly<Record<string, (...args: never[]) => Promise<unknown>>>,
 ): void {
-  const answer = async ({ call, method, args }: Call): Promise<void> => {
+  const answer = async ({ tidemarkCall, method, args }: Call): Promise<void> => {
     try {
+      if (!Object.hasOwn(methods, method)) throw new Error("there is no such call");
       const answered = await methods[method]!(...(args as never[]));
       const { value, buffers } = answered instanceof Moved ? answered : { value: answered, buffers: [] };
-      port.postMessage({ answer: call, value } satisfies Said, buffers);
+      port.postMessage({ tidemarkAnswer: tidemarkCall, value } satisfies Said, buffers);
     } catch (e) {
-      port.postMessage({ answer: call, failure: String(e) } satisfies Said, []);
+      port.postMessage({ tidemarkAnswer: tidemarkCall, failure: String(e) } satisfies Said, []);
     }
   };
   port.addEventListener("message", ({ data }) => {
-    if (object(data) && "call" in data) void answer(data as Call);
+    if (isCall(data)) void answer(data);
   });
 }
 
 /** Tells the page something that is no answer. */
-export const tell = (port: Port, told: unknown): void => port.postMessage({ told } satisfies Said, []);
+export const tell = (port: Port, told: unknown): void => port.postMessage({ tidemarkTold: told } satisfies Said, []);
