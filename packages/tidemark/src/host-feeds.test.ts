@@ -57,6 +57,23 @@ describe("what is kept of the log", () => {
     expect((await begin(tab)).position).toBe(positions.at(-1));
   });
 
+  test("[OL1] stays where what comes as an acknowledgement, or a beginning, is none", async () => {
+    const world = new World();
+    const tab = await world.open();
+    await write(tab, [put({ id: "a", n: 1 })]);
+    const { position } = await begin(tab);
+    const refused = { code: "OPTIONS_INVALID" };
+    for (const other of [NaN, -1, 0.5, "1", undefined] as number[])
+      await expect(acknowledge(tab, other)).rejects.toMatchObject(refused);
+    const beginnings = [
+      { consumer: {} as string, after: undefined },
+      { consumer, after: NaN },
+    ];
+    for (const other of beginnings)
+      await expect(feedsOf(tab).open({ op: "changes-open", ...other })).rejects.toMatchObject(refused);
+    expect((await begin(tab)).position).toBe(position);
+  });
+
   test("[OL1] may be dropped and moved on while a feed looks for its place", async () => {
     const world = new World();
     const tab = await world.open();

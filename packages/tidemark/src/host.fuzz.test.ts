@@ -9,6 +9,7 @@ import { browserEnvironment } from "./host/browser.ts";
 import { Host } from "./host/host.ts";
 import { localLocks } from "./host/web-locks.ts";
 import { collection, isTidemarkError } from "./index.ts";
+import type { GcHolder } from "./protocol/gc.ts";
 import type { HostSurface, Request, Response } from "./protocol/messages.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
 import { junk, mutated, withinMs } from "./wire.test-support.ts";
@@ -53,13 +54,7 @@ async function opened() {
 /** What waits by its nature: for news, or for what another one does. */
 const isWaiting = (request: unknown): boolean => {
   const { op, attempt } = (request ?? {}) as { op?: unknown; attempt?: unknown };
-  return (
-    op === "ready" ||
-    op === "gc-run" ||
-    op === "gc-evict" ||
-    op === "changes" ||
-    (attempt !== 0 && attempt !== undefined)
-  );
+  return op === "ready" || op === "gc-run" || op === "gc-evict" || (attempt !== 0 && attempt !== undefined);
 };
 
 async function workload(db: Awaited<ReturnType<typeof opened>>["db"]): Promise<void> {
@@ -78,6 +73,11 @@ async function workload(db: Awaited<ReturnType<typeof opened>>["db"]): Promise<v
   await db.snapshots.create("s");
   await db.snapshots.list();
   await db.snapshots.delete("s");
+  const feed = db.changes({ consumer: "feed" })[Symbol.asyncIterator]();
+  const first = feed.next();
+  await rows.put({ id: "r3", n: 9 });
+  await (await first).value?.ack();
+  await feed.return?.();
   await db.checkpoint();
   await db.verify();
   await db.gc.explain();
@@ -90,6 +90,9 @@ test("whatever a page sends is answered, with a code where it is no request, and
   await workload(db);
   const kinds = [...new Map(requests.map((r) => [r.op, r])).values()];
   expect(kinds.length).toBeGreaterThan(12);
+  const consumers = async (): Promise<readonly GcHolder[]> =>
+    (await db.gc.explain()).holders.filter(({ kind }) => kind === "consumer");
+  const [before] = await consumers();
   const any = fc.oneof(...kinds.map((r) => mutated(r)), junk).filter((r) => !isWaiting(r));
   await fc.assert(
     fc.asyncProperty(fc.array(any, { minLength: 1, maxLength: 3 }), async (all) => {
@@ -100,6 +103,8 @@ test("whatever a page sends is answered, with a code where it is no request, and
     { numRuns: fuzzRuns(600), endOnFailure: true },
   );
   expect((await db.verify()).damage).toEqual([]);
+  for (const { owner, seq } of await consumers())
+    expect(seq).toBeGreaterThanOrEqual(owner === before!.owner ? before!.seq : 0);
   expect((await db.collection("rows").all()).length).toBeGreaterThan(0);
   await db.collection("rows").put({ id: "after", n: 1 });
   expect(await db.collection("rows").get("after")).toEqual({ id: "after", n: 1 });

@@ -8,6 +8,7 @@
  */
 import { type ByteKey, byteKey, type Seq, seq } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
+import { optional, text, whole } from "../codec/form.ts";
 import { recordValue, tableOf, tablePrefixBytes } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues } from "../codec/values.ts";
@@ -23,6 +24,7 @@ import { loadOutside } from "../wal/chunks.ts";
 import type { Commit, LogEntry } from "../wal/entry.ts";
 import { entryIn, firstAppended, firstKept, keptIn, keptKey, readKept, seqOfKept } from "../wal/kept.ts";
 import { decodeFence, readFence } from "../wal/log.ts";
+import { invalidOption } from "./failure.ts";
 import { outsideIn } from "../codec/outside.ts";
 
 type Of<Op extends ChangesRequest["op"]> = Extract<ChangesRequest, { op: Op }>;
@@ -70,6 +72,8 @@ export class Feeds {
 
   /** @throws RESYNC_REQUIRED, OPTIONS_INVALID */
   async open({ consumer, after }: Of<"changes-open">): Promise<FeedCursor> {
+    if (!optional(text)(consumer)) throw invalidOption("consumer", "a name");
+    if (!optional(whole)(after)) throw invalidOption("after", "the seq of a commit");
     const { storage } = this.#store;
     for (let attempt = 0; ; attempt++) {
       await this.#store.follow();
@@ -85,8 +89,9 @@ export class Feeds {
     }
   }
 
-  /** Tells whether some of the log was kept for it. @throws RESYNC_REQUIRED */
+  /** Tells whether some of the log was kept for it. @throws RESYNC_REQUIRED, OPTIONS_INVALID */
   async acknowledge({ consumer, position, durability }: Of<"changes-ack">): Promise<boolean> {
+    if (!whole(position)) throw invalidOption("position", "the seq of a commit"); // it is stored
     // Another tab may have been told of it before we were.
     if (position > this.#store.head.seq) await this.#store.follow();
     const { storage, head } = this.#store;
@@ -148,9 +153,9 @@ export class Feeds {
           break;
         }
         if (entry.lastSeq > gathering.position) {
-          const [whole] = (await wholeEntries(this.#store.storage, [entry])) ?? [];
-          if (!whole) throw new TidemarkError("CORRUPT", "The changes of a commit are damaged", { what: "log" });
-          isFull = await gathering.take(whole, maxBytes);
+          const [filled] = (await wholeEntries(this.#store.storage, [entry])) ?? [];
+          if (!filled) throw new TidemarkError("CORRUPT", "The changes of a commit are damaged", { what: "log" });
+          isFull = await gathering.take(filled, maxBytes);
         }
         if (gathering.position < entry.lastSeq) break; // the rest of it goes with the next answer
         place = ends(entry);

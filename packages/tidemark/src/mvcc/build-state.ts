@@ -7,6 +7,7 @@
  * them, so it touches nothing but this record.
  */
 import { type ByteKey, byteKey, type TableId, tableId } from "../base/brand.ts";
+import { assert } from "../base/errors.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { checkedForm, fields, listOf, optional, text, whole } from "../codec/form.ts";
 import { encodeKey, tuplePrefix } from "../codec/key.ts";
@@ -32,14 +33,15 @@ export const buildKey = (records: TableId): ByteKey =>
 
 const isBuildKey = (key: ByteKey): boolean => key.startsWith(prefix);
 
+const form = fields<BuildState>({ indexes: listOf(whole), after: optional(text), done: whole, total: whole });
+
 export function encodeBuildState(state: BuildState): Uint8Array<ArrayBuffer> {
+  assert(form(state), "the state of a build is one"); // else nobody could go on from it
   const out = new ByteWriter();
   writeRecordHead(out, []);
   encodeValue(state, out, "build");
   return out.finish();
 }
-
-const form = fields<BuildState>({ indexes: listOf(whole), after: optional(text), done: whole, total: whole });
 
 /** @throws CORRUPT */
 export const decodeBuildState = (payload: Uint8Array): BuildState =>
