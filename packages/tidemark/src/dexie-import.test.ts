@@ -75,6 +75,23 @@ describe("importFromDexie", () => {
     await db.close();
   });
 
+  test("aborted while the database waits for an upgrade that another tab holds up, it ends at once", async () => {
+    const blocking = indexedDB.open("dexie-blocked", 10);
+    await new Promise((resolve) => (blocking.onsuccess = resolve)); // and does not give way
+    const upgrading = indexedDB.open("dexie-blocked", 20);
+    await new Promise((resolve) => (upgrading.onblocked = resolve));
+    const db = await open();
+    const signal = AbortSignal.timeout(20);
+    await expect(importFromDexie(db, "dexie-blocked", { signal })).rejects.toMatchObject({ name: "TimeoutError" });
+    const upgraded = new Promise((resolve) => (upgrading.onsuccess = resolve));
+    blocking.result.close();
+    await upgraded;
+    upgrading.result.close();
+    const deleting = indexedDB.deleteDatabase("dexie-blocked");
+    await new Promise((resolve) => (deleting.onsuccess = resolve)); // our own connection is not in the way
+    await db.close();
+  });
+
   test("records that are no objects are refused by name; large ones come a few at a time", async () => {
     const old = new Dexie("dexie-odd");
     old.version(1).stores({ friends: "++", settings: "" });

@@ -96,7 +96,7 @@ export async function importFromDexie<C extends Declarations>(
 ): Promise<ImportReport> {
   checkOptions("importFromDexie()", options, checks);
   options.signal?.throwIfAborted();
-  const source = await openSource(dexieName);
+  const source = await openSource(dexieName, options.signal);
   try {
     const target = database as unknown as Database<Declarations>;
     const copies = copiesOf(description(source), target, options);
@@ -251,12 +251,15 @@ function withKey(value: unknown, keyField: string, key: IDBValidKey, table: stri
 const kindOf = (value: unknown): string =>
   typeof value === "object" ? Object.prototype.toString.call(value).slice("[object ".length, -1) : typeof value;
 
-function openSource(name: string): Promise<IDBDatabase> {
+/** It waits for as long as an upgrade of the database waits for other tabs, unless the signal ends that. */
+function openSource(name: string, signal?: AbortSignal): Promise<IDBDatabase> {
   if (typeof indexedDB === "undefined") {
     throw new TidemarkError("ENVIRONMENT", "There is no IndexedDB here to import from", { missing: "indexedDB" });
   }
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(name);
+    const abort = (): void => reject(signal!.reason);
+    signal?.addEventListener("abort", abort);
     let isNew = false;
     opening.onupgradeneeded = () => {
       isNew = true;
@@ -270,6 +273,8 @@ function openSource(name: string): Promise<IDBDatabase> {
       );
     opening.onsuccess = () => {
       const source = opening.result;
+      signal?.removeEventListener("abort", abort);
+      if (signal?.aborted) return source.close(); // nobody waits for it any more
       source.onversionchange = () => source.close(); // never in the way of who upgrades or deletes it
       resolve(source);
     };
