@@ -1,5 +1,6 @@
 import "fake-indexeddb/auto";
 import { describe, expect, test, vi } from "vitest";
+import { resealed } from "./base/mutations.test-support.ts";
 import { collection, type Database, openDatabase } from "./index.ts";
 import type { DamageReport } from "./protocol/messages.ts";
 import { bytesOf, streamOf } from "./transfer.test-support.ts";
@@ -77,6 +78,24 @@ describe("salvage", () => {
       await db.collection("others").put({ id: 1 });
     });
     expect(await salvaged(name)).toEqual({ rows: range(0, 300), others: [{ id: 1 }], damage: [] });
+  });
+
+  test("[MV8] a value that cannot be read, though its block is intact, is passed over and told", async () => {
+    const name = await filled(async (db) => {
+      await db.collection("others").putMany([{ id: 1 }, { id: 2 }, { id: 3 }]);
+    });
+    for (const id of await onStore(name, "blocks", (s) => s.getAllKeys())) {
+      const bytes = await onStore(name, "blocks", (s) => s.get(id) as IDBRequest<Uint8Array>);
+      const at = Buffer.from(bytes).indexOf('{"id":2}');
+      if (at < 0) continue;
+      const changed = bytes.slice();
+      changed[at] = 0x5b;
+      await onStore(name, "blocks", (s) => s.put(resealed(changed, bytes), id));
+    }
+    const found = await salvaged(name);
+    expect(found.others).toEqual([{ id: 1 }, { id: 3 }]);
+    const key = { collection: "others", key: 2 };
+    expect(found.damage).toMatchObject([{ what: "value", from: key, to: key }]);
   });
 
   test("[MV8] whichever block is damaged, everything outside of it comes out and is imported", async () => {

@@ -4,6 +4,7 @@ import { isTidemarkError } from "../base/errors.ts";
 import type { ValueBytes } from "../codec/aside.ts";
 import { outsideIn } from "../codec/outside.ts";
 import { recordValue } from "../codec/record.ts";
+import { decodeValue } from "../codec/value.ts";
 import { packValues } from "../codec/values.ts";
 import type { Handle } from "../mvcc/handles.ts";
 import { after, type Range } from "../mvcc/read-set.ts";
@@ -39,7 +40,7 @@ export async function salvageRecords(handle: Handle, { ranges, maxBytes }: Salva
   const damage = [...lost];
   const intact: ValueBytes[] = [];
   for (const [i, value] of values.entries()) {
-    const whole = outsideIn(value) ? await wholeOf(handle, keys[i]!, value) : value;
+    const whole = await wholeOf(handle, keys[i]!, value);
     if ("why" in whole) damage.push(whole);
     else intact.push(whole);
   }
@@ -47,10 +48,12 @@ export async function salvageRecords(handle: Handle, { ranges, maxBytes }: Salva
   return { values: packValues(intact), keys: undefined, rest, damage };
 }
 
-/** A value out of line, or what is wrong with it. */
+/** The value, wherever it lies, or what is wrong with it. */
 async function wholeOf(handle: Handle, key: ByteKey, value: Uint8Array): Promise<ValueBytes | Damage> {
   try {
-    return (await handle.values([key], [value]))[0]!;
+    const whole = outsideIn(value) ? (await handle.values([key], [value]))[0]! : value;
+    decodeValue(whole); // what cannot be read would end the salvage for all others
+    return whole;
   } catch (e) {
     if (!isTidemarkError(e, "CORRUPT")) throw e;
     return { what: "value", id: undefined, from: key, to: key, why: e.message };
