@@ -65,9 +65,9 @@ describe("deleting a database that hosts have open", () => {
 
   test("[MV12] does not make it anew for a page that had it open before, whether its name is in use again or not", () =>
     simulate(async (world) => {
-      const a = await openPage(world, "a");
-      await a.put(item(1));
+      const a = new Page(world.process("a"));
       const before = await a.tryOpen();
+      await a.put(item(1));
       const database = before.ok ? before.database : undefined;
       expect(database).toEqual(expect.any(Number));
       await a.close();
