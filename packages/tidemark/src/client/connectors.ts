@@ -6,9 +6,6 @@ import { listedForm, offerAnswerForm, openedForm } from "../protocol/forms.ts";
 import {
   type HostEvent,
   type HostSurface,
-  type Listed,
-  type OfferAnswer,
-  type Opened,
   protocolVersion,
   type Request,
   type Response,

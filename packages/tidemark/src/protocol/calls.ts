@@ -17,7 +17,7 @@ interface Call {
 }
 type Said =
   | { readonly tidemarkAnswer: number; readonly value: unknown }
-  | { readonly tidemarkAnswer: number; readonly failure: string }
+  | { readonly tidemarkAnswer: number; readonly failure: unknown }
   | { readonly tidemarkTold: unknown };
 
 // By hand: every call passes here, and its answer.
