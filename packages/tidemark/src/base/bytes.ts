@@ -4,12 +4,10 @@ import { assert, TidemarkError } from "./errors.ts";
 /** Appends to a growing buffer. Integers are little-endian; varints are LEB128 of non-negative integers < 2^53. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
-  #view: DataView;
   length = 0;
 
   constructor(capacityBytes = 1024) {
     this.#bytes = new Uint8Array(capacityBytes);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   #reserve(more: number): void {
@@ -18,7 +16,6 @@ export class ByteWriter {
     const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
   }
 
   u8(n: number): void {
@@ -28,20 +25,23 @@ export class ByteWriter {
 
   u32(n: number): void {
     this.#reserve(4);
-    this.#view.setUint32(this.length, n, true);
     this.length += 4;
+    this.patchU32(this.length - 4, n);
   }
 
   /** Overwrites four bytes written before, for lengths and checksums known only afterwards. */
   patchU32(at: number, n: number): void {
     assert(at + 4 <= this.length, "a patch lies within what is written");
-    this.#view.setUint32(at, n, true);
+    const out = this.#bytes;
+    out[at] = n;
+    out[at + 1] = n >>> 8;
+    out[at + 2] = n >>> 16;
+    out[at + 3] = n >>> 24;
   }
 
   f64(n: number): void {
-    this.#reserve(8);
-    this.#view.setFloat64(this.length, n, true);
-    this.length += 8;
+    float.setFloat64(0, n, true);
+    this.bytes(floatBytes);
   }
 
   varint(n: number): void {
@@ -71,6 +71,11 @@ export class ByteWriter {
 
   /** UTF-8, preceded by its byte length as varint. */
   text(s: string): void {
+    if (isShortAscii(s)) {
+      this.varint(s.length);
+      this.utf8(s);
+      return;
+    }
     const b = encoder.encode(s);
     this.varint(b.length);
     this.bytes(b);
@@ -78,8 +83,11 @@ export class ByteWriter {
 
   /** UTF-8 without a length; returns the bytes written. */
   utf8(s: string): number {
+    if (s.length <= maxLoopedChars) {
+      this.#reserve(s.length);
+      if (this.#ascii(s)) return s.length;
+    }
     this.#reserve(s.length * 3);
-    if (s.length <= maxLoopedChars && this.#ascii(s)) return s.length;
     const { written } = encoder.encodeInto(s, this.#bytes.subarray(this.length));
     this.length += written;
     return written;
@@ -114,19 +122,41 @@ export class ByteWriter {
   reset(): void {
     this.length = 0;
   }
+
+  get capacityBytes(): number {
+    return this.#bytes.length;
+  }
+}
+
+/** Kept for the next that writes little; absent while somebody does. */
+let spare: ByteWriter | undefined;
+const maxSpareBytes = 64 * 1024;
+
+/**
+ * What `write` writes, in a buffer that holds nothing else: the only one that is made, where a writer of its own would have
+ * grown through several. Buffers cost more than what little is written into them.
+ */
+export function writtenBy(write: (out: ByteWriter) => void): Uint8Array<ArrayBuffer> {
+  const out = spare ?? new ByteWriter(4096);
+  spare = undefined;
+  try {
+    write(out);
+    return out.written().slice();
+  } finally {
+    out.reset();
+    if (out.capacityBytes <= maxSpareBytes) spare = out;
+  }
 }
 
 /** Reads what `ByteWriter` wrote. Running over the end is damage, so it throws CORRUPT naming `what`. */
 export class ByteReader {
   readonly bytes: Uint8Array;
   readonly #what: string;
-  readonly #view: DataView;
   at: number;
 
   constructor(bytes: Uint8Array, what: string, at = 0) {
     this.bytes = bytes;
     this.#what = what;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = at;
   }
 
@@ -148,11 +178,12 @@ export class ByteReader {
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    return u32At(this.bytes, this.#take(4));
   }
 
   f64(): number {
-    return this.#view.getFloat64(this.#take(8), true);
+    floatBytes.set(this.take(8));
+    return float.getFloat64(0, true);
   }
 
   varint(): number {
@@ -202,12 +233,26 @@ export function varintBytes(n: number): number {
 
 /** How many bytes `text(s)` takes. */
 export function textBytes(s: string): number {
-  const { length } = encoder.encode(s);
+  const { length } = isShortAscii(s) ? s : encoder.encode(s);
   return varintBytes(length) + length;
+}
+
+/** The unsigned number of four bytes, which are there. */
+export const u32At = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+
+function isShortAscii(s: string): boolean {
+  if (s.length > maxLoopedChars) return false;
+  for (let i = 0; i < s.length; i++) if (s.charCodeAt(i) >= 0x80) return false;
+  return true;
 }
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
+/** For one number at a time: writers and readers are many and short-lived, and each would need a view of its own. */
+const float = new DataView(new ArrayBuffer(8));
+const floatBytes = new Uint8Array(float.buffer);
 
 /** The byte string of `bytes[from, to)`. */
 export function keyFromBytes(bytes: Uint8Array, from = 0, to: number = bytes.length): ByteKey {

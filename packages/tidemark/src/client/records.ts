@@ -1,9 +1,9 @@
 /** Records on their way out: taken as they are when the call is made, their keys extracted by the stored schema. */
 import { type ByteKey, byteKey } from "../base/brand.ts";
-import { ByteWriter } from "../base/bytes.ts";
+import { ByteWriter, writtenBy } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { extractIndexKeys, extractKey } from "../codec/path.ts";
-import { type Aside, Dealer } from "../codec/aside.ts";
+import { type Aside, Dealer, noneAside } from "../codec/aside.ts";
 import type { BlobLike } from "../codec/platform.ts";
 import { tablePrefix, type WriteBatch, type WriteKind, writeRecordHead, writeWriteHead } from "../codec/record.ts";
 import type { StoredCollection } from "../codec/schema.ts";
@@ -17,6 +17,7 @@ type BlobBytes = ReadonlyMap<object, Uint8Array>;
 const fewRecords = 8;
 
 const largeBatchBytes = 64 * 1024;
+const noBytes = new Uint8Array();
 
 /** Used and emptied within one synchronous step. */
 const head = new ByteWriter(512);
@@ -30,7 +31,9 @@ export class RecordBatch {
   readonly #kind: Exclude<WriteKind, "delete">;
   readonly #count: number;
   /** The values encoded, one after the other, and where each ends; once blobs are read if there are any. */
-  readonly #bytes: ByteWriter;
+  #bytes: Uint8Array = noBytes;
+  /** Where they are encoded little by little. */
+  #growing: ByteWriter | undefined;
   readonly #ends: number[] = [];
   #aside: Aside[] = [];
   /** The records themselves while they are the caller's unchanged ones, or copies of our own. */
@@ -41,7 +44,6 @@ export class RecordBatch {
     this.#collection = collection;
     this.#kind = kind;
     this.#count = records.length;
-    this.#bytes = new ByteWriter(256 + records.length * 192);
     this.#records = records;
     records.forEach((record, i) => {
       if (typeof record !== "object" || record === null) throw notARecord(this.#place(i), record);
@@ -58,18 +60,22 @@ export class RecordBatch {
 
   /** None is encoded yet: `encodeUpTo` does that, within the call that they come with. */
   static begin(collection: string, kind: Exclude<WriteKind, "delete">, records: readonly unknown[]): RecordBatch {
-    return new RecordBatch(collection, kind, records);
+    const batch = new RecordBatch(collection, kind, records);
+    batch.#growing = new ByteWriter(256 + records.length * 192);
+    return batch;
   }
 
   /** Encodes the records before position `to` whose turn has not come. False: one is not flat, and `of` is for those. */
   encodeUpTo(to: number): boolean {
     const from = this.#ends.length;
     const texts = Texts.of(this.#records!.slice(from, to));
-    if (!texts) return false;
+    const out = this.#growing;
+    if (!texts || !out) return false;
     for (let i = from; i < to; i++) {
-      texts.write(i - from, this.#bytes);
-      this.#ends[i] = this.#bytes.length;
+      texts.write(i - from, out);
+      this.#ends[i] = out.length;
     }
+    this.#bytes = out.written();
     return true;
   }
 
@@ -93,25 +99,25 @@ export class RecordBatch {
 
   /** The batch of writes for the engine; these keys are deleted after them. @throws KEY_INVALID naming the place. */
   writes(stored: StoredCollection, deleted: readonly ByteKey[] = []): WriteBatch {
-    const out = new ByteWriter(this.#bytes.length + (this.#count + deleted.length) * 64 + 256);
-    const aside = this.#put(out, 0, this.#count, stored);
-    writeDeletes(out, deleted, stored);
-    const writes = finished(out);
+    let aside = noneAside;
+    const aboutBytes = this.#bytes.length + (this.#count + deleted.length) * 64 + 256;
+    const writes = writtenAs((out) => {
+      aside = this.#put(out, 0, this.#count, stored);
+      writeDeletes(out, deleted, stored);
+    }, aboutBytes);
     return aside.length === 0 ? { writes } : { writes, aside };
   }
 
   /** The writes of the records `from` ≤ i < `to`, none of which has blobs. @throws KEY_INVALID naming the place. */
   writesOf(from: number, to: number, stored: StoredCollection): Uint8Array {
     const sizeBytes = this.#ends[to - 1]! - this.#start(from);
-    const out = new ByteWriter(sizeBytes + (to - from) * 64 + 256);
-    this.#put(out, from, to, stored);
-    return finished(out);
+    return writtenAs((out) => void this.#put(out, from, to, stored), sizeBytes + (to - from) * 64 + 256);
   }
 
   /** Answers the blobs that stand aside of what it appends. */
   #put(out: ByteWriter, first: number, end: number, stored: StoredCollection): readonly Aside[] {
     const records = this.#records ?? this.#decoded();
-    const bytes = this.#bytes.written();
+    const bytes = this.#bytes;
     const prefix = tablePrefix(stored.table);
     const indexes = Object.values(stored.indexes).map((index) => ({ index, prefix: tablePrefix(index.table) }));
     const aside: Aside[] = [];
@@ -138,19 +144,21 @@ export class RecordBatch {
 
   #encode(records: readonly unknown[], blobs: BlobBytes | undefined): readonly BlobLike[] {
     const unread: BlobLike[] = [];
-    this.#bytes.reset();
     this.#aside = [];
     const texts = records.length < fewRecords ? undefined : Texts.of(records);
-    records.forEach((record, i) => {
-      if (texts) texts.write(i, this.#bytes);
-      else unread.push(...encodeValue(record, this.#bytes, this.#place(i), blobs, this.#aside));
-      this.#ends[i] = this.#bytes.length;
-    });
+    const write = (out: ByteWriter): void => {
+      records.forEach((record, i) => {
+        if (texts) texts.write(i, out);
+        else for (const blob of encodeValue(record, out, this.#place(i), blobs, this.#aside)) unread.push(blob);
+        this.#ends[i] = out.length;
+      });
+    };
+    this.#bytes = writtenAs(write, 256 + records.length * 192);
     return unread;
   }
 
   #decoded(): unknown[] {
-    const bytes = this.#bytes.written();
+    const bytes = this.#bytes;
     return this.#ends.map((end, i) => decodeValue(bytes.subarray(this.#start(i), end)));
   }
 
@@ -165,12 +173,15 @@ export class RecordBatch {
 }
 
 /** A large batch moves to the worker with its buffer's slack; a small one is copied, and should have none. */
-const finished = (out: ByteWriter): Uint8Array => (out.length < largeBatchBytes ? out.finish() : out.written());
+function writtenAs(write: (out: ByteWriter) => void, aboutBytes: number): Uint8Array {
+  if (aboutBytes < largeBatchBytes) return writtenBy(write);
+  const out = new ByteWriter(aboutBytes);
+  write(out);
+  return out.written();
+}
 
 export function encodeDeletes(keys: readonly ByteKey[], stored: StoredCollection): WriteBatch {
-  const out = new ByteWriter(64 * keys.length);
-  writeDeletes(out, keys, stored);
-  return { writes: out.finish() };
+  return { writes: writtenAs((out) => writeDeletes(out, keys, stored), 64 * keys.length) };
 }
 
 function writeDeletes(out: ByteWriter, keys: readonly ByteKey[], { table }: StoredCollection): void {

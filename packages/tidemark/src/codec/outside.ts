@@ -10,7 +10,7 @@
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { TidemarkError } from "../base/errors.ts";
-import { recordValue } from "./record.ts";
+import { valueStart } from "./record.ts";
 
 /** The first byte of a reference, beside those of values (`value.ts`). */
 const outsideKind = 0x03;
@@ -69,13 +69,14 @@ export function outsideIn(value: Uint8Array): OutsideRef | undefined {
 
 /** The reference in a record's payload; `undefined` where the record holds its value, as nearly all do. */
 export function outsideOf(payload: Uint8Array): OutsideRef | undefined {
-  if (payload.length === 0 || (payload[0] === 0 && payload[1] !== outsideKind)) return undefined;
-  return outsideIn(recordValue(payload));
+  if (payload.length === 0) return undefined;
+  const at = valueStart(payload);
+  return payload[at] === outsideKind ? outsideIn(payload.subarray(at)) : undefined;
 }
 
 /** The payload with a reference in place of its value, in a buffer of its own. */
 export function withReference(payload: Uint8Array, { id, sizeBytes }: OutsideRef): Uint8Array {
-  const headBytes = payload.length - recordValue(payload).length;
+  const headBytes = Math.min(valueStart(payload), payload.length);
   const out = new ByteWriter(headBytes + 20);
   out.bytes(payload.subarray(0, headBytes));
   out.u8(outsideKind);

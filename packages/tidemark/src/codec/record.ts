@@ -23,8 +23,8 @@ export function tablePrefix(id: TableId): ByteKey {
 }
 
 export function tableOf(key: ByteKey): TableId {
-  const [a, b, c, d] = [key.charCodeAt(0), key.charCodeAt(1), key.charCodeAt(2), key.charCodeAt(3)];
-  return tableId(((a << 24) | (b << 16) | (c << 8) | d) >>> 0);
+  const high = (key.charCodeAt(0) << 24) | (key.charCodeAt(1) << 16);
+  return tableId((high | (key.charCodeAt(2) << 8) | key.charCodeAt(3)) >>> 0);
 }
 
 /** The payload of an index entry: being there is all it says. */
@@ -51,8 +51,11 @@ export function indexEntriesOf(key: ByteKey, payload: Uint8Array): readonly Byte
 }
 const none: readonly ByteKey[] = [];
 
-/** The encoded value within a payload: a view. Every record that is read passes here, so nothing is allocated for it. */
-export function recordValue(payload: Uint8Array): Uint8Array {
+/** The encoded value within a payload: a view. */
+export const recordValue = (payload: Uint8Array): Uint8Array => payload.subarray(valueStart(payload));
+
+/** Where the value begins. Every record that is read or written passes here, so nothing is allocated for it. */
+export function valueStart(payload: Uint8Array): number {
   let at = 1;
   let n = payload[0]!;
   if (n >= 0x80) return valueBehindMany(payload);
@@ -61,14 +64,14 @@ export function recordValue(payload: Uint8Array): Uint8Array {
     if (!(length < 0x80)) return valueBehindMany(payload); // also where it ends too early
     at += 1 + length;
   }
-  return payload.subarray(at);
+  return at;
 }
 
 /** Where there are many index keys, or long ones. */
-function valueBehindMany(payload: Uint8Array): Uint8Array {
+function valueBehindMany(payload: Uint8Array): number {
   const r = new ByteReader(payload, "record");
   for (let n = r.varint(); n > 0; n--) r.take(r.varint());
-  return payload.subarray(r.at);
+  return r.at;
 }
 
 export type WriteKind = "put" | "add" | "delete";

@@ -25,16 +25,7 @@ import { ByteReader, ByteWriter, textBytes, varintBytes } from "../base/bytes.ts
 import type { StoredValue } from "../storage/contract.ts";
 import { entryFormat } from "../codec/formats.ts";
 import type { OutsideRef } from "../codec/outside.ts";
-import {
-  beginEnvelope,
-  checksumAt,
-  damaged,
-  type Envelope,
-  envelopeBytes,
-  formatAt,
-  openEnvelope,
-  sealEnvelope,
-} from "./envelope.ts";
+import { checksumAt, damaged, type Envelope, enveloped, envelopeBytes, formatAt, openEnvelope } from "./envelope.ts";
 import {
   decodeSuperseded,
   encodeSuperseded,
@@ -105,27 +96,25 @@ export function encodeEntry(
   body?: OutsideRef,
   superseded?: Uint8Array,
 ): StoredValue {
-  const out = new ByteWriter(envelopeBytes + 8 + entryBytes(origin, commits, body) + (superseded?.length ?? 0));
-  beginEnvelope(out, envelope);
-  out.u32(database);
-  out.u32(previous);
-  out.varint(commits[0]!.seq);
-  out.varint(commits.length);
-  out.text(origin);
-  for (const { id, stamp: made, tag, writes } of commits) {
-    out.varint(id);
-    out.varint(made);
-    out.text(tag);
-    if (body) out.varint(0);
-    else putWrites(out, writes);
-  }
-  if (body) {
+  return enveloped(envelope, (out) => {
+    out.u32(database);
+    out.u32(previous);
+    out.varint(commits[0]!.seq);
+    out.varint(commits.length);
+    out.text(origin);
+    for (const { id, stamp: made, tag, writes } of commits) {
+      out.varint(id);
+      out.varint(made);
+      out.text(tag);
+      if (body) out.varint(0);
+      else putWrites(out, writes);
+    }
+    if (!body) return;
     out.varint(body.id);
     out.varint(body.sizeBytes);
     out.varint(superseded ? 1 : 0);
     if (superseded) out.bytes(superseded);
-  }
-  return sealEnvelope(out);
+  });
 }
 
 /** What the staged writes of commits supersede, for their entry; `undefined` where that would become too large. */

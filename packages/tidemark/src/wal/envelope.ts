@@ -8,7 +8,7 @@
  * The format version stands under the checksum, so that a flipped bit in it is damage and not "a newer Tidemark".
  * These nine bytes mean the same in every format version to come.
  */
-import type { ByteWriter } from "../base/bytes.ts";
+import { type ByteWriter, u32At, writtenBy } from "../base/bytes.ts";
 import { checksum } from "../base/checksum.ts";
 import { type ErrorDetails, TidemarkError } from "../base/errors.ts";
 import type { StoredValue } from "../storage/contract.ts";
@@ -42,12 +42,19 @@ export function sealEnvelope(out: ByteWriter): StoredValue {
   return out.finish();
 }
 
+/** What `write` writes, in an envelope: for what is small. */
+export const enveloped = (envelope: Envelope, write: (out: ByteWriter) => void): StoredValue =>
+  writtenBy((out) => {
+    beginEnvelope(out, envelope);
+    write(out);
+    out.patchU32(checksumAt, checksum(out.written(checkedFrom)));
+  });
+
 /** @throws TidemarkError CORRUPT, or FORMAT_UNSUPPORTED for intact bytes of a newer format; both with `details`. */
 export function openEnvelope(bytes: Uint8Array, envelope: Envelope, details: ErrorDetails): void {
   if (bytes.length < envelopeBytes) throw damaged(details, "is too short");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(0, true) !== envelope.magic) throw damaged(details, "does not begin as one");
-  if (view.getUint32(checksumAt, true) !== checksum(bytes.subarray(checkedFrom))) {
+  if (u32At(bytes, 0) !== envelope.magic) throw damaged(details, "does not begin as one");
+  if (u32At(bytes, checksumAt) !== checksum(bytes.subarray(checkedFrom))) {
     throw damaged(details, "does not match its checksum");
   }
   const format = bytes[formatAt]!;

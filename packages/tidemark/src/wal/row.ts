@@ -3,19 +3,11 @@
  * reclaimed, so a flipped bit in one of them must be seen, never believed. Nor must another row's bytes: in store `meta` a
  * checksum of the row's key stands first. The fence, alone of its kind in its store, is as format 1 had all of them.
  */
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { ByteReader, type ByteWriter } from "../base/bytes.ts";
 import { checksum } from "../base/checksum.ts";
 import { fenceFormat, rowFormat } from "../codec/formats.ts";
 import type { StoredValue, Write } from "../storage/contract.ts";
-import {
-  beginEnvelope,
-  damaged,
-  type Envelope,
-  envelopeBytes,
-  formatOf,
-  openEnvelope,
-  sealEnvelope,
-} from "./envelope.ts";
+import { damaged, type Envelope, enveloped, envelopeBytes, formatOf, openEnvelope } from "./envelope.ts";
 
 const magic = 0x57524d54; // "TMRW"
 const keyless: Envelope = { magic, ...fenceFormat };
@@ -25,11 +17,10 @@ const sumOf = (key: string): number => checksum(encoder.encode(key));
 
 /** `key`: of store `meta`; absent for the fence. */
 export function sealRow(key: string | undefined, write: (out: ByteWriter) => void): StoredValue {
-  const out = new ByteWriter(48);
-  beginEnvelope(out, key === undefined ? keyless : keyed);
-  if (key !== undefined) out.u32(sumOf(key));
-  write(out);
-  return sealEnvelope(out);
+  return enveloped(key === undefined ? keyless : keyed, (out) => {
+    if (key !== undefined) out.u32(sumOf(key));
+    write(out);
+  });
 }
 
 export const putRow = (key: string, write: (out: ByteWriter) => void): Write => ({
