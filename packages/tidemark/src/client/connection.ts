@@ -116,7 +116,7 @@ export class Connection {
     this.#open.add(waiting);
     this.#queue.push(waiting);
     if (isAlone(waiting.request)) this.#flush();
-    else if (this.#queue.length === 1) queueMicrotask(() => this.#flush());
+    else if (this.#queue.length === 1) void Promise.resolve().then(() => this.#flush());
   }
 
   #flush(): void {
@@ -131,15 +131,17 @@ export class Connection {
     try {
       responses = await surface.submit(waiting.map((w) => w.request));
     } catch (e) {
-      for (const w of waiting) this.#settle(w, () => w.reject(unanswered(w.request.op, e)));
+      for (const w of waiting) {
+        this.#open.delete(w);
+        w.reject(unanswered(w.request.op, e));
+      }
       return;
     }
-    for (const [i, w] of waiting.entries()) this.#settle(w, () => answered(w, responses?.[i]));
-  }
-
-  #settle(waiting: Waiting, settle: () => void): void {
-    this.#open.delete(waiting);
-    settle();
+    for (let i = 0; i < waiting.length; i++) {
+      const w = waiting[i]!;
+      this.#open.delete(w);
+      answered(w, responses?.[i]);
+    }
   }
 }
 

@@ -3,15 +3,10 @@ import { type Form, real } from "../codec/form.ts";
 import { isWebKit } from "../base/webkit.ts";
 import { Caller } from "../protocol/calls.ts";
 import { listedForm, offerAnswerForm, openedForm } from "../protocol/forms.ts";
-import {
-  type HostEvent,
-  type HostSurface,
-  protocolVersion,
-  type Request,
-  type Response,
-} from "../protocol/messages.ts";
+import { type HostEvent, type HostSurface, protocolVersion, type Response } from "../protocol/messages.ts";
 import { answerOf } from "./answers.ts";
 import type { PageSeam } from "./idle.ts";
+import { packed } from "./packing.ts";
 import { browserPage } from "./page-seam.ts";
 import { untilEnded } from "./until-ended.ts";
 import { endedAside, workerDied } from "./worker-death.ts";
@@ -86,7 +81,10 @@ export function linkToWorker(worker: Worker, scriptUrl: () => string, maxSilentM
       remote.hear = (event) => events(event as HostEvent);
       return call("open", openedForm, request);
     },
-    submit: (requests) => remote.call("submit", [requests], buffersOf(requests)) as Promise<readonly Response[]>,
+    submit: (requests) => {
+      const moved: ArrayBuffer[] = [];
+      return remote.call("submit", [packed(requests, moved)], moved) as Promise<readonly Response[]>;
+    },
     grant: (offer) => call("grant", offerAnswerForm, offer),
     close: () => call("close", openedForm),
     deleteDatabase: (name, storage) => call("deleteDatabase", openedForm, name, storage),
@@ -146,11 +144,3 @@ function isWorker(value: unknown): value is Worker {
 
 const environment = (message: string, url: string, cause?: unknown): TidemarkError =>
   new TidemarkError("ENVIRONMENT", message, { url }, cause);
-
-/** The buffers of outgoing writes: they move to the worker instead of being copied. */
-function buffersOf(requests: readonly Request[]): ArrayBuffer[] {
-  return requests.flatMap((r) => {
-    const writes = r.op === "part" ? r.part.writes : "writes" in r ? r.writes : undefined;
-    return writes ? [writes.buffer as ArrayBuffer] : [];
-  });
-}

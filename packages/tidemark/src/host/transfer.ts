@@ -6,11 +6,12 @@ const minTransferBytes = 16 * 1024;
 
 /** The large buffers of answers that carry values: they move to the page instead of being copied. */
 export function transferable(responses: readonly Response[]): ArrayBuffer[] {
-  return responses.flatMap((r) => {
-    if (!r.ok || typeof r.value !== "object" || r.value === null) return [];
-    const values = "values" in r.value ? (r.value.values as Values | undefined) : (r.value as Values);
-    return values?.form === "json" || values?.form === "mixed"
-      ? buffersOf(values).filter((b) => b.byteLength >= minTransferBytes)
-      : [];
-  });
+  const moved: ArrayBuffer[] = [];
+  for (const { ok, value } of responses as readonly { readonly ok: boolean; readonly value?: unknown }[]) {
+    if (!ok || typeof value !== "object" || value === null) continue;
+    const values = ("values" in value ? value.values : value) as Values | undefined;
+    if (values?.form !== "json" && values?.form !== "mixed") continue;
+    for (const buffer of buffersOf(values)) if (buffer.byteLength >= minTransferBytes) moved.push(buffer);
+  }
+  return moved;
 }
