@@ -32,8 +32,7 @@ export class CallOrder {
 
 /** Keeps `work` among `set` until it has ended, one way or the other. */
 function track(set: Set<Promise<unknown>>, work: Promise<unknown>): void {
-  const ended: Promise<unknown> = work.then(nothing, nothing).then(() => set.delete(ended));
+  const end = (): void => void set.delete(ended);
+  const ended: Promise<unknown> = work.then(end, end);
   set.add(ended);
 }
-
-const nothing = (): void => undefined;

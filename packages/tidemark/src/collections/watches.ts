@@ -31,6 +31,7 @@ export class Watches {
   }
 
   touched(keys: readonly ByteKey[]): void {
+    if (this.#watched.size === 0) return;
     const hit: number[] = [];
     const touched = new TouchedKeys(keys);
     for (const [id, handle] of this.#watched) if (handle.reads?.meetsAny(touched)) hit.push(id);

@@ -46,6 +46,11 @@ export function applyCommit(memtable: Memtable, commit: Commit, ledger?: Garbage
   return build ? writes.flatMap(({ key }) => (tableOf(key) === systemTable ? [key] : [])) : touched;
 }
 
+/** The same of its records only. */
+export function applyRecords(memtable: Memtable, { seq: at, stamp, writes }: Commit): void {
+  for (const { key, payload, supersedes } of writes) memtable.put(key, { seq: at, stamp, payload, supersedes });
+}
+
 /** No version that anybody can see lies below an index entry that comes. */
 const nothing = seq(0);
 

@@ -26,7 +26,7 @@ import {
 } from "../wal/group-commit.ts";
 import type { Fence, Head } from "../wal/log.ts";
 import { isSwept, type Staged } from "../wal/staging.ts";
-import { applyCommit } from "./apply.ts";
+import { applyCommit, applyRecords } from "./apply.ts";
 import {
   entryOf,
   notWritten,
@@ -240,6 +240,7 @@ export class Committer implements Participants<Member> {
     assert(this.#judge.isPrepared(), "members are judged on what was prepared for this checkpoint");
     const { head } = this.#store;
     const group: GroupState = { memtable: new Memtable(), touched: [] };
+    const isByRecords = members.every(({ request }) => this.#judge.looksAtRecordsOnly(request));
     const accepted: { member: Member; done: CommitDone }[] = [];
     const beaten: Beaten[] = [];
     const commits: Commit[] = [];
@@ -258,7 +259,10 @@ export class Committer implements Participants<Member> {
         stamp = decided?.stamp ?? nextStamp(stamp, this.#clock.now());
         const commit: Commit = { seq: at, stamp, id: member.id, tag: member.request.tag, writes: verdict.writes };
         commits.push(commit);
-        if (position < members.length - 1) group.touched.push(applyCommit(group.memtable, commit));
+        if (position < members.length - 1) {
+          if (isByRecords) applyRecords(group.memtable, commit);
+          else group.touched.push(applyCommit(group.memtable, commit));
+        }
       }
       accepted.push({ member, done: { seq: at, stamp, existed: verdict.existed } });
     }
@@ -268,7 +272,7 @@ export class Committer implements Participants<Member> {
   /** Whether what stands in its way is only about to be committed. */
   #isBeaten(request: CommitRequest, { code }: TidemarkError, before: readonly Commit[]): boolean {
     if (code !== "CONSTRAINT" || before.length === 0) return false; // who lost by conflict comes again anyway
-    return !(this.#judge.judge(request, { memtable: new Memtable(), touched: [] }) instanceof TidemarkError);
+    return !(this.#judge.judge(request, nobody) instanceof TidemarkError);
   }
 
   /**
@@ -276,12 +280,11 @@ export class Committer implements Participants<Member> {
    * accepted are checked by the append itself, and a conflict is one whatever has come since.
    */
   #needsLook(members: readonly Member[]): boolean {
-    const empty: GroupState = { memtable: new Memtable(), touched: [] };
     return members.some(({ told, request }) => {
       if (told) return false;
       const schema = this.#judge.schemaOf(request);
       if (!request.writes.some((w) => w.kind !== "put" || uniquePrefixes(w, schema).length > 0)) return false;
-      const verdict = this.#judge.judge(request, empty);
+      const verdict = this.#judge.judge(request, nobody);
       if (verdict instanceof TidemarkError) return verdict.code === "CONSTRAINT";
       return verdict.writes.length < request.writes.length;
     });
@@ -309,6 +312,9 @@ function aheadOf({ accepted, commits }: Judged): Body | undefined {
     commit.writes.length === request.writes.length && commit.writes.every(({ oldEntries }) => oldEntries.length === 0);
   return isAsThought ? request.ahead : undefined;
 }
+
+/** A group of which nobody was accepted yet. */
+const nobody: GroupState = { memtable: new Memtable(), touched: [] };
 
 const isLarge = (commits: readonly Commit[]): boolean => {
   let sizeBytes = 0;

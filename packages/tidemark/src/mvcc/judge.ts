@@ -99,6 +99,11 @@ export class Judge {
     return brings ?? this.#schema();
   }
 
+  /** Whether, of what others in its group write, it is judged by records alone: no index entry, no range. */
+  looksAtRecordsOnly(request: CommitRequest): boolean {
+    return request.basis === undefined && this.schemaOf(request).unique.size === 0;
+  }
+
   judge(request: CommitRequest, group: GroupState): Verdict {
     // A member accepted before may have changed it: then nobody behind it can know.
     const isChanged = group.memtable.newest(catalogKey) !== undefined;
@@ -110,14 +115,15 @@ export class Judge {
     const writes: LoggedWrite[] = [];
     const existed: boolean[] = [];
     const failures: Failure[] = [];
-    const claimed = new Map<ByteKey, ByteKey>();
+    let claimed: Map<ByteKey, ByteKey> | undefined;
     request.writes.forEach((w, position) => {
       const before = this.#newest(w.key, group);
       const isThere = before?.payload !== undefined;
       existed.push(isThere);
       if (w.kind === "add" && isThere) failures.push({ position, constraint: "key", taken: w.key });
       if (w.kind === "delete" && !isThere) return;
-      const owner = this.#rival(w, schema, request.writes, claimed, group);
+      const isUnique = schema.unique.size > 0;
+      const owner = isUnique && this.#rival(w, schema, request.writes, (claimed ??= new Map()), group);
       if (owner) failures.push({ position, constraint: "unique", taken: owner });
       const oldEntries = isThere ? liveEntries(indexEntriesOf(w.key, before.payload), schema) : [];
       const supersedes = before?.seq ?? seq(0);

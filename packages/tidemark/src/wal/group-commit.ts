@@ -138,6 +138,7 @@ export class GroupCommit<Member> {
 
   async #run(): Promise<void> {
     try {
+      await Promise.resolve(); // those of one turn go together
       while (this.#waiting.length > 0) {
         await this.#attempt(this.#gather());
       }
