@@ -27,7 +27,12 @@ interface Call {
   /** In the order of calls. */
   readonly position: number;
   repeats: number;
-  attempt(schema: Catalog): Promise<void>;
+}
+
+/** A call that waits to be made again. */
+interface Refused {
+  readonly call: Call;
+  again(schema: Catalog): void;
   reject(error: unknown): void;
 }
 
@@ -38,8 +43,10 @@ export class SchemaCalls {
   #spoken: Catalog | undefined;
   /** A newer one: spoken from when no call is under way that would be refused. */
   #heard: Catalog | undefined;
-  readonly #underWay = new Set<Promise<void>>();
-  #refused: Call[] = [];
+  #underWay = 0;
+  /** Called when none is under way any more. */
+  #waking: (() => void)[] = [];
+  #refused: Refused[] = [];
   #repeating: Promise<void> | undefined;
   #calls = 0;
 
@@ -56,23 +63,33 @@ export class SchemaCalls {
 
   /** What a call made now speaks. */
   get catalog(): Catalog {
-    if (this.#underWay.size === 0 && !this.#repeating) this.#spoken = this.#heard;
+    if (this.#underWay === 0 && !this.#repeating) this.#spoken = this.#heard;
     if (!this.#spoken) throw new TidemarkError("INTERNAL", "The database is not open yet");
     return this.#spoken;
   }
 
-  run<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const attempt = async (schema: Catalog): Promise<void> => resolve(await step(schema));
-      this.#make({ connection, position: this.#calls++, repeats: 0, attempt, reject }, this.catalog);
-    });
+  async run<T>(connection: Connection, step: SchemaStep<T>): Promise<T> {
+    const call: Call = { connection, position: this.#calls++, repeats: 0 };
+    for (let schema = this.catalog, isFirst = true; ; isFirst = false) {
+      if (isFirst) this.#underWay++; // else who makes it again has counted it
+      let again: Promise<Catalog>;
+      try {
+        return await step(schema);
+      } catch (e) {
+        if (!isRefusal(e, call)) throw e;
+        again = this.#toBeMadeAgain(call);
+      } finally {
+        if (--this.#underWay === 0) for (const wake of this.#waking.splice(0)) wake();
+      }
+      schema = await again;
+    }
   }
 
   /** Runs `step` when the fate of the calls made before is known; what is called later waits until it has begun. */
   async afterCalls<T>(step: () => Promise<T>): Promise<T> {
-    if (this.#underWay.size === 0 && !this.#repeating) return step();
+    if (this.#underWay === 0 && !this.#repeating) return step();
     const { begun } = await this.#line.holdNow(async () => {
-      while (this.#underWay.size > 0 || this.#repeating) await Promise.all([this.#repeating, ...this.#underWay]);
+      while (this.#underWay > 0 || this.#repeating) await Promise.all([this.#repeating, this.#fates()]);
       const work = step();
       work.catch(() => undefined); // told to who awaits it, below
       return { begun: work };
@@ -80,22 +97,18 @@ export class SchemaCalls {
     return begun;
   }
 
-  #make(call: Call, schema: Catalog): void {
-    const fate = call.attempt(schema).catch((e: unknown) => {
-      if (!isRefusal(e, call)) call.reject(e);
-      else {
-        this.#refused.push(call);
-        this.#repeating ??= this.#line.holdNow(() => this.#repeat());
-      }
+  #toBeMadeAgain(call: Call): Promise<Catalog> {
+    const again = new Promise<Catalog>((resolve, reject) => {
+      this.#refused.push({ call, again: resolve, reject });
     });
-    const ended: Promise<void> = fate.then(() => void this.#underWay.delete(ended));
-    this.#underWay.add(ended);
+    this.#repeating ??= this.#line.holdNow(() => this.#repeat());
+    return again;
   }
 
   async #repeat(): Promise<void> {
     while (this.#refused.length > 0) {
       await this.#fates();
-      const refused = this.#refused.toSorted((a, b) => a.position - b.position);
+      const refused = this.#refused.toSorted((a, b) => a.call.position - b.call.position);
       this.#refused = [];
       await this.#fetchAndMake(refused);
       await this.#fates();
@@ -103,23 +116,24 @@ export class SchemaCalls {
     this.#repeating = undefined;
   }
 
-  async #fetchAndMake(calls: readonly Call[]): Promise<void> {
+  async #fetchAndMake(refused: readonly Refused[]): Promise<void> {
     try {
       // The worker's word counts even where it is an older one: the end of the log may have been struck.
-      const { connection } = calls[0]!;
+      const { connection } = refused[0]!.call;
       const catalog = await connection.call<"catalog">({ op: "catalog", handle: this.#handle });
       this.#spoken = this.#heard = catalog;
-      for (const call of calls) {
-        call.repeats++;
-        this.#make(call, catalog);
+      for (const r of refused) {
+        r.call.repeats++;
+        this.#underWay++;
+        r.again(catalog);
       }
     } catch (e) {
-      for (const call of calls) call.reject(e);
+      for (const r of refused) r.reject(e);
     }
   }
 
   async #fates(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    while (this.#underWay > 0) await new Promise<void>((wake) => this.#waking.push(wake));
   }
 }
 

@@ -94,12 +94,20 @@ export class Session {
 
   /** Runs `step` when it is its turn among the calls on this database handle, opening the database if need be. */
   enter<T>(step: Step<T>): Promise<T> {
-    return this.#admit(() => this.#line.enter(async () => step(this.#connected())));
+    return this.#admit(() => this.#line.enter(() => this.#begun(step)));
   }
 
   /** As `enter`; what is called later waits until `work` is done. */
   hold<T>(work: Step<T>): Promise<T> {
     return this.#admit(() => this.#line.hold(async () => work(this.#connected())));
+  }
+
+  #begun<T>(step: Step<T>): Promise<T> {
+    try {
+      return step(this.#connected());
+    } catch (e) {
+      return Promise.reject(e);
+    }
   }
 
   /** Opens on the first call; later calls share it. A failed opening may be tried again. */

@@ -69,12 +69,13 @@ export async function abortable<T>(
 }
 
 /** A step that is not taken where the signal has aborted while it waited for its turn. */
-export const unlessAborted =
-  <T>(signal: AbortSignal | undefined, step: Step<T>): Step<T> =>
-  async (connection) => {
-    signal?.throwIfAborted();
+export function unlessAborted<T>(signal: AbortSignal | undefined, step: Step<T>): Step<T> {
+  if (!signal) return step;
+  return async (connection) => {
+    signal.throwIfAborted();
     return step(connection);
   };
+}
 
 /** A call that ends with the signal's reason when it aborts first; nothing is sent where that is before its turn. */
 export const enterAbortable = <T>(
