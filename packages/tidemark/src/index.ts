@@ -8,6 +8,7 @@ export type { UpgradeProgress } from "./client/building.ts";
 export type { Changes, Collection, ReadableCollection } from "./client/collection.ts";
 export type { ChangeSet, ChangesOptions, RecordChange } from "./client/changes.ts";
 export type { Database, DatabaseOptions, DatabaseStorage, GivenStorage, ReadViewOptions } from "./client/database.ts";
+export type { Diagnostics, LiveDiagnostics, Reported } from "./client/diagnostics.ts";
 export { describeGc } from "./client/describe-gc.ts";
 export type { Gc, GcOptions, GcProofOptions } from "./client/gc.ts";
 export type { GcJob } from "./client/gc-job.ts";
@@ -66,6 +67,14 @@ export type {
 } from "./protocol/gc.ts";
 export type { GcSettings } from "./protocol/gc-settings.ts";
 export type { DamageReport, KeyReport, SnapshotReport, VerifyReport } from "./protocol/messages.ts";
-export type { CollectionUsage, Metrics, SliceFigures, SliceSource, Spread, Usage } from "./protocol/metrics.ts";
+export type {
+  CollectionUsage,
+  LevelUsage,
+  Metrics,
+  SliceFigures,
+  SliceSource,
+  Spread,
+  Usage,
+} from "./protocol/metrics.ts";
 export { openDatabase } from "./opening.ts";
 export { createDatabase, deleteDatabase, listDatabases } from "./realm.ts";

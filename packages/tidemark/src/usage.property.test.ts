@@ -127,6 +127,8 @@ async function check(tab: Tab, dead: readonly Stretch[]): Promise<void> {
 function expectToAddUp(told: Awaited<ReturnType<typeof metricsOf>>) {
   const sum = sumOfAll(allUsages(told));
   expect([sum.versions, sum.bytes]).toEqual([told.versions, told.blockBytes + told.memtableBytes]);
+  const inLevels = (of: "blocks" | "bytes"): number => told.levels.reduce((n, level) => n + level[of], 0);
+  expect([inLevels("blocks"), inLevels("bytes")]).toEqual([told.blocks, told.blockBytes]);
   return told;
 }
 

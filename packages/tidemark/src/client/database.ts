@@ -10,6 +10,7 @@ import { Collection, type Sink } from "./collection.ts";
 import type { Connection } from "./connection.ts";
 import type { HostLink } from "./connectors.ts";
 import { definitionOf, migrationVersions } from "./definition.ts";
+import type { Diagnostics } from "./diagnostics.ts";
 import { Gc } from "./gc.ts";
 import { type Live, liveQuery } from "./live.ts";
 import { type DatabaseEvents, Session, type SessionOptions } from "./session.ts";
@@ -158,7 +159,14 @@ export class Database<C extends Declarations> {
       ...(migrations === undefined ? {} : { migrations: migrationVersions(migrations, version) }),
       ...(seed === undefined ? {} : { seeds: true }),
     };
-    this.#advice = new Advice(options.log);
+    const { log } = options;
+    this.#advice = new Advice(
+      log &&
+        ((entry) => {
+          this.#session.diary.log(entry);
+          log(entry);
+        }),
+    );
     this.#session = new Session({
       name,
       definition,
@@ -213,8 +221,8 @@ export class Database<C extends Declarations> {
   collection<N extends keyof C & string>(name: N): Collection<C[N]> {
     const kept = this.#handles.get(name) as Collection<C[N]> | undefined;
     if (kept) return kept;
-    const made = new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read) =>
-      this.live((view) => read(view.source)),
+    const made = new Collection<C[N]>(name, declared(this.#collections, name), this.#head, this.#sink, (read, what) =>
+      liveQuery(this.#session, this.#collections, (view) => read(view.source), what),
     );
     this.#handles.set(name, made);
     return made;
@@ -355,6 +363,11 @@ export class Database<C extends Declarations> {
   /** Calls `listener` on an event; the answer stops that. */
   on<E extends keyof DatabaseEvents>(event: E, listener: (payload: DatabaseEvents[E]) => void): () => void {
     return this.#session.on(event, listener);
+  }
+
+  /** What this handle knows of itself: its live queries, and what it reported. The database is not asked. */
+  diagnostics(): Diagnostics {
+    return this.#session.diary.told();
   }
 
   #bytes(

@@ -127,7 +127,7 @@ export class Found<T> implements PromiseLike<T[]> {
     const { observe, ...target } = this.#target;
     if (observe) {
       const found = (source: Source) => new Found<T>({ ...target, observe: undefined, source }, this.#question);
-      return observe((source) => found(source).toArray()).subscribe(observer);
+      return observe((source) => found(source).toArray(), `${target.collection}.find(…)`).subscribe(observer);
     }
     throw new TidemarkError("TRANSACTION_INVALID", "Only what db.collection(…) finds can be subscribed to", {
       why: "subscribe",

@@ -1,6 +1,7 @@
 import { isTidemarkError } from "../base/errors.ts";
 import { isStillBuilding } from "./building.ts";
 import type { Connection } from "./connection.ts";
+import { type LiveDiagnostics, queryText } from "./diagnostics.ts";
 import { callBack } from "./report.ts";
 import type { Session } from "./session.ts";
 import { share } from "./sharing.ts";
@@ -25,8 +26,9 @@ export function subscriptionOf(leave: () => void): Subscription {
   return Object.assign(() => leave(), { unsubscribe: leave });
 }
 
-/** Starts to run a query; from then on results come to `output`. */
-type Start<T> = (output: Required<Observer<T>>) => { stop(): void };
+/** Starts to run a query; from then on results come to `output`. `heard` says how many hear of them. */
+type Start<T> = (output: Required<Observer<T>>, heard: () => Heard) => { stop(): void };
+type Heard = Pick<LiveDiagnostics, "subscribers" | "told">;
 
 /** One call of `subscribe`: the same observer may be there twice. */
 interface Slot<T> {
@@ -46,6 +48,8 @@ export class Live<T> {
   #current: T | undefined;
   /** Whether `#current` is of this run. */
   #hasValue = false;
+  /** Results of this run that were told. */
+  #told = 0;
   #error: unknown;
 
   constructor(start: Start<T>) {
@@ -85,7 +89,9 @@ export class Live<T> {
   #run(): void {
     this.#error = undefined;
     this.#hasValue = false;
-    this.#running = this.#start({ next: (value) => this.#emit(value), error: (e) => this.#fail(e) });
+    this.#told = 0;
+    const heard = (): Heard => ({ subscribers: this.#slots.size, told: this.#told });
+    this.#running = this.#start({ next: (value) => this.#emit(value), error: (e) => this.#fail(e) }, heard);
   }
 
   #leave(slot: Slot<T>): void {
@@ -99,6 +105,7 @@ export class Live<T> {
     if (this.#hasValue && Object.is(value, this.#current)) return;
     this.#current = value;
     this.#hasValue = true;
+    this.#told++;
     const slots = [...this.#slots]; // whoever comes meanwhile is told on coming
     for (const slot of slots) {
       if (this.#slots.has(slot)) callBack(() => slot.observer.next?.(value));
@@ -119,9 +126,14 @@ export function liveQuery<T, C extends Declarations>(
   session: Session,
   collections: C,
   query: (view: View<C>) => Promise<T>,
+  name?: string,
 ): Live<T> {
-  return new Live((output) => {
-    const running = new Running(session, collections, query, output);
+  return new Live((output, heard) => {
+    const running = new Running(session, collections, query, output, (of) => ({
+      query: queryText(name ?? query),
+      ...heard(),
+      ...of,
+    }));
     running.refresh();
     return running;
   });
@@ -134,18 +146,32 @@ class Running<T, C extends Declarations> {
   readonly #query: (view: View<C>) => Promise<T>;
   readonly #output: Required<Observer<T>>;
   readonly #databaseEnded = (error: unknown): void => this.#fail(error);
+  readonly #tell: () => LiveDiagnostics;
+  #runs = 0;
+  #lastRunMs: number | undefined;
   /** What is read is watched, or about to be. */
   #view: View<C> | undefined;
   #isBusy = false;
   #isStale = false;
   #isStopped = false;
 
-  constructor(session: Session, collections: C, query: (view: View<C>) => Promise<T>, output: Required<Observer<T>>) {
+  constructor(
+    session: Session,
+    collections: C,
+    query: (view: View<C>) => Promise<T>,
+    output: Required<Observer<T>>,
+    told: (of: Omit<LiveDiagnostics, "query" | keyof Heard>) => LiveDiagnostics,
+  ) {
     this.#session = session;
     this.#collections = collections;
     this.#query = query;
     this.#output = output;
+    this.#tell = () => {
+      const lastRunMs = this.#lastRunMs;
+      return told({ runs: this.#runs, isRunning: this.#isBusy, ...(lastRunMs === undefined ? {} : { lastRunMs }) });
+    };
     session.endings.add(this.#databaseEnded);
+    session.diary.live.add(this.#tell);
   }
 
   /** One run at a time; what is touched during a run is caught by the next. */
@@ -158,6 +184,7 @@ class Running<T, C extends Declarations> {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#session.endings.delete(this.#databaseEnded);
+    this.#session.diary.live.delete(this.#tell);
     if (!this.#isBusy) this.#release();
   }
 
@@ -195,6 +222,8 @@ class Running<T, C extends Declarations> {
 
   async #run(): Promise<T> {
     this.#release();
+    this.#runs++;
+    const began = performance.now();
     // The query begins in the same tick as the view, so that its first reads travel with the view's opening.
     const { view, value } = await this.#session.enter(async (connection) => {
       const opened = this.#openView(connection);
@@ -203,6 +232,7 @@ class Running<T, C extends Declarations> {
     try {
       const result = await value;
       await view.watch();
+      this.#lastRunMs = performance.now() - began;
       return result;
     } finally {
       view.finish();

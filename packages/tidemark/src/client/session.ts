@@ -8,6 +8,7 @@ import { BuildNews, isStillBuilding, type StillBuilding, type UpgradeProgress } 
 import { type Connection, errorOf } from "./connection.ts";
 import type { ConsumerLocks } from "./consumer-lock.ts";
 import type { HostLink } from "./connectors.ts";
+import { Diary } from "./diagnostics.ts";
 import { closedError } from "./host-keeper.ts";
 import { Line } from "./line.ts";
 import { callBack } from "./report.ts";
@@ -71,6 +72,7 @@ export class Session {
   #refusal: TidemarkError | undefined;
   #closing: Promise<void> | undefined;
   readonly #listeners = new Map<keyof DatabaseEvents, Set<(payload: never) => void>>();
+  readonly diary: Diary = new Diary();
   /** Live queries by the handle they watch. */
   readonly watchers: Map<number, () => void> = new Map();
   /** Told what garbage collection does, and of which run of this handle, if it is one. */
@@ -258,6 +260,7 @@ export class Session {
       case "outdated": {
         const { reason, version } = event;
         const declared = this.options.definition.version;
+        this.diary.outdated(reason);
         this.#emit("outdated", { reason, declared, ...(version === undefined ? {} : { stored: version }) });
         return;
       }
@@ -265,7 +268,7 @@ export class Session {
         for (const listener of Array.from(this.gcListeners)) listener(event.event, event.job);
         return;
       case "error":
-        this.#emit("error", errorOf(event.error));
+        this.#error(errorOf(event.error));
         return;
       default:
     }
@@ -275,12 +278,12 @@ export class Session {
     this.#calls.hear(catalog);
     const { ready, failures } = this.#builds.hear(catalog);
     for (const progress of ready) this.#emit("upgrade", progress);
-    for (const failure of failures) this.#emit("error", failure);
+    for (const failure of failures) this.#error(failure);
   }
 
   /** The worker died: what live queries watched went with it. */
   #died(error: TidemarkError): void {
-    this.#emit("error", error);
+    this.#error(error);
     for (const refresh of Array.from(this.watchers.values())) refresh();
   }
 
@@ -290,8 +293,15 @@ export class Session {
     if (this.#refusal) return;
     this.#refusal = error;
     this.#endAll(error);
-    const { reason } = error.details;
-    this.#emit("closed", { reason: typeof reason === "string" ? reason : error.message });
+    const { reason: given } = error.details;
+    const reason = typeof given === "string" ? given : error.message;
+    this.diary.closed(reason);
+    this.#emit("closed", { reason });
+  }
+
+  #error(error: TidemarkError): void {
+    this.diary.error(error);
+    this.#emit("error", error);
   }
 
   #endAll(error: TidemarkError): void {

@@ -33,8 +33,11 @@ export interface QueryWriter<T> {
 /** A patch of top-level fields, or a synchronous function that answers the next record or changes the one it is given. */
 export type Change<T, In = T> = Patch<T> | ((current: T) => T | In | void);
 
-/** Runs a read again whenever what it read changed. Absent in a transaction. */
-export type Observe = <R>(read: (source: Source) => Promise<R>) => {
+/** Runs a read again whenever what it read changed; `what` names it to whoever looks. Absent in a transaction. */
+export type Observe = <R>(
+  read: (source: Source) => Promise<R>,
+  what: string,
+) => {
   subscribe(observer: Observer<R> | ((value: R) => void)): Subscription;
 };
 
@@ -99,6 +102,10 @@ export class WritableQuery<T, K, P = unknown> extends Query<T, K, P> {
         { why: "subscribe" },
       );
     }
-    return observe((source) => new Query<T, K, P>({ ...target, source }, this.shape).toArray()).subscribe(observer);
+    const { collection, index } = target;
+    const what = `${collection}.where(${index === undefined ? "" : JSON.stringify(index)})`;
+    return observe((source) => new Query<T, K, P>({ ...target, source }, this.shape).toArray(), what).subscribe(
+      observer,
+    );
   }
 }

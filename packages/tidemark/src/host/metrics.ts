@@ -30,6 +30,9 @@ export async function metrics(database: Database, upkeep: Tended): Promise<Metri
     logBytes: moment.log.sizeBytes,
     blocks: moment.manifest.blocks,
     blockBytes: moment.manifest.sizeBytes,
+    levels: moment.manifest.filled.map(({ length, sizeBytes, versions }) => {
+      return { blocks: length, bytes: sizeBytes, versions };
+    }),
     blobBytes,
     metaBytes: (meta ?? []).reduce((n, e) => n + e.value.length, 0),
     reserveBytes: reserveBytes(reserve),

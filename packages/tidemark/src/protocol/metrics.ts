@@ -9,6 +9,8 @@ export interface Metrics {
   readonly logBytes: number;
   readonly blocks: number;
   readonly blockBytes: number;
+  /** Where those blocks lie: the levels that hold any, uppermost first, which is newest first. */
+  readonly levels: readonly LevelUsage[];
   /** Values out of line, within one KB each. */
   readonly blobBytes: number;
   readonly metaBytes: number;
@@ -35,6 +37,12 @@ export interface Metrics {
    * these is damaged, and was counted as if it were of the first alone.
    */
   readonly isExact: boolean;
+}
+
+export interface LevelUsage {
+  readonly blocks: number;
+  readonly bytes: number;
+  readonly versions: number;
 }
 
 /**
