@@ -1,0 +1,66 @@
+// Pictures of every panel, light, dark and on a phone, to be looked at:
+//
+//   pnpm --filter @tidemark/inspector run shots [records] [panel…]
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { open, ready } from "./site.mjs";
+
+const [records = "3000", ...asked] = process.argv.slice(2);
+const panels = asked.length > 0 ? asked : ["overview", "records", "floor", "gc", "storage", "live"];
+const folder = fileURLToPath(new URL("../../../node_modules/.cache/inspector-pictures/", import.meta.url));
+mkdirSync(folder, { recursive: true });
+
+/** @type {Record<string, (page: import("playwright").Page) => Promise<unknown>>} */
+const prepare = {
+  records: async (page) => {
+    await page.getByLabel("Key, or what").fill("order-0000003");
+    await page.getByRole("button", { name: "Go to it" }).click();
+    await page.locator(".version").first().waitFor();
+    await page.getByRole("button", { name: "Ask for proofs" }).click();
+    await page.getByText(/A dry run lists/).waitFor();
+  },
+  floor: async (page) => {
+    await page.getByRole("button", { name: "Explain" }).first().click();
+    await page.getByRole("button", { name: "Evict…" }).first().click();
+    await page.locator("#panel-floor .uplot canvas").waitFor();
+  },
+  gc: async (page) => {
+    await page.evaluate(() => /** @type {any} */ (globalThis).db.snapshots.delete("before the stocktaking"));
+    await page.getByRole("button", { name: "List proofs" }).click();
+    await page
+      .getByText(/would go/)
+      .first()
+      .waitFor();
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await page.locator("[data-test=result]").waitFor({ timeout: 60_000 });
+    await page.waitForTimeout(1500);
+  },
+  storage: (page) => page.locator("#panel-storage .uplot canvas").waitFor(),
+};
+
+const site = await open();
+for (const [kind, colorScheme, width] of /** @type {const} */ ([
+  ["light", "light", 1120],
+  ["dark", "dark", 1120],
+  ["phone", "light", 390],
+  ["narrow", "dark", 360],
+])) {
+  const context = await site.browser.newContext({
+    colorScheme,
+    viewport: { width, height: 900 },
+    deviceScaleFactor: 1,
+  });
+  const page = await ready(context, `${site.origin}/?records=${records}`);
+  await page.getByRole("tablist").waitFor();
+  for (const panel of panels) {
+    await page.locator(`#tab-${panel}`).click();
+    await page.waitForTimeout(2500);
+    await prepare[panel]?.(page);
+    await page.screenshot({ path: `${folder}${panel}-${kind}.png`, fullPage: true });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (wide > 0) console.error(`${panel}, ${kind}: ${wide} px wider than the screen`);
+  }
+  await context.close();
+}
+await site.close();
+console.log(`see ${folder}`);
