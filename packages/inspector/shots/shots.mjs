@@ -27,15 +27,40 @@ const prepare = {
   gc: async (page) => {
     await page.evaluate(() => /** @type {any} */ (globalThis).db.snapshots.delete("before the stocktaking"));
     await page.getByRole("button", { name: "List proofs" }).click();
-    await page
-      .getByText(/would go/)
-      .first()
-      .waitFor();
+    await page.locator("[data-test=proof-table]").waitFor();
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await page.locator("[data-test=result]").waitFor({ timeout: 60_000 });
     await page.waitForTimeout(1500);
   },
   storage: (page) => page.locator("#panel-storage .uplot canvas").waitFor(),
+};
+
+/** States that a filled database does not show by itself. @type {Record<string, (page: import("playwright").Page) => Promise<unknown>>} */
+const states = {
+  proofs: async (page) => {
+    await page.evaluate(() => /** @type {any} */ (globalThis).db.snapshots.delete("before the stocktaking"));
+    await page.locator("#tab-gc").click();
+    await page.getByRole("button", { name: "List proofs" }).click();
+    await page.locator("[data-test=proof-table]").waitFor();
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.waitForTimeout(1500);
+  },
+  end: async (page) => {
+    await page.locator("#tab-records").click();
+    await page.locator(".records").focus();
+    await page.keyboard.press("End");
+    await page.locator(".version").first().waitFor();
+    await page.mouse.wheel(0, 0);
+    await page.locator(".records").evaluate((list) => list.scrollTo(0, list.scrollHeight / 2));
+    await page.waitForTimeout(3000);
+  },
+  closed: async (page) => {
+    await page.locator("#tab-overview").click();
+    await page.evaluate(() => /** @type {any} */ (globalThis).db.close());
+    await page.getByText("The database is closed.").waitFor();
+  },
+  empty: (page) => page.locator("tidemark-inspector").evaluate((e) => Object.assign(e, { database: undefined })),
 };
 
 const site = await open();
@@ -59,6 +84,10 @@ for (const [kind, colorScheme, width] of /** @type {const} */ ([
     await page.screenshot({ path: `${folder}${panel}-${kind}.png`, fullPage: true });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (wide > 0) console.error(`${panel}, ${kind}: ${wide} px wider than the screen`);
+  }
+  for (const [name, show] of Object.entries(asked.length === 0 ? states : {})) {
+    await show(page);
+    await page.screenshot({ path: `${folder}state-${name}-${kind}.png`, fullPage: true });
   }
   await context.close();
 }

@@ -15,7 +15,7 @@ import { proofText } from "./gc.ts";
 import { nameOf } from "./holders.ts";
 import type { Sample } from "./inspection.ts";
 import { define, failure, skeleton } from "./panel.ts";
-import { preview } from "./tree.ts";
+import { changedFields, preview } from "./tree.ts";
 import { isSameKey, keyText, statesOf, type VersionState } from "./versions.ts";
 
 export interface ChainOf {
@@ -136,7 +136,7 @@ class Chain extends LitElement {
         ${proofs ? proofNote(proofs.list.length) : "States follow from the floor and its holders."}
       </p>
       <ol class="chain" aria-label="Versions of ${keyText(of.key)}, newest first">
-        ${versions.map((version, i) => versionItem(version, states[i]!))}
+        ${versions.map((version, i) => versionItem(version, states[i]!, versions[i + 1]))}
       </ol>
       ${versions.length === 0 ? html`<p class="note">None is left: the record was deleted and collected.</p>` : ""}
     </div>`;
@@ -146,7 +146,13 @@ class Chain extends LitElement {
 const proofNote = (n: number): string =>
   n === 0 ? "A dry run lists none of these versions." : `A dry run lists ${counted(n, "version")} of this record.`;
 
-function versionItem({ seq, stamp, value, deleted }: RecordVersion<unknown>, state: VersionState): TemplateResult {
+function versionItem(
+  { seq, stamp, value, deleted }: RecordVersion<unknown>,
+  state: VersionState,
+  older: RecordVersion<unknown> | undefined,
+): TemplateResult {
+  const fields = older && changedFields(value, older.value);
+  const changed = fields && (fields.length === 0 ? "Nothing changed." : `Changed: ${fields.join(", ")}.`);
   const [label, tone, why] = told(state);
   return html`<li class="version ${state.is === "live" ? "is-live" : ""}" data-state=${state.is} data-seq=${seq}>
     <p class="version-head">
@@ -154,6 +160,7 @@ function versionItem({ seq, stamp, value, deleted }: RecordVersion<unknown>, sta
       <span class="muted">${formatTime(stamp / 1024)}</span>
     </p>
     <p class="muted" data-test="why">${why}</p>
+    ${changed ? html`<p class="muted" data-test="changed">${changed}</p>` : ""}
     ${deleted ? "" : html`<tidemark-inspector-tree .value=${value} title=${preview(value, 200)}></tidemark-inspector-tree>`}
   </li>`;
 }

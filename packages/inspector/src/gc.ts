@@ -81,7 +81,8 @@ class GcPanel extends Panel {
         <div class="heading">
           <h3 id="gc-run">Run it</h3>
           <p class="note">
-            It runs by itself when enough is due. ${formatBytes(sample.explanation.reclaimable)} can go now.
+            ${formatBytes(sample.explanation.reclaimable)} can go now. It runs by itself when enough is due, unless
+            <code>gc.mode</code> is “manual”.
           </p>
         </div>
         ${this.#controls()}

@@ -152,6 +152,7 @@ describe("records", () => {
     const why = () => shown.text(".version:nth-child(2) [data-test=why]");
     await expect.poll(states).toEqual(["live", "held"]);
     expect(why()).toMatch(/Superseded by \d+\. Kept by .*Snapshot “monday”/);
+    expect(shown.text(".version [data-test=changed]")).toBe("Changed: text.");
     await db.snapshots.delete("monday");
     const [second] = await notes.history("a");
     await shown.click("[data-test=prove]");

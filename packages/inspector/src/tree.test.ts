@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { childrenOf, kindOfValue, leaf, preview, sizeOf } from "./tree.ts";
+import { changedFields, childrenOf, kindOfValue, leaf, preview, sizeOf } from "./tree.ts";
 
 test.each([
   [undefined, "nothing", "undefined"],
@@ -33,4 +33,13 @@ test("a preview fits, however large or deep its value is", () => {
   const large = Array.from({ length: 1e5 }, (_, i) => ({ i, text: "x".repeat(1000) }));
   expect(preview(large, 60)).toHaveLength(60);
   expect(preview("x".repeat(1e6), 20)).toBe(`"${"x".repeat(18)}…`);
+});
+
+test("what changed is told by top-level fields", () => {
+  const older = { id: 1, at: new Date(0), tags: ["a", { b: 1 }], bytes: new Uint8Array(1), gone: 1 };
+  const newer = { tags: ["a", { b: 2 }], at: new Date(0), id: 1, bytes: new Uint8Array(1), more: undefined };
+  expect(changedFields(newer, older)).toEqual(["tags", "gone"]);
+  expect(changedFields(older, structuredClone(older))).toEqual([]);
+  expect(changedFields({ ...older, bytes: Uint8Array.of(1) }, older)).toEqual(["bytes"]);
+  expect([changedFields("a", older), changedFields(older, undefined)]).toEqual([undefined, undefined]);
 });

@@ -1,4 +1,6 @@
 /** A stored value as a tree to read: kinds, one-line previews, and children a part at a time. */
+import { bytesOf } from "./versions.ts";
+
 export interface Child {
   readonly name: string;
   readonly value: unknown;
@@ -105,4 +107,31 @@ function bytesText(value: ArrayBuffer | ArrayBufferView | Blob): string {
   const name = value.constructor.name;
   if (isBlob(value)) return `${name}(${value.size} bytes${value.type ? `, ${value.type}` : ""})`;
   return `${name}(${value.byteLength} bytes)`;
+}
+
+/** Top-level fields that are not the same in both, or only in one; `undefined` where one of them has no fields. */
+export function changedFields(newer: unknown, older: unknown): string[] | undefined {
+  if (!isRecord(newer) || !isRecord(older)) return undefined;
+  const names = new Set([...Object.keys(newer), ...Object.keys(older)]);
+  return [...names].filter((name) => !isSame(newer[name], older[name]));
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  kindOfValue(value) === "fields" && !(value instanceof Map);
+
+function isSame(a: unknown, b: unknown): boolean {
+  const size = sizeOf(a);
+  if (kindOfValue(a) !== kindOfValue(b) || size !== sizeOf(b)) return false;
+  if (size === 0) return a === b || (leaf(a, Infinity) === leaf(b, Infinity) && hasSameBytes(a, b));
+  const others = childrenOf(b, 0, size);
+  return childrenOf(a, 0, size).every(({ name, value }, i) => {
+    const other = others[i]!.name === name ? others[i] : others.find((child) => child.name === name);
+    return other !== undefined && isSame(value, other.value);
+  });
+}
+
+/** Of blobs only sizes and types are at hand. */
+function hasSameBytes(a: unknown, b: unknown): boolean {
+  const [ofA, ofB] = [bytesOf(a), bytesOf(b)];
+  return !ofA || !ofB || ofA.every((byte, i) => byte === ofB[i]);
 }

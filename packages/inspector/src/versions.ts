@@ -73,7 +73,7 @@ export function keyText(key: unknown): string {
   return String(key);
 }
 
-function bytesOf(key: unknown): Uint8Array | undefined {
+export function bytesOf(key: unknown): Uint8Array | undefined {
   if (key instanceof ArrayBuffer) return new Uint8Array(key);
   if (ArrayBuffer.isView(key)) return new Uint8Array(key.buffer, key.byteOffset, key.byteLength);
   return undefined;

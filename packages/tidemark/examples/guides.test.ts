@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
-const examples = {
+const examples: Readonly<Record<string, string | readonly string[]>> = {
   migrations: "migrations",
   schema: "schema",
   "snapshots-history-retention": "history",
@@ -14,17 +14,20 @@ const examples = {
   "import-export": "import-export",
   blobs: "blobs",
   changes: "changes",
+  inspector: ["inspect", "inspect-lazily", "inspect-react"].map((example) => `../../inspector/examples/${example}`),
 };
 const guides = new URL("../../../docs/guide/", import.meta.url);
 
-test.each(Object.entries(examples))("the guide %s shows the example that is compiled and run", (guide, example) => {
+test.each(Object.entries(examples))("the guide %s shows what is compiled and run", (guide, shows) => {
   const shown = readFileSync(new URL(`${guide}.md`, guides), "utf8").matchAll(/```tsx?\n([^]*?)```/g);
-  const files = [`./${example}.ts`, `./${example}.tsx`].map((file) => new URL(file, import.meta.url));
-  const run = readFileSync(
-    files.find((file) => existsSync(file))!,
-    "utf8",
-  );
-  expect(Array.from(shown, ([, code]) => code)).toEqual([run]);
+  const run = [shows].flat().map((example) => {
+    const files = [`./${example}.ts`, `./${example}.tsx`].map((file) => new URL(file, import.meta.url));
+    return readFileSync(
+      files.find((file) => existsSync(file))!,
+      "utf8",
+    );
+  });
+  expect(Array.from(shown, ([, code]) => code)).toEqual(run);
 });
 
 test("every guide has an example", () => {
