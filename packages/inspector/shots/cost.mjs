@@ -48,7 +48,7 @@ console.log(`${records} records, ${writes} writes a second, ${seconds} s each; s
 for (const round of [1, 2]) {
   const without = await measure("no");
   console.log(`${round}: without     ${without.share.toFixed(1)} %`);
-  for (const panel of ["overview", "floor", "gc", "storage", "live"]) {
+  for (const panel of ["overview", "records", "floor", "gc", "storage", "live"]) {
     const { share, told } = await measure("yes", panel);
     const more = share - without.share;
     console.log(`${round}: ${panel.padEnd(11)} ${share.toFixed(1)} %, ${more.toFixed(1)} more. ${told}`);

@@ -38,10 +38,12 @@ const prepare = {
 /** States that a filled database does not show by itself. @type {Record<string, (page: import("playwright").Page) => Promise<unknown>>} */
 const states = {
   proofs: async (page) => {
-    await page.evaluate(() => /** @type {any} */ (globalThis).db.snapshots.delete("before the stocktaking"));
+    await page.evaluate(() => /** @type {any} */ (globalThis).db.snapshots.delete("monday"));
     await page.locator("#tab-gc").click();
     await page.getByRole("button", { name: "List proofs" }).click();
     await page.locator("[data-test=proof-table]").waitFor();
+  },
+  paused: async (page) => {
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await page.getByRole("button", { name: "Pause" }).click();
     await page.waitForTimeout(1500);

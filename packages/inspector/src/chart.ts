@@ -102,7 +102,7 @@ class Chart extends LitElement {
     return {
       width,
       height: heightPx,
-      padding: [8, 8, 0, 0],
+      padding: [8, 30, 0, 0], // half a label of time may stand beyond the last point
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false, points: { size: 7 } },
       scales: {

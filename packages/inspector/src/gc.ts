@@ -147,7 +147,9 @@ class GcPanel extends Panel {
           ${this.isPaused ? "Paused. " : ""}${
             progress
               ? `${phases[progress.phase]}: ${counted(progress.steps, "step")}, ${counted(progress.deleted, "version")} of ${formatCount(scanned)} went, ${formatBytes(progress.bytesReclaimed)}.`
-              : "Begins as soon as the page is idle…"
+              : this.isPaused
+                ? "It has not begun."
+                : "It begins as soon as the page is idle…"
           }
         </p>`;
     }
@@ -215,8 +217,8 @@ class GcPanel extends Panel {
     if (proofs.length === 0) return empty("Nothing would go", "No version is there that nobody can read.");
     const rest =
       proofs.length > proofsShown
-        ? `The first ${proofsShown}; there are more.`
-        : `All ${counted(proofs.length, "version")} that would go.`;
+        ? `The first ${proofsShown} that a run would remove, once it has let the floor rise; there are more.`
+        : `All ${counted(proofs.length, "version")} that a run would remove, once it has let the floor rise.`;
     return html`<p class="note">${rest}</p>
       <table role="table" data-test="proof-table">
         <thead role="rowgroup">

@@ -38,8 +38,8 @@ export interface Cost {
 
 const leastPauseMs = 1000;
 const busyPauseMs = 500;
-const mostPauseMs = 30_000;
-/** Answers are waited for at about this part of the time. */
+const mostPauseMs = 5000;
+/** Answers are waited for during about this part of the time, unless they take very long. */
 const shareOfTime = 1 / 50;
 const estimateEveryMs = 10_000;
 const most = 240;
@@ -135,12 +135,13 @@ export class Inspection {
     } catch (e) {
       this.error = e;
     }
+    if (isTidemarkError(this.error, "CLOSED")) this.stop();
     const tookMs = performance.now() - from;
     this.#cost.waitedMs += tookMs;
     this.#tookMs = pushBounded(this.#tookMs, tookMs, 3);
     this.#isLooking = false;
     this.#changed();
-    if (!this.#isWatching || isTidemarkError(this.error, "CLOSED")) return;
+    if (!this.#isWatching) return;
     if (this.#isAgain) this.look();
     else this.#timer = setTimeout(() => this.look(), pauseAfter(this.#tookMs, this.isRunning));
   }

@@ -131,11 +131,11 @@ export class TidemarkInspector extends LitElement {
   protected override render(): TemplateResult {
     const inspection = this.#inspection;
     if (!inspection) {
-      return html`<div role="tabpanel" aria-label="Inspector">
+      return html`<div class="nothing">
         ${empty("No database", "Set this element's property “database” to an open Tidemark database.")}
       </div>`;
     }
-    const { error, sample } = inspection;
+    const { error } = inspection;
     return html`<header class="top">
         <h2 id="name">${inspection.database.name}</h2>
         <p data-test="position">${position(inspection)}</p>
@@ -143,13 +143,7 @@ export class TidemarkInspector extends LitElement {
       <div role="tablist" aria-labelledby="name" @keydown=${this.#pressed}>
         ${panels.map((panel) => this.#tab(...panel))}
       </div>
-      ${
-        error === undefined
-          ? ""
-          : html`<div class="alert">
-              ${failure(alertTitle(error, sample !== undefined), error, () => inspection.look())}
-            </div>`
-      }
+      ${error === undefined ? "" : html`<div class="alert">${alert(inspection)}</div>`}
       ${panels.filter(([name]) => this.#elements.has(name)).map(([name]) => this.#panel(name))}
       <footer data-test="cost">${cost(inspection)}</footer>`;
   }
@@ -199,9 +193,16 @@ function position({ sample }: Inspection): string {
   return `head ${formatCount(head)}, floor ${formatCount(floor)}`;
 }
 
-function alertTitle(error: unknown, hasSample: boolean): string {
-  if (isTidemarkError(error, "CLOSED")) return "The database is closed.";
-  return hasSample ? "The last look failed; what is shown is older." : "The database could not be read.";
+function alert(inspection: Inspection): TemplateResult {
+  const { error, sample } = inspection;
+  if (isTidemarkError(error, "CLOSED")) {
+    const text = sample ? "What is shown is what was seen last." : "";
+    return html`<div class="failure" role="alert">
+      <p><b>The database is closed.</b> ${text}</p>
+    </div>`;
+  }
+  const what = sample ? "The last look failed; what is shown is older." : "The database could not be read.";
+  return failure(what, error, () => inspection.look());
 }
 
 function cost(inspection: Inspection): string {

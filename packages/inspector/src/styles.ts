@@ -316,6 +316,10 @@ export const frame: CSSResult = css`
     outline-offset: -2px;
   }
 
+  .nothing {
+    padding: 20px;
+  }
+
   [role="tabpanel"] > * {
     display: block;
     min-width: 0;

@@ -1,5 +1,6 @@
 /** The metrics of a database as rows of a table. */
 import type { Metrics, Usage } from "tidemark";
+import { counted, formatCount } from "./format.ts";
 
 /** How many records there are: what is neither a tombstone nor superseded. */
 export const liveCount = ({ versions, tombstones, superseded }: Usage): number =>
@@ -58,8 +59,8 @@ export function storedParts({
   reserveBytes,
 }: Metrics): StoredPart[] {
   return [
-    { name: "Blocks", bytes: blockBytes, note: `${blocks} sorted blocks of versions` },
-    { name: "Log", bytes: logBytes, note: `${logEntries} entries not folded into blocks yet` },
+    { name: "Blocks", bytes: blockBytes, note: `${formatCount(blocks)} sorted blocks of versions` },
+    { name: "Log", bytes: logBytes, note: `${counted(logEntries, "entry", "entries")} not folded into blocks yet` },
     { name: "Values out of line", bytes: blobBytes, note: "values larger than a block, in chunks" },
     { name: "Manifest and rows", bytes: metaBytes, note: "which blocks there are, the floor, holders" },
     { name: "Reserve", bytes: reserveBytes, note: "room kept for deletes on a full disk" },
