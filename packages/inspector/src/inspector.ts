@@ -145,7 +145,9 @@ export class TidemarkInspector extends LitElement {
       </div>
       ${error === undefined ? "" : html`<div class="alert">${alert(inspection)}</div>`}
       ${panels.filter(([name]) => this.#elements.has(name)).map(([name]) => this.#panel(name))}
-      <footer data-test="cost">${cost(inspection)}</footer>`;
+      <footer data-test="cost">
+        ${cost(inspection)}${this.panel === "records" ? " Records in sight are read besides." : ""}
+      </footer>`;
   }
 
   #tab(name: PanelName, title: string): TemplateResult {
