@@ -148,7 +148,7 @@ class Chart extends LitElement {
           ({ name, color, values, isDashed }) =>
             html`<li>
               <i
-                style="border-color: var(${color}); border-style: ${isDashed ? "dashed" : "solid"}"
+                .style=${`border-color: var(${color}); border-style: ${isDashed ? "dashed" : "solid"}`}
                 aria-hidden="true"
               ></i>
               ${name} <b>${orDash(values.at(at), data.format)}</b>

@@ -80,7 +80,7 @@ class Floor extends Panel {
         </button>
         ${this.#remedy(holder)}
       </div>
-      <span class="held" aria-hidden="true"><i style=${part(bytesHeld)}></i><b style=${part(frees)}></b></span>
+      <span class="held" aria-hidden="true"><i .style=${part(bytesHeld)}></i><b .style=${part(frees)}></b></span>
       ${isExplained ? html`<p class="note explanation">${explain(holder)} ${consequence(holder)}</p>` : ""}
     </li>`;
   }

@@ -83,7 +83,7 @@ function table(rows: readonly CollectionRow[], { isExact }: Metrics): TemplateRe
             <th role="rowheader" scope="row">
               <code>${row.name}</code>
               <span class="share" aria-hidden="true"
-                ><i style="width: ${((row.recordBytes + row.indexBytes) / largest) * 100}%"></i
+                ><i .style=${`width: ${((row.recordBytes + row.indexBytes) / largest) * 100}%`}></i
               ></span>
             </th>
             <td role="cell" class="number" data-name="Records">${about}${formatCount(row.records)}</td>

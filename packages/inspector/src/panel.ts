@@ -1,4 +1,7 @@
-/** What all panels have in common: they look at an inspection, in the light DOM of the inspector, whose styles they share. */
+/**
+ * What all panels have in common: they look at an inspection, in the light DOM of the inspector, whose styles they share.
+ * Where one sets a style it does so by the property: a strict content security policy refuses the attribute.
+ */
 import { html, LitElement, type PropertyDeclarations, type TemplateResult } from "lit";
 import type { InspectedDatabase } from "./database.ts";
 import { messageOf } from "./format.ts";

@@ -8,7 +8,6 @@ import {
   type PropertyValues,
   type TemplateResult,
 } from "lit";
-import { styleMap } from "lit/directives/style-map.js";
 import { define } from "./panel.ts";
 import type { Records } from "./records.ts";
 import { preview } from "./tree.ts";
@@ -86,10 +85,8 @@ class RecordList extends LitElement {
       @scroll=${(e: Event) => (this.scrollTopPx = (e.target as HTMLElement).scrollTop)}
       @keydown=${this.#pressed}
     >
-      <div class="records-all" role="presentation" style=${styleMap({ height: `${heightPx}px` })}>
-        <div class="records-seen" role="presentation" style=${styleMap({ transform: `translateY(${topPx}px)` })}>
-          ${rows}
-        </div>
+      <div class="records-all" role="presentation" .style=${`height: ${heightPx}px`}>
+        <div class="records-seen" role="presentation" .style=${`transform: translateY(${topPx}px)`}>${rows}</div>
       </div>
     </div>`;
   }

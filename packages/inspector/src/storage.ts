@@ -35,7 +35,7 @@ class Storage extends Panel {
                 <dt>${name}</dt>
                 <dd class="bytes">${formatBytes(bytes)}</dd>
                 <dd class="bar" aria-hidden="true">
-                  <i style="width: ${stored === 0 ? 0 : (bytes / stored) * 100}%"></i>
+                  <i .style=${`width: ${stored === 0 ? 0 : (bytes / stored) * 100}%`}></i>
                 </dd>
                 <dd class="muted">${note}</dd>
               </div>`,
