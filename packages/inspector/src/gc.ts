@@ -220,27 +220,29 @@ class GcPanel extends Panel {
         ? `The first ${proofsShown} that a run would remove, once it has let the floor rise; there are more.`
         : `All ${counted(proofs.length, "version")} that a run would remove, once it has let the floor rise.`;
     return html`<p class="note">${rest}</p>
-      <table role="table" data-test="proof-table">
-        <thead role="rowgroup">
-          <tr role="row">
-            <th role="columnheader" scope="col">Version of</th>
-            <th role="columnheader" scope="col">Why it may go</th>
-            <th role="columnheader" scope="col" class="number">Bytes</th>
-          </tr>
-        </thead>
-        <tbody role="rowgroup">
-          ${proofs.slice(0, proofsShown).map(
-            (proof) =>
-              html`<tr role="row">
-                <th role="rowheader" scope="row">
-                  <code>${proof.collection}${proof.index ? `.${proof.index}` : ""} ${keyText(proof.key)}</code>
-                </th>
-                <td role="cell" class="whole">${proofText(proof)}</td>
-                <td role="cell" class="number" data-name="Bytes">${formatBytes(proof.bytes)}</td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>`;
+      <div class="proofs" role="region" aria-label="Proofs" tabindex="0">
+        <table role="table" data-test="proof-table">
+          <thead role="rowgroup">
+            <tr role="row">
+              <th role="columnheader" scope="col">Version of</th>
+              <th role="columnheader" scope="col">Why it may go</th>
+              <th role="columnheader" scope="col" class="number">Bytes</th>
+            </tr>
+          </thead>
+          <tbody role="rowgroup">
+            ${proofs.slice(0, proofsShown).map(
+              (proof) =>
+                html`<tr role="row">
+                  <th role="rowheader" scope="row">
+                    <code>${proof.collection}${proof.index ? `.${proof.index}` : ""} ${keyText(proof.key)}</code>
+                  </th>
+                  <td role="cell" class="whole">${proofText(proof)}</td>
+                  <td role="cell" class="number" data-name="Bytes">${formatBytes(proof.bytes)}</td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>`;
   }
 
   #timeline({ beats, spans }: Inspection): TemplateResult {
@@ -362,6 +364,12 @@ export const gcStyles: CSSResult = css`
 
   .run-state .bad {
     color: var(--danger);
+  }
+
+  .proofs {
+    max-height: 340px;
+    overflow: auto;
+    overscroll-behavior: contain;
   }
 
   .strip {

@@ -247,6 +247,7 @@ describe("gc", () => {
     await expect
       .poll(() => shown.text("[data-test=proof-table]"))
       .toMatch(/was replaced at \d+, and nobody reads below \d+/);
+    expect(await shown.violations()).toEqual([]);
     const seen: string[] = [];
     const watching = new MutationObserver(() => seen.push(shown.text("[data-test=progress]")));
     watching.observe(shown.root, { subtree: true, childList: true, characterData: true });
