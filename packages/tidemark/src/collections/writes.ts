@@ -12,7 +12,8 @@ export interface LastWrites {
  * `isDistinct`: no key is there twice, as is known already.
  */
 export function lastOfEach(writes: readonly Write[], isDistinct = false): LastWrites {
-  if (isDistinct || writes.length < 2 || new Set(writes.map((w) => w.key)).size === writes.length) return { last: writes };
+  if (isDistinct || writes.length < 2 || new Set(writes.map((w) => w.key)).size === writes.length)
+    return { last: writes };
   const last = new Map<ByteKey, Write>();
   for (const [position, write] of writes.entries()) {
     const earlier = last.get(write.key);
