@@ -114,7 +114,7 @@ export class Reader {
     keys: readonly ByteKey[],
     look: (key: ByteKey, held: Held, before: Wanted | undefined) => Look,
   ): Promise<(Version | undefined)[]> {
-    const answers: (Version | undefined)[] = [];
+    const answers = Array.from<Version | undefined>({ length: keys.length });
     const waiting = new Map<BlockId, { readonly position: number; readonly wanted: Wanted }[]>();
     const settle = (position: number, held: Held, before: Wanted | undefined): void => {
       const found = look(keys[position]!, held, before);
