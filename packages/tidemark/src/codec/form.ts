@@ -11,6 +11,7 @@ export const flag: Form<boolean> = (value) => typeof value === "boolean";
 export const real: Form<number> = (value): value is number => typeof value === "number" && !Number.isNaN(value);
 export const finite: Form<number> = (value): value is number => Number.isFinite(value);
 export const whole: Form<number> = (value): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+export const bytes: Form<Uint8Array> = (value) => value instanceof Uint8Array;
 export const object: Form<object> = (value): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

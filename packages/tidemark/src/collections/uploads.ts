@@ -4,6 +4,8 @@
  * the upload commits anything.
  */
 import type { ByteKey } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
+import { bytes, fields, whole } from "../codec/form.ts";
 import { readWrites, type Write, type WriteBatch } from "../codec/record.ts";
 import { BodyAhead } from "../wal/body-ahead.ts";
 import type { Body } from "../wal/group-commit.ts";
@@ -19,6 +21,7 @@ interface Part {
   readonly maxBytes: number;
   readonly writes: Uint8Array;
 }
+const isPart = fields<Part>({ upload: whole, position: whole, count: whole, maxBytes: whole, writes: bytes });
 
 /** A batch of writes, or the end of one. */
 export interface EndingBatch extends WriteBatch {
@@ -50,6 +53,7 @@ export class Uploads {
 
   /** @throws CORRUPT where it is no part: then the write that follows is refused, too. */
   take(part: Part): void {
+    if (!isPart(part)) throw new TidemarkError("CORRUPT", "A part of a write is none", { what: "batch of writes" });
     const { upload: id, position } = part;
     if (position === 0) this.#begin(part);
     const upload = this.#uploads.get(id);
@@ -113,11 +117,11 @@ class Upload {
 
   finish(): Uploaded {
     const ahead = this.#ahead;
-    const bytes = ahead?.complete();
+    const body = ahead?.complete();
     return {
       writes: this.#writes,
       isDistinct: this.#keys.size === this.#writes.length,
-      ahead: ahead && bytes && { bytes, ahead: () => ahead.take() },
+      ahead: ahead && body && { bytes: body, ahead: () => ahead.take() },
       drop: () => this.drop(),
     };
   }

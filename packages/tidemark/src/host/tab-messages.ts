@@ -4,7 +4,7 @@
  * chain, so a foreign or stale one does not apply.
  */
 import type { TabId } from "../base/brand.ts";
-import { either, fields, finite, flag, type Form, object, oneOf, optional, text, whole } from "../codec/form.ts";
+import { bytes, either, fields, finite, flag, type Form, object, oneOf, optional, text, whole } from "../codec/form.ts";
 import type { GcProgress } from "../protocol/gc.ts";
 import { failureForm } from "../protocol/forms.ts";
 import { gcRunChecks } from "../protocol/gc-settings.ts";
@@ -41,7 +41,6 @@ export type TabMessage =
   | JobMessage;
 
 const none = fields<object>({});
-const bytes: Form<Uint8Array> = (value) => value instanceof Uint8Array;
 const progress = fields<GcProgress>({
   cycleId: whole,
   phase: oneOf("checkpoint", "sweep", "done"),

@@ -12,6 +12,9 @@ import type { StagedBody } from "./group-commit.ts";
 import { chunksPerBatch, maxChunksPerRow, maxUnderWay } from "./stage-values.ts";
 import type { Piece, Staged, Staging } from "./staging.ts";
 
+/** So much room is made at once: what is expected is a claim. */
+const maxRoomBytes = 8 * 1024 * 1024;
+
 /** What is thought of a batch before most of it is there. */
 export interface Expected {
   /** Exactly so many writes. */
@@ -38,7 +41,7 @@ export class BodyAhead {
     this.#staging = staging;
     this.#count = count;
     this.#maxBytes = maxBytes;
-    this.#out = new ByteWriter(maxBytes);
+    this.#out = new ByteWriter(Math.min(maxBytes, maxRoomBytes));
     beginWrites(this.#out, count);
     this.#row = staging.reserve("blobs", chunksOf(maxBytes) * slotsPerChunk);
     this.#staged = this.#stage().catch(() => undefined); // whoever needs it stages it anew, and hears why not
