@@ -41,6 +41,22 @@ test("[VG14] a quiet log of what is live, or a small one, is left as it is", () 
     await small.close();
   }));
 
+test("[VG14] where such a fold fails it is tried again when there is more, not every moment", () =>
+  simulate(async (world) => {
+    const db = world.tab("a").createDatabase({ name: "full", collections });
+    let errors = 0;
+    db.on("error", () => errors++);
+    for (let n = 0; n < 20; n++) await db.collection("rows").putMany(hot(n));
+    world.medium.quotaBytes = 1; // nothing goes any more
+    await world.sleep(60_000);
+    expect(errors).toBeLessThan(5);
+    world.medium.quotaBytes = Infinity;
+    await db.collection("rows").putMany(hot(21));
+    await world.sleep(5000);
+    expect((await stored(db)).logBytes).toBeLessThan(1000);
+    await db.close();
+  }));
+
 async function stored({ storage }: Pick<Database<typeof collections>, "storage">): Promise<Stored> {
   const { logBytes, blockBytes } = await storage.metrics();
   return { logBytes, blockBytes };

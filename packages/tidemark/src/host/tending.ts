@@ -61,6 +61,8 @@ export class Tending {
   #joining: Memoryless;
   /** The tenure that leaves the cycle that it found to who asked for that: he asks anew, and says whether it is paused. */
   #leaving: Tenure | undefined;
+  /** What was there as a quiet log was folded, or failed to be, the last time. */
+  #foldedQuiet = 0;
   /** So much may compaction write before the next fold: as much as the last one did. */
   #shareBytes = 0;
 
@@ -186,7 +188,7 @@ export class Tending {
       const before = database.store.head.seq;
       await sleep(lookMs);
       if (!this.#seams.isOurs(tenure)) return;
-      if (database.store.head.seq === before && this.#isLogMostlyGarbage) await this.#seams.fold();
+      if (database.store.head.seq === before && this.#isLogMostlyGarbage) await this.#foldQuiet();
       if (!this.#seams.isOurs(tenure)) return;
       if (lookedMs % ageMs === 0) manager.released();
       if (this.#isBusy || !manager.hasGarbage) continue;
@@ -198,6 +200,15 @@ export class Tending {
         if (this.#seams.isOurs(tenure)) onError(e);
       }
     }
+  }
+
+  /** Once for what is there: where it fails, as on a full disk, it is not tried again every other moment. */
+  async #foldQuiet(): Promise<void> {
+    const { fence, log } = this.#seams.database.store;
+    const entriesThrough = fence.seq + log.ordinary;
+    if (entriesThrough === this.#foldedQuiet) return;
+    this.#foldedQuiet = entriesThrough;
+    await this.#seams.fold();
   }
 
   /** What was superseded since the last fold, as far as nobody but tabs holds it, is half of the log or more. */

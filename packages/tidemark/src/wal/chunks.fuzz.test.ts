@@ -50,7 +50,7 @@ const reading = (stored: ReadonlyMap<number, StoredValue>): Pick<Storage, "read"
 
 test("[MV8] a value in chunks, any of which is damaged, lost or another's, is refused, or read as what the chunks say", async () => {
   let [read, refused] = [0, 0];
-  const damaged = fc.option(blow, { nil: undefined, freq: 20 }).chain((one) => {
+  const damaged = fc.option(blow, { nil: undefined, freq: 2 }).chain((one) => {
     if (!one) return fc.constant(rows);
     const [at, kind] = one;
     const key = keys[at]!;
