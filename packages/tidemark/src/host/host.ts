@@ -3,6 +3,7 @@
  * its own; every request goes to the room that knows.
  */
 import type { TabId } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
 import { isTidemarkError, type TidemarkError } from "../base/errors.ts";
 import { type Catalog, type Definition, writableFrom } from "../codec/schema.ts";
 import { Database } from "../collections/database.ts";
@@ -37,7 +38,7 @@ import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { type GcJobs, jobsOf } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
 import type { Grants } from "./grants.ts";
-import { alreadyOpen, checkOpening, closed, reasonOf, refuseAnother, refuseSecondTab } from "./admission.ts";
+import { alreadyOpen, checkOpening, closed, letGoMs, reasonOf, refuseAnother, refuseSecondTab } from "./admission.ts";
 import { answer, explained, isChange, isUpkeep, isWrite } from "./requests.ts";
 import type { TabMessage } from "./tab-messages.ts";
 import { lockNames, retryPeersOf, Tabs } from "./tabs.ts";
@@ -48,6 +49,7 @@ import { Upkeep } from "./upkeep.ts";
 const lookMs = 2000;
 
 interface Running {
+  readonly clock: Clock;
   readonly database: Database;
   readonly tabs: Tabs;
   readonly upkeep: Upkeep;
@@ -92,7 +94,10 @@ export class Host implements HostSurface {
       if (this.#opening) throw alreadyOpen();
       this.#events = events;
       const opening = this.#open(request);
-      this.#opening = opening.then(nothing, () => (this.#opening = undefined)); // what it opened is not kept here
+      this.#opening = opening.then(
+        () => undefined,
+        () => (this.#opening = undefined),
+      ); // what it opened is not kept here
       const { database, pending } = await opening;
       return { ok: true, catalog: database.catalog, database: database.store.fence.database, pending };
     } catch (e) {
@@ -149,7 +154,7 @@ export class Host implements HostSurface {
       lasting.admit = (fresh) => database.store.admit(new ReservingStorage(fresh, makeRoom));
       const definition = keepForMs === undefined ? request.definition : { ...request.definition, keepForMs };
       database.retirement.version = definition.version;
-      const { migrate } = lockNames(request.name);
+      const { migrate, build: lockName } = lockNames(request.name);
       const { pending, lock } = await upgrade(database, definition, locks, migrate, () => tabs.keepForMs());
       this.#migrating = lock;
       if (!pending && database.catalog.version !== noted) await noteVersion(storage, database.catalog.version);
@@ -172,7 +177,7 @@ export class Host implements HostSurface {
       const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
       const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
       const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
-      const [lockName, tell] = [lockNames(request.name).build, (event: HostEvent): void => this.#tell(event)];
+      const tell = (event: HostEvent): void => this.#tell(event);
       const onError = (e: unknown): void => this.#failed(e);
       const room = (): Promise<void> => upkeep.room();
       const building = new Building({ database, locks, lockName, clock, slices, room, tell, onError });
@@ -181,20 +186,8 @@ export class Host implements HostSurface {
         tabs.post({ type: "consumed" });
         upkeep.consumed();
       };
-      this.#running = {
-        database,
-        tabs,
-        upkeep,
-        storage,
-        foreground,
-        grants,
-        jobs,
-        gc,
-        building,
-        definition,
-        feeds,
-        consumed,
-      };
+      const parts = { clock, database, tabs, upkeep, storage, foreground, grants, jobs, gc, building, feeds, consumed };
+      this.#running = { ...parts, definition };
       receive = (message) => this.#receive(message);
       for (const message of early) this.#receive(message);
       upkeep.start();
@@ -264,10 +257,10 @@ export class Host implements HostSurface {
     await this.#opening;
     const running = this.#running;
     if (!running || this.#closed !== undefined) return { ok: true, catalog: undefined };
-    const { database, upkeep, storage, tabs } = running;
+    const { database, storage, tabs } = running;
     await database.idle();
     this.#closed = "closed";
-    await Promise.all([upkeep.stop(), running.building.stop()]);
+    await stopped(running);
     // Where this fails the next upkeep removes it: our lock is about to be free.
     const leaving = { durability: "relaxed", isRepeatable: true, writes: unpin(tabs.self) } as const;
     await storage.commit(leaving).catch(() => undefined);
@@ -404,8 +397,7 @@ export class Host implements HostSurface {
     if (this.#outdated || !this.#running) return;
     this.#outdated = why;
     this.#tell({ type: "outdated", reason: "format" });
-    const { upkeep, building } = this.#running;
-    void Promise.all([upkeep.stop(), building.stop()]); // whoever can read it all does the rest
+    void stopped(this.#running); // whoever can read it all does the rest
   }
 
   /** The database ends under us: every call from now on fails with CLOSED. */
@@ -413,8 +405,8 @@ export class Host implements HostSurface {
     const running = this.#running;
     if (!running || this.#closed !== undefined) return;
     this.#closed = reason;
-    this.#tell({ type: "closed", reason });
-    void Promise.all([running.upkeep.stop(), running.building.stop()]).then(() => this.#letGo(running));
+    const ended = stopped(running).then(() => this.#letGo(running));
+    void Promise.race([ended, running.clock.sleep(letGoMs)]).then(() => this.#tell({ type: "closed", reason }));
   }
 
   async #letGo({ database, storage, tabs }: Running): Promise<void> {
@@ -446,4 +438,4 @@ export class Host implements HostSurface {
   }
 }
 
-const nothing = (): void => undefined;
+const stopped = ({ upkeep, building }: Running): Promise<unknown> => Promise.all([upkeep.stop(), building.stop()]);
