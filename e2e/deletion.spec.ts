@@ -22,7 +22,6 @@ test.afterEach(wakeAll);
 
 test("[TB7] behind a frozen tab a database is deleted and made anew; it wakes, is told, and harms nothing", async ({
   browser,
-  browserName,
   context,
 }) => {
   await freezable(context);
@@ -70,6 +69,5 @@ test("[TB7] behind a frozen tab a database is deleted and made anew; it wakes, i
   await (await openPage(context)).evaluate(() => tidemark.deleteDatabase("lab"));
   for (const page of [a, b, c]) expect((await outcomes(page))[0]).toBe("CLOSED");
   expect(await a.evaluate(() => tidemark.listDatabases())).toEqual([]);
-  // WebKit keeps connections of workers that were ended a while, and with them the empty shell.
-  if (browserName !== "webkit") expect(await databasesIn(a)).toEqual([]);
+  expect(await databasesIn(a)).toEqual([]);
 });

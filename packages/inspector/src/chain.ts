@@ -1,20 +1,12 @@
 /** The versions of one record, newest first, each with what becomes of it and why. */
-import {
-  css,
-  type CSSResult,
-  html,
-  LitElement,
-  type PropertyDeclarations,
-  type PropertyValues,
-  type TemplateResult,
-} from "lit";
+import { css, type CSSResult, html, type PropertyDeclarations, type PropertyValues, type TemplateResult } from "lit";
 import type { GcProof, RecordVersion } from "tidemark";
 import type { InspectedDatabase } from "./database.ts";
 import { counted, formatBytes, formatCount, formatTime } from "./format.ts";
 import { proofText } from "./gc.ts";
 import { nameOf } from "./holders.ts";
 import type { Sample } from "./inspection.ts";
-import { define, failure, skeleton } from "./panel.ts";
+import { define, failure, LightElement, skeleton } from "./panel.ts";
 import { changedFields, preview } from "./tree.ts";
 import { isSameKey, keyText, statesOf, type VersionState } from "./versions.ts";
 
@@ -23,7 +15,7 @@ export interface ChainOf {
   readonly key: unknown;
 }
 
-class Chain extends LitElement {
+class Chain extends LightElement {
   static override properties: PropertyDeclarations = {
     database: { attribute: false },
     of: { attribute: false },
@@ -50,10 +42,6 @@ class Chain extends LitElement {
   constructor() {
     super();
     this.isProving = false;
-  }
-
-  protected override createRenderRoot(): this {
-    return this;
   }
 
   override disconnectedCallback(): void {

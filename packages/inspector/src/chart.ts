@@ -1,7 +1,7 @@
 /** Lines over time, drawn by uPlot, which is loaded with the first of them. */
-import { css, type CSSResult, html, LitElement, type PropertyDeclarations, type TemplateResult } from "lit";
+import { css, type CSSResult, html, type PropertyDeclarations, type TemplateResult } from "lit";
 import type uPlot from "uplot";
-import { define } from "./panel.ts";
+import { define, LightElement } from "./panel.ts";
 
 export interface Line {
   readonly name: string;
@@ -32,7 +32,7 @@ const whole = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((n) => n * 
 const heightPx = 200;
 const font = '12px ui-sans-serif, system-ui, "Liberation Sans", sans-serif';
 
-class Chart extends LitElement {
+class Chart extends LightElement {
   static override properties: PropertyDeclarations = {
     data: { attribute: false },
     hovered: { state: true },
@@ -45,10 +45,6 @@ class Chart extends LitElement {
   #plot: uPlot | undefined;
   #isMaking = false;
   #sizes: ResizeObserver | undefined;
-
-  protected override createRenderRoot(): this {
-    return this;
-  }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();

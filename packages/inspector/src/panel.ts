@@ -1,5 +1,5 @@
 /**
- * What all panels have in common: they look at an inspection, in the light DOM of the inspector, whose styles they share.
+ * What all panels have in common: they look at an inspection, in the light DOM of the inspector.
  * Where one sets a style it does so by the property: a strict content security policy refuses the attribute.
  */
 import { html, LitElement, type PropertyDeclarations, type TemplateResult } from "lit";
@@ -9,7 +9,14 @@ import type { Extra, Inspection, Sample } from "./inspection.ts";
 
 export type PanelName = "overview" | "records" | "floor" | "gc" | "storage" | "live";
 
-export abstract class Panel extends LitElement {
+/** Lies in the light DOM of the inspector, whose styles it shares. */
+export abstract class LightElement extends LitElement {
+  protected override createRenderRoot(): this {
+    return this;
+  }
+}
+
+export abstract class Panel extends LightElement {
   static override properties: PropertyDeclarations = {
     inspection: { attribute: false },
     sample: { attribute: false },
@@ -26,10 +33,6 @@ export abstract class Panel extends LitElement {
   constructor() {
     super();
     this.isActive = false;
-  }
-
-  protected override createRenderRoot(): this {
-    return this;
   }
 
   /** Out of sight it stays as it is. */

@@ -1,14 +1,6 @@
 /** A list of any length, of which only what is in sight is there. One of its rows is the chosen one. */
-import {
-  css,
-  type CSSResult,
-  html,
-  LitElement,
-  type PropertyDeclarations,
-  type PropertyValues,
-  type TemplateResult,
-} from "lit";
-import { define } from "./panel.ts";
+import { css, type CSSResult, html, type PropertyDeclarations, type PropertyValues, type TemplateResult } from "lit";
+import { define, LightElement } from "./panel.ts";
 import type { Records } from "./records.ts";
 import { preview } from "./tree.ts";
 import { keyText } from "./versions.ts";
@@ -16,7 +8,7 @@ import { type Scrolled, scrollTo, windowOf } from "./window.ts";
 
 const rowPx = 30;
 
-class RecordList extends LitElement {
+class RecordList extends LightElement {
   static override properties: PropertyDeclarations = {
     records: { attribute: false },
     name: { attribute: false },
@@ -41,10 +33,6 @@ class RecordList extends LitElement {
     this.chosen = -1;
     this.scrollTopPx = 0;
     this.viewportPx = 360;
-  }
-
-  protected override createRenderRoot(): this {
-    return this;
   }
 
   override disconnectedCallback(): void {

@@ -1,13 +1,13 @@
 /** A value to read: a disclosure for each list and object, children a hundred at a time. */
-import { css, type CSSResult, html, LitElement, type PropertyDeclarations, type TemplateResult } from "lit";
+import { css, type CSSResult, html, type PropertyDeclarations, type TemplateResult } from "lit";
 import { formatCount } from "./format.ts";
-import { define } from "./panel.ts";
+import { define, LightElement } from "./panel.ts";
 import { childrenOf, kindOfValue, leaf, preview, sizeOf } from "./tree.ts";
 
 const atOnce = 100;
 const mostText = 2000;
 
-class Tree extends LitElement {
+class Tree extends LightElement {
   static override properties: PropertyDeclarations = {
     name: { attribute: false },
     value: { attribute: false },
@@ -25,10 +25,6 @@ class Tree extends LitElement {
     this.name = "";
     this.isOpen = false;
     this.shown = 1;
-  }
-
-  protected override createRenderRoot(): this {
-    return this;
   }
 
   protected override render(): TemplateResult {

@@ -116,7 +116,7 @@ export class Nature {
     world.medium.crash({ keepRelaxed });
     const storage: Storage = await world.medium.open(databaseName);
     await this.#verifier.restart(storage);
-    storage.close();
+    await storage.close();
     this.#stage.note(`power cut: the head is ${model.head}`);
     if (model.head < strictAcked)
       this.#stage.fault(

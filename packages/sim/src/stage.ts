@@ -67,7 +67,7 @@ export class Stage {
   async blocks(): Promise<readonly StoredBlock[]> {
     const storage = await this.world.medium.open(databaseName);
     const [found = []] = await storage.read([{ kind: "range", store: "blocks", range: {} }]);
-    storage.close();
+    await storage.close();
     return found.map(({ key, value }) => ({ key: key as number, bytes: value }));
   }
 

@@ -119,7 +119,7 @@ const causes: Readonly<Record<Exclude<ErrorCode, Uncaused>, readonly ((given: Gi
       await db.checkpoint();
       const storage = await medium.open("db");
       const [blocks] = await storage.read([{ kind: "keys", store: "blocks", range: {} }]);
-      storage.close();
+      await storage.close();
       for (const { key } of blocks!) medium.damage("db", "blocks", key, 40);
       const fresh = await open(medium);
       return fresh.collection("rows").all();
@@ -146,7 +146,7 @@ const causes: Readonly<Record<Exclude<ErrorCode, Uncaused>, readonly ((given: Gi
       const storage = await medium.open("db");
       const newer = { kind: "put", store: "meta", key: "format", value: Uint8Array.of(200) } as const;
       await storage.commit({ durability: "strict", writes: [newer] });
-      storage.close();
+      await storage.close();
       return open(medium);
     },
     ({ db }) => db.import(bytes("something else")),

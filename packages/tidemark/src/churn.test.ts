@@ -105,7 +105,7 @@ async function restOf(world: World, tabs: readonly Db[]): Promise<Rest> {
 async function storedIn(medium: MemoryMedium): Promise<Pick<Rest, "storedBytes" | "metaRows">> {
   const storage = await medium.open(name);
   const [found] = await storage.read([{ kind: "range", store: "meta", range: {} }]);
-  storage.close();
+  await storage.close();
   const remembered = found!.filter(({ key }) => String(key).startsWith("gc/"));
   const bytes = remembered.reduce((sum, { key, value }) => sum + 2 * String(key).length + value.length, 0);
   return { storedBytes: medium.usedBytes - bytes, metaRows: found!.length - remembered.length };

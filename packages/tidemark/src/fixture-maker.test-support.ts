@@ -296,7 +296,7 @@ async function tell(): Promise<Fixture> {
 
   const storage = await medium.open(name);
   const stores = await dump(storage);
-  storage.close();
+  await storage.close();
   view.release();
   await Promise.all([first.close(), second.close()]);
   return { name, collections, expected: await model.expected(), stores };

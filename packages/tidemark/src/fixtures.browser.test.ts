@@ -9,7 +9,7 @@ test.each(Object.entries(fixtures))("%s opens from IndexedDB, holds what it held
   await deleteDatabase(name);
   const storage = await indexedDbStorage().open(name);
   await restore(fixture.stores, storage);
-  storage.close();
+  await storage.close();
   await proveFixture(fixture, () => openDatabase({ name, collections }));
   await deleteDatabase(name);
   expect(await indexedDbStorage().list()).not.toContain(name);

@@ -13,7 +13,7 @@ describe("a database that an earlier build left behind", () => {
     const medium = createMemoryStorage();
     const storage = await medium.open(fixture.name);
     await restore(fixture.stores, storage);
-    storage.close();
+    await storage.close();
     const { name, collections } = fixture;
     await proveFixture(fixture, () => new Life(medium).open({ name, collections }));
   });

@@ -183,7 +183,7 @@ async function rowsLeft(): Promise<Record<"format" | "upkeep" | "stage" | "versi
   const unreadable: Storage = {
     read: () => Promise.reject(new Error("interrupted")),
     commit: (batch) => storage.commit(batch),
-    close: () => undefined,
+    close: () => Promise.resolve(),
   };
   await expect(Tenure.begin(unreadable)).rejects.toThrow("interrupted");
   const upkeep = await rowOf(storage, "meta", "upkeep");

@@ -123,7 +123,7 @@ describe("a run that is steered", () => {
   async function cycle(world: World): Promise<CycleState | undefined> {
     const storage = await world.medium.open(databaseName);
     const [row] = await storage.read([readCycle]);
-    storage.close();
+    await storage.close();
     return cycleIn(row);
   }
 

@@ -369,7 +369,7 @@ export const increment = (page: Page, id: string): Promise<number> =>
 export async function keysIn(world: World, store: StoreName): Promise<number[]> {
   const storage = await world.medium.open(databaseName);
   const [found] = await storage.read([{ kind: "keys", store, range: {} }]);
-  storage.close();
+  await storage.close();
   return found!.map((e) => e.key as number);
 }
 
@@ -401,7 +401,7 @@ export function expectGone(world: World, page: Page): void {
 export async function pinnedTabs(world: World): Promise<number> {
   const storage = await world.medium.open(databaseName);
   const [pins] = await storage.read([readPins]);
-  storage.close();
+  await storage.close();
   return pins!.length;
 }
 

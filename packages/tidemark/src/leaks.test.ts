@@ -38,7 +38,7 @@ const optionsOn = (storage: MemoryMedium | "memory") =>
 async function metaRows(): Promise<readonly string[]> {
   const storage = await medium.open(name);
   const [found] = await storage.read([{ kind: "keys", store: "meta", range: {} }]);
-  storage.close();
+  await storage.close();
   const names = found!.map(({ key }) => String(key));
   expect(names.filter((row) => row.startsWith("gc/")).length).toBeLessThanOrEqual(keptRuns);
   return names.filter((row) => !row.startsWith("gc/")).map((row) => row.replace(/\/.*/, "/…"));

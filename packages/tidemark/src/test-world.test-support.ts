@@ -197,7 +197,7 @@ export class World {
   /** The tab dies without a word; its lock becomes free. */
   kill(tab: Tab): void {
     this.live.delete(tab.id);
-    tab.storage.close();
+    void tab.storage.close();
   }
 
   /** Raises the tab's pin, as it does when upkeep asks it to. */

@@ -8,9 +8,10 @@ import { type HostLink, linkToWorker } from "./client/connectors.ts";
 import { Database } from "./client/database.ts";
 import { browserEnvironment } from "./host/browser.ts";
 import { Host } from "./host/host.ts";
+import { hostCalls } from "./host/serving.ts";
 import { localLocks } from "./host/web-locks.ts";
 import { isTidemarkError, openDatabase } from "./index.ts";
-import { answerCalls, type Port, tell } from "./protocol/calls.ts";
+import { answerCalls, type Port } from "./protocol/calls.ts";
 import { type HostEvent, type OpenRequest, protocolVersion } from "./protocol/messages.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
 import { junk, mutated, withinMs } from "./wire.test-support.ts";
@@ -48,14 +49,8 @@ function hostOf(medium = createMemoryStorage()): Host {
   return new Host(() => ({ ...real, locks: localLocks(true), storage: () => medium }));
 }
 const surfaceOf = (host: Host, page: Port) => ({
+  ...hostCalls(host, page),
   holdForLife: () => Promise.resolve(false),
-  hello: () => host.hello(),
-  open: (request: OpenRequest) => host.open(request, (event) => tell(page, event)),
-  close: () => host.close(),
-  deleteDatabase: (...args: Parameters<Host["deleteDatabase"]>) => host.deleteDatabase(...args),
-  listDatabases: (...args: Parameters<Host["listDatabases"]>) => host.listDatabases(...args),
-  grant: (...args: Parameters<Host["grant"]>) => host.grant(...args),
-  submit: (...args: Parameters<Host["submit"]>) => host.submit(...args),
 });
 /** In a message everything is a copy, and what cannot be copied cannot be sent. */
 const posted = (port: MessagePort, message: unknown): void => {

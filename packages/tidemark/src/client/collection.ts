@@ -2,7 +2,7 @@ import { type ByteKey, byteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { encodeKey } from "../codec/key.ts";
 import { type KeyPath, readKey } from "../codec/path.ts";
-import { tablePrefix, type WriteKind } from "../codec/record.ts";
+import { type EndingBatch, tablePrefix, type WriteKind } from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { unpackValues } from "../codec/values.ts";
 import { unknownIndex } from "./building.ts";
@@ -16,7 +16,7 @@ import type { QueryTarget } from "./reading.ts";
 import { encodeDeletes, notARecord, RecordBatch, snapshotOf } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 import { abortable, enterAbortable, type Source, type WritableSource } from "./source.ts";
-import { type OutgoingWrites, upload, type Uploaded, type UploadWay } from "./upload.ts";
+import { upload, type Uploaded, type UploadWay } from "./upload.ts";
 import { type Change, type Observe, type QueryWriter, WritableQuery } from "./writable-query.ts";
 import type {
   AnyDeclaration,
@@ -164,7 +164,7 @@ export interface Changes<In, K> {
 /** How writes get to the engine: committed at once, or staged in a transaction. */
 export interface Sink {
   /** Per write whether its key was there. `encode` may run again, under another stored schema. @throws CONSTRAINT */
-  write(connection: Connection, encode: (schema: Catalog) => OutgoingWrites): Promise<readonly boolean[]>;
+  write(connection: Connection, encode: (schema: Catalog) => EndingBatch): Promise<readonly boolean[]>;
   /** The way that a write called now would go at once, if any. */
   upload?(): UploadWay | undefined;
   clear(collection: string, connection: Connection): Promise<void>;

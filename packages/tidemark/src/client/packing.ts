@@ -1,7 +1,5 @@
+import { minMovedBytes } from "../protocol/calls.ts";
 import type { Request } from "../protocol/messages.ts";
-
-/** Below this, copying a buffer is cheaper than moving it, and one copy of several cheaper than one of each. */
-const minMovedBytes = 16 * 1024;
 
 /** Requests of one message: their small writes in one buffer, and the large ones among `moved`, to be moved with it. */
 export function packed(requests: readonly Request[], moved: ArrayBuffer[]): readonly Request[] {

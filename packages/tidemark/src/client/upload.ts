@@ -3,8 +3,7 @@
  * the call, before anything the caller does next, and nothing is written before the write that ends it.
  */
 import type { Catalog } from "../codec/schema.ts";
-import type { WriteBatch, WriteKind } from "../codec/record.ts";
-import type { WritePart } from "../protocol/messages.ts";
+import type { EndingBatch, WriteKind, WritePart } from "../codec/record.ts";
 import { RecordBatch } from "./records.ts";
 import { collectionIn } from "./schema.ts";
 
@@ -13,11 +12,6 @@ const minRecords = 2000;
 const recordsPerPart = 1000;
 /** Later records may be larger than the first ones. */
 const spare = { factor: 1.2, bytes: 32 * 1024 } as const;
-
-/** A batch of writes, or the end of one that has gone ahead. */
-export interface OutgoingWrites extends WriteBatch {
-  readonly upload?: { readonly id: number; readonly parts: number };
-}
 
 /** A way to a worker that a call made now goes, by the schema that it would speak. */
 export interface UploadWay {
@@ -30,7 +24,7 @@ export interface UploadWay {
 export interface Uploaded {
   readonly batch: RecordBatch;
   /** What is left to send, once; `undefined` where the parts do not help: by another schema, or for another try. */
-  end(schema: Catalog): OutgoingWrites | undefined;
+  end(schema: Catalog): EndingBatch | undefined;
 }
 
 /** `undefined` where that is not the way to go. @throws as `RecordBatch` */

@@ -92,6 +92,23 @@ export interface WriteBatch {
   readonly aside?: readonly Aside[] | undefined;
 }
 
+/** The next of a long batch of puts and adds, on its way while the rest is still made. */
+export interface WritePart {
+  /** A number of the sender's choice. */
+  readonly upload: number;
+  /** From 0 on. */
+  readonly position: number;
+  /** Of the whole: so many writes, and at most about so many bytes. */
+  readonly count: number;
+  readonly maxBytes: number;
+  readonly writes: Uint8Array;
+}
+
+/** A batch of writes, or the end of one: what has come in parts stands before `writes`. */
+export interface EndingBatch extends WriteBatch {
+  readonly upload?: { readonly id: number; readonly parts: number } | undefined;
+}
+
 const kinds: readonly WriteKind[] = ["put", "add", "delete"];
 
 /** Appends the head of one write to a batch of writes on their way to the engine; a payload of `payloadBytes` follows. */

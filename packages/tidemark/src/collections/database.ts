@@ -5,7 +5,14 @@
 import type { ByteKey, Seq, TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
-import { indexEntriesOf, readWrites, recordValue, type Write, type WriteBatch } from "../codec/record.ts";
+import {
+  type EndingBatch,
+  indexEntriesOf,
+  readWrites,
+  recordValue,
+  type Write,
+  type WriteBatch,
+} from "../codec/record.ts";
 import type { Catalog } from "../codec/schema.ts";
 import { packValues, type Values } from "../codec/values.ts";
 import { Committer } from "../mvcc/committer.ts";
@@ -27,9 +34,9 @@ import { Rejoining } from "./rejoining.ts";
 import { Retirement } from "./retired.ts";
 import { scanRecords, type ScannedRecords, type ScanQuery } from "./scan.ts";
 import { Submissions } from "./submissions.ts";
-import { type EndingBatch, Uploads } from "./uploads.ts";
+import { Uploads } from "./uploads.ts";
 import { Watches } from "./watches.ts";
-import { lastOfEach } from "./writes.ts";
+import { keysTaken, lastOfEach } from "./writes.ts";
 
 export interface DatabaseSeams {
   readonly storage: Storage;
@@ -420,23 +427,6 @@ const schemaChanged = (): TidemarkError => conflict("the schema changed", "schem
 /** @throws CONFLICT where tables were named by another schema than the handle's: they may be gone in it, or not there yet. */
 function refuseOther(handle: Handle, epoch: number): void {
   if (epoch !== handle.schema.epoch) throw schemaChanged();
-}
-
-function keysTaken(
-  refused: readonly { readonly key: ByteKey; readonly position: number }[],
-  schema: Schema,
-): TidemarkError {
-  const failures = refused.map(({ key, position }) => ({
-    position,
-    key: schema.describe(key).key,
-    code: "CONSTRAINT" as const,
-  }));
-  const where = schema.describe(refused[0]!.key);
-  return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
-    ...where,
-    constraint: "key",
-    failures,
-  });
 }
 
 /** An `add` of a free key is a put at commit: that the key was free is among what the transaction read. */

@@ -6,27 +6,14 @@
 import type { ByteKey } from "../base/brand.ts";
 import { TidemarkError } from "../base/errors.ts";
 import { bytes, fields, whole } from "../codec/form.ts";
-import { readWrites, type Write, type WriteBatch } from "../codec/record.ts";
-import { BodyAhead } from "../wal/body-ahead.ts";
+import { type EndingBatch, readWrites, type Write, type WritePart } from "../codec/record.ts";
+import { BodyAhead, type Expected } from "../wal/body-ahead.ts";
 import type { Body } from "../wal/group-commit.ts";
 import { Reader } from "../mvcc/reader.ts";
 import type { Store } from "../mvcc/store.ts";
 import { hasLarge } from "./outside.ts";
 
-/** The next of an upload: see `WritePart` of the protocol. */
-interface Part {
-  readonly upload: number;
-  readonly position: number;
-  readonly count: number;
-  readonly maxBytes: number;
-  readonly writes: Uint8Array;
-}
-const isPart = fields<Part>({ upload: whole, position: whole, count: whole, maxBytes: whole, writes: bytes });
-
-/** A batch of writes, or the end of one. */
-export interface EndingBatch extends WriteBatch {
-  readonly upload?: { readonly id: number; readonly parts: number } | undefined;
-}
+const isPart = fields<WritePart>({ upload: whole, position: whole, count: whole, maxBytes: whole, writes: bytes });
 
 export interface Uploaded {
   /** `undefined`: some of them are not here. */
@@ -52,7 +39,7 @@ export class Uploads {
   }
 
   /** @throws CORRUPT where it is no part: then the write that follows is refused, too. */
-  take(part: Part): void {
+  take(part: WritePart): void {
     if (!isPart(part)) throw new TidemarkError("CORRUPT", "A part of a write is none", { what: "batch of writes" });
     const { upload: id, position } = part;
     if (position === 0) this.#begin(part);
@@ -82,26 +69,23 @@ export class Uploads {
     return upload.finish();
   }
 
-  #begin({ upload: id, count, maxBytes }: Part): void {
+  #begin({ upload: id, count, maxBytes }: WritePart): void {
     this.drop(id);
     for (const old of [...this.#uploads.keys()].slice(0, 1 - maxUploads)) this.drop(old);
-    this.#uploads.set(id, new Upload(this.#store, count, maxBytes));
+    this.#uploads.set(id, new Upload(this.#store, { count, maxBytes }));
   }
 }
 
 class Upload {
   parts = 0;
   readonly #store: Store;
-  readonly #count: number;
-  readonly #maxBytes: number;
   readonly #writes: Write[] = [];
   readonly #keys = new Set<ByteKey>();
-  #ahead: BodyAhead | undefined;
+  readonly #ahead: BodyAhead | undefined;
 
-  constructor(store: Store, count: number, maxBytes: number) {
+  constructor(store: Store, expected: Expected) {
     this.#store = store;
-    this.#count = count;
-    this.#maxBytes = maxBytes;
+    this.#ahead = BodyAhead.begin(store.staging, expected);
   }
 
   add(writes: readonly Write[]): void {
@@ -110,7 +94,7 @@ class Upload {
       this.#writes.push(w);
       this.#keys.add(w.key);
     }
-    if (isFirst) this.#begin(writes);
+    if (isFirst) void this.#sample(writes.slice(0, sampledKeys)).catch(nothing);
     if (hasLarge(writes) || writes.some((w) => w.kind === "delete")) this.#ahead?.off();
     this.#ahead?.put(writes);
   }
@@ -130,13 +114,10 @@ class Upload {
     void this.#ahead?.drop();
   }
 
-  #begin(writes: readonly Write[]): void {
-    const ahead = BodyAhead.begin(this.#store.staging, { count: this.#count, maxBytes: this.#maxBytes });
-    this.#ahead = ahead;
-    const sample = writes.slice(0, sampledKeys).map(({ key }) => key);
-    void areNew(this.#store, sample)
-      .then((isSo) => isSo || ahead?.off())
-      .catch(nothing);
+  /** What seems to overwrite is not stored ahead. */
+  async #sample(writes: readonly Write[]): Promise<void> {
+    const keys = writes.map(({ key }) => key);
+    if (!(await areNew(this.#store, keys))) this.#ahead?.off();
   }
 }
 

@@ -1,5 +1,7 @@
 import type { ByteKey } from "../base/brand.ts";
+import { TidemarkError } from "../base/errors.ts";
 import type { Write } from "../codec/record.ts";
+import type { Schema } from "../mvcc/schema.ts";
 
 export interface LastWrites {
   readonly last: readonly Write[];
@@ -23,4 +25,22 @@ export function lastOfEach(writes: readonly Write[], isDistinct = false): LastWr
     last.set(write.key, earlier?.kind === "add" && write.kind === "put" ? { ...write, kind: "add" } : write);
   }
   return { last: [...last.values()] };
+}
+
+/** What an `add` of these keys ends with. */
+export function keysTaken(
+  refused: readonly { readonly key: ByteKey; readonly position: number }[],
+  schema: Schema,
+): TidemarkError {
+  const failures = refused.map(({ key, position }) => ({
+    position,
+    key: schema.describe(key).key,
+    code: "CONSTRAINT" as const,
+  }));
+  const where = schema.describe(refused[0]!.key);
+  return new TidemarkError("CONSTRAINT", `A record with this key is already in '${where.collection}'`, {
+    ...where,
+    constraint: "key",
+    failures,
+  });
 }

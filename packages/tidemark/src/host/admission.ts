@@ -51,10 +51,10 @@ export const alreadyOpen = (): TidemarkError =>
   new TidemarkError("BUSY", "This worker has a database open, or opens one; make another worker for another database");
 
 /**
- * A page is told of its database's end when all is let go, or after so long: it ends its worker then, and WebKit (seen in
- * 2.50) leaves a transaction open that was under way, for which all other tabs wait.
+ * A page is told of its database's end when no transaction is under way, or after so long: it ends its worker then, and
+ * WebKit (seen in 2.50) leaves a transaction open that was under way, for which all other tabs wait.
  */
-export const letGoMs = 500;
+export const maxEndingMs = 500;
 
 export const reasonOf = ({ details }: TidemarkError): string =>
   typeof details["reason"] === "string" ? details["reason"] : "closed";

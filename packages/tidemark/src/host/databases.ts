@@ -49,14 +49,14 @@ async function using<T>(factory: StorageFactory, name: string, use: (storage: St
   try {
     return await use(storage);
   } finally {
-    storage.close();
+    await storage.close();
   }
 }
 
 const emptied = (factory: StorageFactory, name: string, { random }: Environment): Promise<void> =>
   using(factory, name, (storage) => drop(new ReservingStorage(storage, () => Promise.resolve()), random));
 
-/** WebKit keeps connections of workers that were ended a while: what is in the way then is nobody's, and nothing is lost. */
+/** WebKit keeps the connection of a worker that ended amid a transaction: it is nobody's then, and nothing is lost. */
 function shellStays(error: unknown): void {
   if (!isTidemarkError(error, "BUSY")) throw error;
 }

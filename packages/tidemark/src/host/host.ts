@@ -38,7 +38,15 @@ import { collectionOf, keepForMsOf } from "./gc-options.ts";
 import { type GcJobs, jobsOf } from "./gc-jobs.ts";
 import { GcDesk } from "./gc-requests.ts";
 import type { Grants } from "./grants.ts";
-import { alreadyOpen, checkOpening, closed, letGoMs, reasonOf, refuseAnother, refuseSecondTab } from "./admission.ts";
+import {
+  alreadyOpen,
+  checkOpening,
+  closed,
+  maxEndingMs,
+  reasonOf,
+  refuseAnother,
+  refuseSecondTab,
+} from "./admission.ts";
 import { answer, explained, isChange, isUpkeep, isWrite } from "./requests.ts";
 import type { TabMessage } from "./tab-messages.ts";
 import { lockNames, retryPeersOf, Tabs } from "./tabs.ts";
@@ -196,7 +204,7 @@ export class Host implements HostSurface {
       return { database, pending };
     } catch (e) {
       this.#migrating?.release();
-      opened?.close();
+      void opened?.close();
       tabs.leave();
       throw e;
     }
@@ -406,15 +414,16 @@ export class Host implements HostSurface {
     if (!running || this.#closed !== undefined) return;
     this.#closed = reason;
     const ended = stopped(running).then(() => this.#letGo(running));
-    void Promise.race([ended, running.clock.sleep(letGoMs)]).then(() => this.#tell({ type: "closed", reason }));
+    void Promise.race([ended, running.clock.sleep(maxEndingMs)]).then(() => this.#tell({ type: "closed", reason }));
   }
 
-  async #letGo({ database, storage, tabs }: Running): Promise<void> {
+  async #letGo({ clock, database, storage, tabs }: Running): Promise<void> {
     await database.idle(); // an append under way may have to be withdrawn
     database.handles.closeAll();
-    storage.close();
+    const ended = storage.close();
     this.#migrating?.release();
     tabs.leave();
+    await Promise.race([ended, clock.sleep(maxEndingMs)]);
     this.#running = undefined; // who keeps a closed handle does not keep its memory
   }
 

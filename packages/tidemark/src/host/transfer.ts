@@ -1,8 +1,6 @@
 import { buffersOf, type Values } from "../codec/values.ts";
+import { minMovedBytes } from "../protocol/calls.ts";
 import type { Response } from "../protocol/messages.ts";
-
-/** Below this copying a buffer is cheaper than moving it. */
-const minTransferBytes = 16 * 1024;
 
 /** The large buffers of answers that carry values: they move to the page instead of being copied. */
 export function transferable(responses: readonly Response[]): ArrayBuffer[] {
@@ -11,7 +9,7 @@ export function transferable(responses: readonly Response[]): ArrayBuffer[] {
     if (!ok || typeof value !== "object" || value === null) continue;
     const values = ("values" in value ? value.values : value) as Values | undefined;
     if (values?.form !== "json" && values?.form !== "mixed") continue;
-    for (const buffer of buffersOf(values)) if (buffer.byteLength >= minTransferBytes) moved.push(buffer);
+    for (const buffer of buffersOf(values)) if (buffer.byteLength >= minMovedBytes) moved.push(buffer);
   }
   return moved;
 }

@@ -214,7 +214,7 @@ export class Committer implements Participants<Member> {
     }
     if (isLarge(commits)) {
       assert(!members[0]?.decided, "what is decided inside the transaction stands in its entry");
-      const ahead = aheadOf(judged);
+      const ahead = judged.body ? undefined : aheadOf(judged);
       const bytes = judged.body ?? ahead?.bytes ?? encodeWrites(commits);
       if (!body || !sameBytes(bytes, body.bytes)) {
         this.#judged = { ...judged, body: bytes };

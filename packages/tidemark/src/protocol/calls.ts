@@ -64,6 +64,9 @@ export class Caller {
   }
 }
 
+/** Below this, copying a buffer is cheaper than moving it, and one copy of several cheaper than one of each. */
+export const minMovedBytes: number = 16 * 1024;
+
 /** An answer whose buffers move instead of being copied. */
 export class Moved {
   readonly value: unknown;

@@ -5,7 +5,7 @@
  */
 import type { ByteKey, TableId } from "../base/brand.ts";
 import type { ErrorCode, ErrorDetails } from "../base/errors.ts";
-import type { WriteBatch } from "../codec/record.ts";
+import type { EndingBatch, WriteBatch, WritePart } from "../codec/record.ts";
 import type { Catalog, Definition, StoredCollection } from "../codec/schema.ts";
 import type { Values } from "../codec/values.ts";
 import type { ChangesAnswer, ChangesRequest, FeedCursor } from "./changes.ts";
@@ -121,13 +121,12 @@ export type Request =
   | { readonly op: "part"; readonly part: WritePart }
   /** The write that parts have come of will not follow. */
   | { readonly op: "part-drop"; readonly upload: number }
-  | (WriteBatch & {
+  /** CONFLICT by "schema": some of the parts are not here, or it names tables by another one; send it whole. */
+  | (EndingBatch & {
       readonly op: "write";
       readonly epoch: number;
       readonly durability: Durability;
       readonly tag: string;
-      /** What has come in parts stands before `writes`. CONFLICT by "schema": some of it is not here; send it whole. */
-      readonly upload?: { readonly id: number; readonly parts: number } | undefined;
     })
   | (Spoken & WriteBatch & { readonly op: "stage" })
   | {
@@ -171,18 +170,6 @@ export type Request =
   | { readonly op: "checkpoint" }
   | { readonly op: "verify" }
   | { readonly op: "metrics" };
-
-/** Puts and adds on their way in, as a batch of writes. */
-export interface WritePart {
-  /** A number of the page's choice. */
-  readonly upload: number;
-  /** From 0 on. */
-  readonly position: number;
-  /** Of the whole: so many writes, and at most about so many bytes. */
-  readonly count: number;
-  readonly maxBytes: number;
-  readonly writes: Uint8Array;
-}
 
 export interface MoveCursor {
   readonly epoch: number;

@@ -51,7 +51,7 @@ function testCase(title: string, body: (bench: Bench) => Promise<void>): Conform
       try {
         await body({ factory, name, connect, storage: await connect() });
       } finally {
-        for (const storage of connections) storage.close();
+        for (const storage of connections) await storage.close();
         await factory.remove(name);
       }
     },
@@ -335,10 +335,13 @@ const deleting: readonly ConformanceCase[] = [
 const life: readonly ConformanceCase[] = [
   testCase("closing ends a connection, not what is under way", async ({ storage, connect }) => {
     const underWay = [write(storage, put("log", 1, 1), put("log", 2, 1)), storage.read([range("log")])] as const;
-    storage.close();
-    storage.close();
+    let ended = 0;
+    for (const call of underWay) void call.then(() => ended++);
+    const closed = storage.close();
     await fails(storage.read([get("log", 1)]), "CLOSED", "read");
     await fails(write(storage, put("log", 3, 1)), "CLOSED", "commit");
+    await Promise.all([closed, storage.close()]);
+    same(ended, 2, "what has ended");
     same((await underWay[0]).status, "committed", "commit under way");
     same((await underWay[1]).map(keysOf), [[1, 2]], "read under way");
     same((await contents(await connect(), "log")).length, 2, "another connection");
@@ -350,15 +353,15 @@ const life: readonly ConformanceCase[] = [
     same(await contents(other, "meta"), [], "apart");
     const listed = (await factory.list()).filter((one) => one.startsWith(name));
     same(listed.toSorted(), [name, second], "listed");
-    other.close();
+    await other.close();
     await factory.remove(second);
     await factory.remove(second);
     same((await factory.list()).includes(second), false, "removed, twice");
-    storage.close();
+    await storage.close();
     await factory.remove(name);
     const again = await factory.open(name);
     same(await contents(again, "meta"), [], "empty after removal");
-    again.close();
+    await again.close();
   }),
   testCase(
     "[MV9] reopening makes nothing: what is not there is not there afterwards",
@@ -370,15 +373,15 @@ const life: readonly ConformanceCase[] = [
       const again = await factory.reopen(name);
       if (again === undefined) throw new Error("it is there");
       same(await contents(again, "meta"), [["a", [1]]], "contents");
-      again.close();
-      storage.close();
+      await again.close();
+      await storage.close();
       await factory.remove(name);
       same(await factory.reopen(name), undefined, "removed");
     },
   ),
   testCase("what was committed is there when opened again", async ({ storage, connect }) => {
     await write(storage, put("meta", "a", 1), put("log", 1, 2));
-    storage.close();
+    await storage.close();
     const again = await connect();
     same([await contents(again, "meta"), await contents(again, "log")], [[["a", [1]]], [[1, [2]]]], "contents");
   }),

@@ -94,8 +94,8 @@ export interface Storage {
    * was written, with "unknown" all of it or nothing.
    */
   commit(batch: Batch): Promise<Committed>;
-  /** Ends this connection; batches under way still finish. Idempotent. */
-  close(): void;
+  /** Ends this connection. Batches under way still finish; resolves when they have. Idempotent. */
+  close(): Promise<void>;
 }
 
 /** A medium: opens, removes and lists databases by name. */

@@ -31,6 +31,33 @@ describe("conformance", () => {
   });
 });
 
+it("a connection has closed when its transactions have ended, which is after a read is answered", async () => {
+  const storage = await factory.open("ends");
+  await storage.commit(batch(1));
+  const begun = vi.spyOn(IDBDatabase.prototype, "transaction");
+  try {
+    const answered = storage.read([get("blobs", 1)]);
+    const others = [storage.commit(batch(2)), storage.read([get("blobs", 2)])];
+    let ended = 0;
+    for (const { value } of begun.mock.results) {
+      const tx = value as IDBTransaction;
+      const tell = tx.oncomplete;
+      tx.oncomplete = (event) => {
+        ended += 1;
+        tell?.call(tx, event);
+      };
+    }
+    await answered;
+    expect(ended).toBe(0);
+    await storage.close();
+    expect(ended).toBe(3);
+    await Promise.all(others);
+  } finally {
+    begun.mockRestore();
+    await factory.remove("ends");
+  }
+});
+
 it("removing an open database closes its connections", async () => {
   const storage = await factory.open("removed");
   await storage.commit(batch(1));
@@ -49,7 +76,7 @@ it("removing a database that somebody holds on to is BUSY, and happens when they
   holding.close();
   const storage = await factory.open("held"); // waits for the removal
   expect((await storage.commit(batch(1))).status).toBe("committed");
-  storage.close();
+  await storage.close();
   await factory.remove("held");
 });
 
@@ -80,7 +107,7 @@ it.runIf(storageBuckets)("[MV9] a full disk fails the commit, leaves all readabl
     const everything = { kind: "deleteRange", store: "blobs", range: {} } as const;
     expect((await storage.commit({ durability: "strict", writes: [everything] })).status).toBe("committed");
   } finally {
-    storage.close();
+    await storage.close();
     vi.unstubAllGlobals();
     await storageBuckets!.delete("small");
   }

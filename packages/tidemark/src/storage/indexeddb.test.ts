@@ -93,7 +93,7 @@ describe("failures", () => {
     await expect(storage.read([])).rejects.toMatchObject({ code: "STORAGE_LOST" });
     const again = await factory.open(name);
     expect((await again.commit(batch)).status).toBe("committed");
-    storage.close();
+    await storage.close();
     await expect(storage.read([])).rejects.toMatchObject({ code: "CLOSED" });
   });
 

@@ -30,6 +30,7 @@ import {
   storeNames,
   type Write,
 } from "./contract.ts";
+import { UnderWay } from "./under-way.ts";
 
 const prefix = "tidemark/";
 const nothing: StoredValue = new Uint8Array();
@@ -174,6 +175,7 @@ class IndexedDbConnection implements Storage {
   readonly #db: IDBDatabase;
   readonly #commitsEarly = !isWebKit(globalThis.navigator?.userAgent ?? "");
   #gone: "CLOSED" | "STORAGE_LOST" | undefined;
+  readonly #underWay = new UnderWay();
 
   constructor(db: IDBDatabase) {
     this.#db = db;
@@ -218,8 +220,10 @@ class IndexedDbConnection implements Storage {
     throw this.#failure(error, work);
   }
 
-  close(): void {
+  /** A read is answered before its transaction has ended; whoever ends a worker must know of the latter. */
+  async close(): Promise<void> {
     this.#leave("CLOSED");
+    await this.#underWay.ended();
   }
 
   /** Transactions under way still finish, unless the browser took the connection away. */
@@ -232,7 +236,9 @@ class IndexedDbConnection implements Storage {
     if (this.#gone === "CLOSED") throw new TidemarkError("CLOSED", "This storage connection is closed.");
     if (this.#gone === "STORAGE_LOST") throw lost("none");
     try {
-      return new Transaction(this.#db.transaction([...stores], mode, { durability }), this.#commitsEarly);
+      const work = new Transaction(this.#db.transaction([...stores], mode, { durability }), this.#commitsEarly);
+      void this.#underWay.add(work.ended);
+      return work;
     } catch (error) {
       throw this.#failure(error);
     }

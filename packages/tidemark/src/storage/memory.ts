@@ -27,6 +27,7 @@ import {
   storeNames,
   type Write,
 } from "./contract.ts";
+import { UnderWay } from "./under-way.ts";
 
 /** How many of the batches at risk outlive a crash: a kill leaves all of them, a power cut perhaps none. */
 export type KeepRelaxed = number | "all" | "none";
@@ -345,6 +346,7 @@ class MemoryConnection implements Storage {
   readonly #life: number;
   #cut = false;
   #closed = false;
+  readonly #underWay = new UnderWay();
   /** Calls of one connection take effect in their order, as transactions of one connection do. */
   #line: Promise<void> = Promise.resolve();
 
@@ -354,7 +356,20 @@ class MemoryConnection implements Storage {
     this.#life = database.life;
   }
 
-  async read(reads: readonly Read[]): Promise<readonly Found[]> {
+  read(reads: readonly Read[]): Promise<readonly Found[]> {
+    return this.#underWay.add(this.#read(reads));
+  }
+
+  commit(batch: Batch): Promise<Committed> {
+    return this.#underWay.add(this.#commit(batch));
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#underWay.ended();
+  }
+
+  async #read(reads: readonly Read[]): Promise<readonly Found[]> {
     await this.#turn();
     this.#pass("read", reads);
     const found = this.#medium.answer(this.#database, reads, false);
@@ -363,7 +378,7 @@ class MemoryConnection implements Storage {
     return found;
   }
 
-  async commit(batch: Batch): Promise<Committed> {
+  async #commit(batch: Batch): Promise<Committed> {
     await this.#turn();
     this.#pass("commit", batch);
     const result = this.#take(batch);
@@ -371,10 +386,6 @@ class MemoryConnection implements Storage {
     await this.#medium.pause();
     this.#check("unknown");
     return result;
-  }
-
-  close(): void {
-    this.#closed = true;
   }
 
   #take(batch: Batch): Committed {

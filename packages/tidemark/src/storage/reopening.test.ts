@@ -230,7 +230,7 @@ describe("a lost connection", () => {
     const { lossy, storage } = await opened();
     lossy.next("lost");
     const reading = storage.read([]);
-    storage.close();
+    await storage.close();
     await expect(reading).rejects.toMatchObject({ code: "CLOSED" });
 
     const early = await lossy.open();

@@ -12,6 +12,7 @@
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
 import type { Batch, Committed, Found, Read, Storage } from "./contract.ts";
+import { UnderWay } from "./under-way.ts";
 
 /** Waits before each try to open anew. */
 const waitsMs: readonly number[] = [0, 50, 250, 1000];
@@ -39,6 +40,8 @@ export class ReopeningStorage implements Storage {
   /** Absent where it was lost, and another is not there yet. */
   #connection: Storage | undefined;
   #reopening: Promise<Storage> | undefined;
+  /** Connections that are closed and may have transactions under way. */
+  readonly #leaving = new UnderWay();
   /** How often memory was replaced. */
   #changes = 0;
   /** Why nothing is served any more. */
@@ -57,9 +60,10 @@ export class ReopeningStorage implements Storage {
     return this.#carryOut((connection) => connection.commit(batch), batch.isRepeatable === true);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#over ??= new TidemarkError("CLOSED", "This storage connection is closed.");
-    this.#connection?.close();
+    await this.#connection?.close();
+    await this.#leaving.ended();
   }
 
   async #carryOut<T>(call: (connection: Storage) => Promise<T>, isRepeatable: boolean): Promise<T> {
@@ -82,7 +86,7 @@ export class ReopeningStorage implements Storage {
   #leave(lost: Storage): void {
     if (lost !== this.#connection || this.#over) return;
     this.#connection = undefined;
-    lost.close();
+    void this.#leaving.add(lost.close());
     this.#another().catch(() => undefined); // told to those who wait for it
   }
 
@@ -118,7 +122,7 @@ export class ReopeningStorage implements Storage {
       this.#connection = fresh;
       return fresh;
     } catch (e) {
-      fresh?.close();
+      if (fresh) void this.#leaving.add(fresh.close());
       throw e;
     }
   }
@@ -134,7 +138,7 @@ export class ReopeningStorage implements Storage {
     tooLate.catch(() => undefined);
     void opening.then(
       (late) => {
-        if (isLate) late?.close();
+        if (isLate) void late?.close();
       },
       () => undefined,
     );

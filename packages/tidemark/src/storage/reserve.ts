@@ -82,8 +82,8 @@ export class ReservingStorage implements Storage {
     }
   }
 
-  close(): void {
-    this.#storage.close();
+  close(): Promise<void> {
+    return this.#storage.close();
   }
 
   /** A reserve of which nothing is left protects nothing: there is none, or no room for any of it. */

@@ -1,6 +1,7 @@
 import { TidemarkError } from "../base/errors.ts";
 import type { Environment, Locks } from "../host/environment.ts";
 import type { Batch, Committed, Found, Read, Storage, StorageFactory } from "../storage/contract.ts";
+import { UnderWay } from "../storage/under-way.ts";
 import type { LockTable } from "./lock-table.ts";
 import type { World } from "./world.ts";
 
@@ -140,6 +141,7 @@ class Connection implements Storage {
   readonly #inner: Storage;
   #line: Promise<void> = Promise.resolve();
   #isClosed = false;
+  readonly #underWay = new UnderWay();
 
   constructor(process: Process, inner: Storage) {
     this.#process = process;
@@ -154,11 +156,16 @@ class Connection implements Storage {
     return this.#call(batch, () => this.#inner.commit(batch));
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.#isClosed = true; // what is under way still finishes
+    return this.#underWay.ended();
   }
 
-  async #call<T>(batch: Batch | undefined, take: () => Promise<T>): Promise<T> {
+  #call<T>(batch: Batch | undefined, take: () => Promise<T>): Promise<T> {
+    return this.#underWay.add(this.#carryOut(batch, take));
+  }
+
+  async #carryOut<T>(batch: Batch | undefined, take: () => Promise<T>): Promise<T> {
     if (this.#isClosed) throw new TidemarkError("CLOSED", "This storage connection is closed.");
     this.#line = this.#line.then(() => this.#process.latency());
     await this.#line;

@@ -9,7 +9,7 @@ import type { Write } from "../codec/record.ts";
 import { encodeChunk } from "./chunks.ts";
 import { beginWrites, newWriteBytes, putNewWrite } from "./entry.ts";
 import type { StagedBody } from "./group-commit.ts";
-import { chunksPerBatch, maxChunksPerRow, maxUnderWay } from "./stage-values.ts";
+import { chunksPerBatch, maxChunksPerRow, type RowPart, writeParts } from "./stage-values.ts";
 import type { Piece, Staged, Staging } from "./staging.ts";
 
 /** So much room is made at once: what is expected is a claim. */
@@ -27,7 +27,6 @@ export class BodyAhead {
   readonly #staging: Staging;
   readonly #out: ByteWriter;
   readonly #count: number;
-  readonly #row: Promise<Staged>;
   readonly #maxBytes: number;
   #taken = 0;
   #isComplete = false;
@@ -43,7 +42,6 @@ export class BodyAhead {
     this.#maxBytes = maxBytes;
     this.#out = new ByteWriter(Math.min(maxBytes, maxRoomBytes));
     beginWrites(this.#out, count);
-    this.#row = staging.reserve("blobs", chunksOf(maxBytes) * slotsPerChunk);
     this.#staged = this.#stage().catch(() => undefined); // whoever needs it stages it anew, and hears why not
   }
 
@@ -99,34 +97,26 @@ export class BodyAhead {
 
   /** Resolves to what is staged when all of it is, and to nothing where it came to nothing. */
   async #stage(): Promise<Staged | undefined> {
-    const row = await this.#row;
-    const underWay: Promise<void>[] = [];
-    let isDone = false;
-    try {
-      for (let first = 0; !isDone;) {
-        const last = await this.#chunksFrom(first);
-        if (last === undefined) break;
-        isDone = this.#isComplete && last === chunksOf(this.#out.length);
-        const pieces = this.#pieces(row.from, first, last);
-        const part = {
-          from: row.from + first * slotsPerChunk,
-          to: isDone ? row.to : row.from + last * slotsPerChunk,
-          pieces,
-        };
-        const written = this.#staging.write(row, part);
-        written.catch(() => undefined); // told below
-        underWay.push(written);
-        if (underWay.length >= maxUnderWay) await underWay.shift();
-        first = last;
-      }
-      await Promise.all(underWay);
-    } catch {
-      isDone = false;
-    }
-    await Promise.allSettled(underWay);
-    if (isDone && !this.#isOff) return row;
+    const row = await this.#staging.reserve("blobs", chunksOf(this.#maxBytes) * slotsPerChunk);
+    const isWritten = await writeParts(this.#staging, this.#parts(row)).then(
+      () => true,
+      () => false,
+    );
+    if (isWritten && !this.#isOff) return row;
     await this.#staging.discard([row]);
     return undefined;
+  }
+
+  /** Chunks as they fill. The last part is what the row ends with. */
+  async *#parts(row: Staged): AsyncGenerator<RowPart, void> {
+    for (let first = 0, isLast = false; !isLast;) {
+      const last = await this.#chunksFrom(first);
+      if (last === undefined) return;
+      isLast = this.#isComplete && last === chunksOf(this.#out.length);
+      const to = isLast ? row.to : row.from + last * slotsPerChunk;
+      yield { row, from: row.from + first * slotsPerChunk, to, pieces: this.#pieces(row.from, first, last) };
+      first = last;
+    }
   }
 
   /** Waits until a batch of chunks is full, or all there is is there; up to where. `undefined`: no more. */

@@ -38,7 +38,7 @@ export function beginEnvelope(out: ByteWriter, envelope: Envelope): void {
 }
 
 export function sealEnvelope(out: ByteWriter): StoredValue {
-  out.patchU32(checksumAt, checksum(out.written(checkedFrom)));
+  putChecksum(out);
   return out.finish();
 }
 
@@ -47,8 +47,10 @@ export const enveloped = (envelope: Envelope, write: (out: ByteWriter) => void):
   writtenBy((out) => {
     beginEnvelope(out, envelope);
     write(out);
-    out.patchU32(checksumAt, checksum(out.written(checkedFrom)));
+    putChecksum(out);
   });
+
+const putChecksum = (out: ByteWriter): void => out.patchU32(checksumAt, checksum(out.written(checkedFrom)));
 
 /** @throws TidemarkError CORRUPT, or FORMAT_UNSUPPORTED for intact bytes of a newer format; both with `details`. */
 export function openEnvelope(bytes: Uint8Array, envelope: Envelope, details: ErrorDetails): void {

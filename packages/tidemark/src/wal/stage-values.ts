@@ -6,7 +6,7 @@ import { readBytes, sizeOf, type ValueBytes } from "../codec/aside.ts";
 import { chunkAt, chunksOf, type OutsideRef, slotsOf, slotsPerChunk } from "../codec/outside.ts";
 import type { ReserveUse } from "../storage/contract.ts";
 import { encodeChunk } from "./chunks.ts";
-import { notCounted, type Piece, type Staged, type Staging } from "./staging.ts";
+import { notCounted, type Part, type Piece, type Staged, type Staging } from "./staging.ts";
 
 /** No storage transaction moves more than this while others wait (MV11). */
 const maxBatchBytes = 256 * 1024;
@@ -15,7 +15,7 @@ export const chunksPerBatch = 4;
 /** One row names so many chunks at most, so that discarding them is a small transaction. */
 export const maxChunksPerRow = 1024;
 /** So many transactions are on their way at once: the next chunks are cut while the last ones are written. */
-export const maxUnderWay = 4;
+const maxUnderWay = 4;
 
 export interface StagedValues {
   /** Where each of them lies. */
@@ -48,7 +48,7 @@ export async function stageValues(
   }
   const staged = inRows(whole);
   try {
-    await writeAll(staging, staged, batches(chunksIn(values, refs), staged), reserve);
+    await writeParts(staging, partsIn(batches(chunksIn(values, refs), staged), staged), reserve);
   } catch (e) {
     await staging.discard(staged);
     throw e;
@@ -56,26 +56,34 @@ export async function stageValues(
   return { refs, staged };
 }
 
-async function writeAll(
+/** A part of what one row names. */
+export interface RowPart extends Part {
+  readonly row: Staged;
+}
+
+/** Writes parts as they come, a few at once. Where one fails, nothing is written any more once this has failed. */
+export async function writeParts(
   staging: Staging,
-  rows: readonly Staged[],
-  all: Iterable<Batch>,
-  reserve: ReserveUse,
+  parts: AsyncIterable<RowPart>,
+  reserve: ReserveUse = "none",
 ): Promise<void> {
   const underWay: Promise<void>[] = [];
   try {
-    for (const { row, from, to, chunks } of all) {
-      const pieces = await piecesOf(chunks);
+    for await (const part of parts) {
       // Transactions on the same stores run in the order they were made: each part finds those before it written.
-      const written = staging.write(rows[row]!, { from, to, pieces }, reserve);
+      const written = staging.write(part.row, part, reserve);
       written.catch(() => undefined); // told below
       underWay.push(written);
       if (underWay.length >= maxUnderWay) await underWay.shift();
     }
     await Promise.all(underWay);
   } finally {
-    await Promise.allSettled(underWay); // nothing is written any more once this has failed
+    await Promise.allSettled(underWay);
   }
+}
+
+async function* partsIn(all: Iterable<Batch>, rows: readonly Staged[]): AsyncGenerator<RowPart, void> {
+  for (const { row, from, to, chunks } of all) yield { row: rows[row]!, from, to, pieces: await piecesOf(chunks) };
 }
 
 /** What follows on one another in a value is read at once. */
