@@ -30,7 +30,7 @@ const seqs = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max:
 const entriesOf = fc
   .tuple(
     fc.oneof(fc.constant(""), byteString(60), fc.constant("p".repeat(5000))),
-    fc.array(fc.tuple(byteString(4), seqs, stamps, payloads), { minLength: 1, maxLength: 60 }),
+    fc.array(fc.tuple(byteString(7), seqs, stamps, payloads), { minLength: 1, maxLength: 60 }),
   )
   .map(([prefix, raw]) => {
     const unique = new Map<string, BlockEntry>();
