@@ -39,7 +39,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "drops a tombstone although older versions may be elsewhere",
     rule: "VG2",
-    seed: 134,
+    seed: 190,
     file: "segments/rule.ts",
     find: `if (older !== "none") return [{ version, wake: seq(0) }];`,
     replace: "",

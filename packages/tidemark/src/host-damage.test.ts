@@ -185,7 +185,7 @@ describe("damage", () => {
 
   test("[MV8][MV11] a damaged block of what was cleared is reported as such; nothing else is hurt", () =>
     simulate(async (world) => {
-      const page = await openPage(world, "a");
+      const page = await openPage(world, "a", { cacheMaxBytes: 1 });
       await page.write("put", range(0, 1000));
       const view = page.newHandle();
       await page.begin(view, "view");

@@ -79,7 +79,7 @@ export interface Tab {
   tenure: Tenure | undefined;
 }
 
-interface WorldOptions extends MemoryOptions {
+export interface WorldOptions extends MemoryOptions {
   readonly sleep?: Clock["sleep"];
   readonly cacheMaxBytes?: number;
   /** Lost connections are opened anew, as by a host. */

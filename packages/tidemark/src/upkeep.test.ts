@@ -4,7 +4,7 @@ import { defaultGenerations } from "./codec/generations.ts";
 import { defaultWork, type WorkOptions } from "./gc/work.ts";
 import { maxBytesOf } from "./segments/levels.ts";
 import type { Storage } from "./storage/contract.ts";
-import { itemsIn, put, type Tab, World, write } from "./test-world.test-support.ts";
+import { itemsIn, put, type Tab, World, type WorldOptions, write } from "./test-world.test-support.ts";
 import { browserEnvironment } from "./host/browser.ts";
 import type { Environment } from "./host/environment.ts";
 import { Foreground } from "./host/foreground.ts";
@@ -19,8 +19,13 @@ afterEach(async () => {
 });
 
 /** A tab whose upkeep runs by itself, beside the test. */
-async function upkept(name: string, memtableMaxBytes: number, work: Partial<WorkOptions> = {}, connect = slowInBlocks) {
-  const tab = await new World({ connect }).open();
+async function upkept(
+  name: string,
+  memtableMaxBytes: number,
+  work: Partial<WorkOptions> = {},
+  world: WorldOptions = {},
+) {
+  const tab = await new World({ connect: slowInBlocks, ...world }).open();
   const environment = browserEnvironment("memory");
   const tabs = await Tabs.join(name, environment, () => undefined);
   const errors: unknown[] = [];
@@ -89,9 +94,9 @@ describe("upkeep of a tab", () => {
     expect(errors).toEqual([]);
   });
 
-  test("gives back at once the memory of blocks that it stored; what is stored stays whole", async () => {
+  test("gives back at once the memory of blocks that it stored and that the cache has no room for", async () => {
     const staged: Uint8Array[] = [];
-    const noting = (storage: Storage): Storage => ({
+    const connect = (storage: Storage): Storage => ({
       ...slowInBlocks(storage),
       commit: ({ writes, ...batch }) => {
         if (typeof writes !== "function") return storage.commit({ writes, ...batch });
@@ -103,12 +108,33 @@ describe("upkeep of a tab", () => {
         return storage.commit({ ...batch, writes: noted });
       },
     });
-    const { tab, upkeep } = await upkept("memory", 4 * 1024, {}, noting);
+    const { tab, upkeep } = await upkept("memory", 4 * 1024, { targetBytes: 1024 }, { connect, cacheMaxBytes: 3000 });
     await writeSome(tab, 0, 200, 1000);
     await upkeep.checkpoint();
-    expect(staged.length).toBeGreaterThan(0);
-    expect(staged.map((bytes) => bytes.length)).toEqual(staged.map(() => 0));
+    const kept = staged.filter((bytes) => bytes.length > 0);
+    expect(kept.length).toBeGreaterThan(0);
+    expect(kept.length).toBeLessThan(staged.length);
+    expect(kept.reduce((n, bytes) => n + bytes.length, 0)).toBeLessThanOrEqual(3000);
     expect(await itemsIn(await tab.database.begin(1, reading))).toHaveLength(200);
+  });
+
+  test("what a fold takes out of memory is still read without storage, where the cache has room", async () => {
+    let blocksRead = 0;
+    const connect = (storage: Storage): Storage => ({
+      ...slowInBlocks(storage),
+      read: (reads) => {
+        for (const { store } of reads) if (store === "blocks") blocksRead++;
+        return storage.read(reads);
+      },
+    });
+    const { tab, upkeep } = await upkept("kept", 4 * 1024, { targetBytes: 1024 }, { connect });
+    await writeSome(tab, 0, 200, 1000);
+    await upkeep.checkpoint();
+    expect(tab.database.store.memtable.versions).toBe(0);
+    expect(tab.database.store.manifest.blocks).toBeGreaterThan(5);
+    blocksRead = 0; // upkeep itself looks for what an earlier tenure left
+    expect(await itemsIn(await tab.database.begin(1, reading))).toHaveLength(200);
+    expect(blocksRead).toBe(0);
   });
 
   test("[MV11] gives compaction its share while folds are always due: no level outgrows its bound by far", async () => {

@@ -160,7 +160,7 @@ interface Draft {
 async function toolsFor(
   store: Store,
   tenure: Tenure,
-  { basis, fence, checkpoint = fence.seq, decided, reserve }: WorkTerms,
+  { kind, basis, fence, checkpoint = fence.seq, decided, reserve }: WorkTerms,
   { targetBytes, maxStoreBytes, pace }: WorkOptions,
   { manifest, ledger, staged }: Draft,
 ): Promise<Tools> {
@@ -186,7 +186,7 @@ async function toolsFor(
       const durability = isStrict ? "strict" : "relaxed";
       const stored = tenure.write(durability, [], () => writes, ["blocks"], reserve);
       if (!(await aside(pace, stored))) throw new LookAnew();
-      for (const { bytes } of blocks) giveBack(bytes);
+      for (const block of blocks) if (kind !== "fold" || !store.blocks.keepStored(block)) giveBack(block.bytes);
     },
     dropped: (key, version, supersededBy, clause) => {
       removal.add(key, version);

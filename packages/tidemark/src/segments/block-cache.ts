@@ -39,6 +39,13 @@ export class BlockCache {
     }
   }
 
+  /** As `put`, but drives nothing out: false where there is no room. */
+  putWithin(id: BlockId, block: Block): boolean {
+    if (this.#sizeBytes + block.sizeBytes > this.maxBytes) return false;
+    this.put(id, block);
+    return true;
+  }
+
   delete(id: BlockId): void {
     const block = this.#blocks.get(id);
     if (block === undefined) return;

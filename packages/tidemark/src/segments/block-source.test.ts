@@ -27,6 +27,14 @@ test("what is read once only, by upkeep, is answered but does not drive out what
   expect(source.cached(c.id)).toBeDefined();
 });
 
+test("what was just stored is kept where there is room, and drives nothing out", async () => {
+  const source = await sourceOf([1]);
+  await source.load([listed(1)], 1);
+  const [b, c] = [2, 3].map((n) => ({ id: blockId(n), bytes: bytesOf(`k${n}`) }));
+  expect([source.keepStored(b!), source.keepStored(c!)]).toEqual([true, false]);
+  expect([1, 2, 3].map((n) => source.cached(blockId(n)) !== undefined)).toEqual([true, true, false]);
+});
+
 test("[SS4] of what is cached only that is kept which a new manifest still lists", async () => {
   const source = await sourceOf([1, 2]);
   const [a, b] = [listed(1), listed(2)];

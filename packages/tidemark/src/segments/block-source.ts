@@ -5,6 +5,7 @@ import { valueOf } from "../storage/contract.ts";
 import { Block } from "./block.ts";
 import { BlockCache } from "./block-cache.ts";
 import type { BlockInfo } from "./block-info.ts";
+import type { StagedBlock } from "./block-writer.ts";
 import type { Level } from "./level.ts";
 import { damaged } from "../wal/envelope.ts";
 
@@ -60,6 +61,14 @@ export class BlockSource {
       blocks.set(one.id, block);
     });
     return blocks;
+  }
+
+  /**
+   * Keeps a block that was just stored, where there is room: what is in it was in memory until now, and who read it there
+   * goes on. Otherwise answers false; the bytes are then no longer of use here.
+   */
+  keepStored({ id, bytes }: StagedBlock): boolean {
+    return this.#cache.putWithin(id, Block.open(id, bytes));
   }
 
   #open(listed: Listed, bytes: Uint8Array, isWanted: boolean): Block | undefined {
