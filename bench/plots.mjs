@@ -1,6 +1,8 @@
 // Pictures of the medians: a panel for each work, a bar for each peer, on one logarithmic scale, since they are far apart.
 import { middleOf } from "./measured.mjs";
+import { curves } from "./curves.mjs";
 import { rowsOf } from "./rows.mjs";
+import { escaped, svgOf } from "./svg.mjs";
 
 /** @typedef {import("./measured.mjs").Measured} Measured */
 /** @typedef {import("./rows.mjs").Row} Row */
@@ -35,7 +37,7 @@ const [columns, panelWidth, labelWidth, valueWidth, barHeight, gap, head] = [2, 
 /** @param {Measured} measured @returns {{ file: string, title: string, svg: string }[]} */
 export function plots(measured) {
   const rows = rowsOf(measured.sizes);
-  return pictures.flatMap(({ file, title, figures }) => {
+  const compared = pictures.flatMap(({ file, title, figures }) => {
     const panels = figures.flatMap((figure) => {
       const row = rows.find((each) => each.figure === figure);
       const bars = row ? barsOf(measured, row) : [];
@@ -43,6 +45,7 @@ export function plots(measured) {
     });
     return panels.length === 0 ? [] : [{ file, title, svg: drawn(title, panels) }];
   });
+  return [...compared, ...curves(measured)];
 }
 
 /** A title that goes on from the one above it says so with dots. @param {readonly Row[]} rows @param {Row} row */
@@ -68,24 +71,7 @@ function drawn(title, panels) {
     (panel, i) =>
       `<g transform="translate(${(i % columns) * panelWidth} ${head + Math.floor(i / columns) * height})">${panelOf(panel)}</g>`,
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${total.width} ${total.height}" role="img" aria-label="${escaped(title)}">
-<style>
-  text { font: 11px system-ui, sans-serif; fill: #24292f; }
-  .title { font-weight: 600; font-size: 12px; }
-  .value { fill: #57606a; }
-  rect { fill: #8c959f; }
-  .own { fill: #0a7ea4; }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
-    .value { fill: #9da7b3; }
-    rect { fill: #6e7681; }
-    .own { fill: #39b8e0; }
-  }
-</style>
-<text class="title" x="8" y="20">${escaped(title)} (logarithmic)</text>
-${body.join("\n")}
-</svg>
-`;
+  return svgOf(`${title} (logarithmic)`, total, body);
 }
 
 /** @param {{ title: string, bars: readonly Bar[] }} panel */
@@ -104,6 +90,3 @@ function panelOf({ title, bars }) {
   });
   return `<text class="title" x="8" y="0">${escaped(title)}</text>\n${lines.join("\n")}`;
 }
-
-/** @param {string} text */
-const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");

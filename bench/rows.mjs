@@ -4,6 +4,16 @@ import { bytes, grouped, rate, time } from "./tables.mjs";
 /** @typedef {import("./measured.mjs").Measured} Measured */
 /** @typedef {{ title: string, figure: string, shown: (value: number) => string, more?: true }} Row `more` is better */
 
+/** What is measured in databases of several sizes. */
+export const growing = /** @type {const} */ ([
+  { call: "open", title: (/** @type {string} */ count) => `cold open of ${count} and a get` },
+  { call: "get", title: (/** @type {string} */ count) => `an awaited get among ${count}` },
+  { call: "put", title: (/** @type {string} */ count) => `an awaited put among ${count}` },
+  { call: "range", title: (/** @type {string} */ count) => `about 100 of ${count} by an index` },
+]);
+/** Those sizes; not all were measured. @param {Measured["sizes"]} sizes */
+export const countsOf = ({ opened }) => [...opened, 1_000_000];
+
 /** @param {Measured["sizes"]} sizes @returns {readonly Row[]} */
 export const rowsOf = (sizes) => [
   { title: `bulk insert of ${grouped(sizes.records)}, one index`, figure: "bulkOne", shown: time },
@@ -23,11 +33,9 @@ export const rowsOf = (sizes) => [
   { title: "delete of every second record", figure: "deleteHalf", shown: time },
   { title: "live query, same tab", figure: "live", shown: time },
   { title: "live query, other tab", figure: "liveTabs", shown: time },
-  ...[...sizes.opened, 1_000_000].map((count) => ({
-    title: `cold open of ${grouped(count)} and a get`,
-    figure: `open${count}`,
-    shown: time,
-  })),
+  ...growing.flatMap(({ title, call }) =>
+    countsOf(sizes).map((count) => ({ title: title(grouped(count)), figure: `${call}${count}`, shown: time })),
+  ),
   { title: "page blocked per 10 000 inserts", figure: "blocked", shown: time },
   { title: "… longest", figure: "blockedLongest", shown: time },
   { title: "… in long tasks, as the browser tells", figure: "longTasks", shown: time },

@@ -18,7 +18,7 @@ export const full = {
   warmMs: 300,
   quietMs: 4000,
   openings: 3,
-  opened: [1000, 100_000],
+  opened: [1000, 10_000, 100_000],
 };
 
 /** @type {Sizes} */

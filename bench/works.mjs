@@ -100,7 +100,11 @@ async function within(ms, work) {
   }
 }
 
-/** Opening what another page stored: each time in a page, and with a worker, that never saw it. @param {Part} part */
+/**
+ * Opening what another page stored: each time in a page, and with a worker, that never saw it; and what single calls cost
+ * there, by the number of records.
+ * @param {Part} part
+ */
 async function opening({ served, peer, origin, sizes }) {
   /** @type {Figures} */
   const figures = {};
@@ -123,6 +127,13 @@ async function opening({ served, peer, origin, sizes }) {
       await reader.close();
     }
     figures[`open${count}`] = median(each);
+    const reader = await served.page(at);
+    const costs = await reader.evaluate(
+      ([name, n]) => globalThis.bench.costsAt(name, "stored", n),
+      /** @type {const} */ ([peer, count]),
+    );
+    await reader.close();
+    for (const call of /** @type {const} */ (["get", "put", "range"])) figures[`${call}${count}`] = costs[call];
   }
   return figures;
 }

@@ -1,6 +1,7 @@
 /** What `run.mjs` and `profile.mjs` call in the page. */
 import { Fixture, type Sizes } from "./fixture.ts";
 import { measureFloor } from "./floor.ts";
+import { type Costs, costsAt } from "./growth.ts";
 import { jsonBytes, makeItems } from "./items.ts";
 import { type PeerName, peers } from "./peers/all.ts";
 import type { Peer } from "./peers/peer.ts";
@@ -27,6 +28,8 @@ const calls = {
   store: async (name: PeerName, database: string, count: number) => store(await peers[name](), database, count),
   openCold: async (name: PeerName, database: string, id: string, count: number) =>
     openCold(await peers[name](), database, id, count),
+  costsAt: async (name: PeerName, database: string, count: number): Promise<Costs> =>
+    costsAt(await peers[name](), database, count),
   watch: async (name: PeerName) => watch(await peers[name]()),
   join: async (name: PeerName) => join(await peers[name]()),
   writeWatched,

@@ -1,6 +1,6 @@
 /** What takes more than one page: opening what another page stored, and hearing of what another tab writes. */
 import { threeIndexes } from "./fixture.ts";
-import { makeItems } from "./items.ts";
+import { type Item, makeItems } from "./items.ts";
 import type { Opened, Peer } from "./peers/peer.ts";
 import { clock } from "./timing.ts";
 import { Arrivals, listed, watchedList } from "./works/live.ts";
@@ -8,12 +8,16 @@ import { Arrivals, listed, watchedList } from "./works/live.ts";
 const name = "tabs";
 const batch = 5000;
 
+export const storedBatches = (count: number): number => Math.ceil(count / batch);
+export const storedBatch = (count: number, n: number): Item[] =>
+  makeItems(Math.min(batch, count - n * batch), 100 + n * batch);
+
 /** Stores so many records for another page to open; answers with the id of the last. */
 export async function store(peer: Peer, database: string, count: number): Promise<string> {
   const db = await peer.open(database, threeIndexes);
   let last = "";
-  for (let at = 0; at < count; at += batch) {
-    const items = makeItems(Math.min(batch, count - at), 100 + at);
+  for (let n = 0; n < storedBatches(count); n++) {
+    const items = storedBatch(count, n);
     await db.items.insertMany(items);
     last = items.at(-1)!.id;
   }
