@@ -5,7 +5,7 @@
 //   npm run bench -- --quick --minutes=10    … as many minutes as wanted
 //   npm run bench -- --only=bulk,put         some works
 //   npm run bench -- --peers=idb,dexie       Tidemark beside some peers
-//   npm run bench -- --browser=firefox       elsewhere; the peers that run there
+//   npm run bench -- --browser=firefox       elsewhere; with --write into a section of its own, without pictures
 //   npm run bench -- --rounds=9              as many rounds as wanted
 //   npm run bench -- --long                  also opens a million records, with the peers that can take them
 //   npm run bench -- --write                 also puts tables and plots into docs/
@@ -27,8 +27,6 @@ import { runPeer, workNames } from "./works.mjs";
 
 const document = new URL("../docs/performance.md", import.meta.url);
 const pictures = new URL("../docs/performance/", import.meta.url);
-const results = new URL("../node_modules/.cache/tidemark-bench.json", import.meta.url);
-const [begin, end] = ["<!-- bench:begin -->", "<!-- bench:end -->"];
 
 /** Those with a second form of the same are not in a quick run. @type {readonly PeerName[]} */
 const always = ["tidemark", "idb", "dexie", "rxdb", "pouchdb", "level", "sqlite", "pglite", "tinybase"];
@@ -55,6 +53,10 @@ const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error("--rounds takes a whole number from 1 up");
 const { browser } = options;
 if (browser !== "chromium" && browser !== "firefox") throw new Error("--browser takes chromium or firefox");
+/** Each browser has figures of its own, and its place in the page. */
+const results = new URL(`../node_modules/.cache/tidemark-bench-${browser}.json`, import.meta.url);
+const mark = browser === "chromium" ? "bench" : `bench:${browser}`;
+const [begin, end] = [`<!-- ${mark}:begin -->`, `<!-- ${mark}:end -->`];
 const works = chosen("work", options.only, [...workNames, ...otherNames]);
 const peers = /** @type {PeerName[]} */ ([
   ...new Set(["tidemark", ...chosen("peer", options.peers, all, options.quick ? always : all)]),
@@ -167,7 +169,7 @@ async function write(result, measured) {
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`docs/performance.md lacks ${begin} and ${end}`);
   await mkdir(pictures, { recursive: true });
-  const drawn = plots(measured);
+  const drawn = browser === "chromium" ? plots(measured) : [];
   for (const { file, svg } of drawn) await writeFile(new URL(file, pictures), svg);
   const shown = drawn.map(({ file, title }) => `![${title}](performance/${file})`).join("\n\n");
   await writeFile(document, `${text.slice(0, from + begin.length)}\n\n${result}\n${shown}\n\n${text.slice(to)}`);

@@ -56,8 +56,10 @@ class Wanted {
 type Look = Version | undefined | Wanted;
 type Held = ReadonlyMap<BlockId, Block>;
 
-/** At most so many blocks are held by one read at a time. */
+/** At most so many blocks are held by one scan at a time. */
 const maxBlocksAtOnce = 16;
+/** Keys that lie far apart take a block each: the more of them one transaction fetches, the fewer wait for one another. */
+const maxScatteredBlocks = 64;
 
 export class Reader {
   readonly #state: ReadState;
@@ -129,7 +131,7 @@ export class Reader {
     this.#guard?.check();
     for (let i = 0; i < keys.length; i++) settle(i, none, undefined);
     while (waiting.size > 0) {
-      const next = [...waiting.values()].slice(0, maxBlocksAtOnce);
+      const next = [...waiting.values()].slice(0, maxScatteredBlocks);
       const infos = next.map((those) => those[0]!.wanted.info);
       const held = await this.#load(infos, infos.length);
       this.#guard?.check();

@@ -16,8 +16,9 @@
  *         u8            0 = value, 1 = tombstone
  *         bytes         payload, up to where the next entry begins (none for a tombstone; may be empty for a value)
  *
- * Any entry is decoded without its neighbours, and a search compares bytes in place. The first search makes a table of
- * the keys' heads, four bytes each after the prefix, as numbers: bisecting that leaves a comparison or two of bytes.
+ * Any entry is decoded without its neighbours, and a search compares bytes in place. Where one search was not all, the next
+ * makes a table of the keys' heads, four bytes each after the prefix, as numbers: bisecting that leaves a comparison or two
+ * of bytes.
  */
 import { type BlockId, type ByteKey, byteKey, type Seq, seq, type Stamp, stamp } from "../base/brand.ts";
 import { ByteWriter, compareBytesToKey, keyFromBytes } from "../base/bytes.ts";
@@ -124,6 +125,7 @@ export class Block {
   readonly #baseSeq: number;
   readonly #baseStamp: number;
   #heads: Uint32Array | undefined;
+  #isSearchedAgain = false;
   /** Where the last varint read ended. Lets a parse return two numbers without allocating. */
   #at = 0;
 
@@ -157,11 +159,16 @@ export class Block {
   /** The first entry at or after (key, seq) in internal order; `count` if there is none. */
   lowerBound(key: ByteKey, at: Seq): number {
     if (!key.startsWith(this.#prefix)) return key < this.#prefix ? 0 : this.count;
-    const heads = (this.#heads ??= this.#headsOfKeys());
-    const head = headOf(key, this.#prefix.length);
-    let low = firstFrom(heads, head, 0);
-    if (heads[low] !== head) return low;
-    let high = firstFrom(heads, head + 1, low);
+    if (this.#isSearchedAgain) this.#heads ??= this.#headsOfKeys();
+    this.#isSearchedAgain = true;
+    let low = 0;
+    let high = this.count;
+    if (this.#heads) {
+      const head = headOf(key, this.#prefix.length);
+      low = firstFrom(this.#heads, head, 0);
+      if (this.#heads[low] !== head) return low;
+      high = firstFrom(this.#heads, head + 1, low);
+    }
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (this.#isBefore(middle, key, at)) low = middle + 1;
@@ -244,14 +251,14 @@ export class Block {
 
   /** The newest version of `key` with seq ≤ `at` in this block. */
   find(key: ByteKey, at: Seq): Version | undefined {
-    if (!key.startsWith(this.#prefix)) return undefined;
-    const heads = (this.#heads ??= this.#headsOfKeys());
-    const head = headOf(key, this.#prefix.length);
-    const low = firstFrom(heads, head, 0);
-    if (heads[low] !== head) return undefined;
-    // Nearly always it is the only one with this head, and one comparison of bytes tells.
-    if (heads[low + 1] !== head)
-      return this.keyEquals(low, key) && this.seqAt(low) <= at ? this.versionAt(low) : undefined;
+    if (this.#heads && key.startsWith(this.#prefix)) {
+      const head = headOf(key, this.#prefix.length);
+      const only = firstFrom(this.#heads, head, 0);
+      if (this.#heads[only] !== head) return undefined;
+      // Nearly always it is the only one with this head, and one comparison of bytes tells.
+      if (this.#heads[only + 1] !== head)
+        return this.keyEquals(only, key) && this.seqAt(only) <= at ? this.versionAt(only) : undefined;
+    }
     const i = this.lowerBound(key, at);
     return i < this.count && this.keyEquals(i, key) ? this.versionAt(i) : undefined;
   }
