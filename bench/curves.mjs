@@ -1,7 +1,7 @@
 // What single calls cost as the database grows: a panel for each, a curve for each peer, both scales logarithmic.
 import { middleOf } from "./measured.mjs";
 import { countsOf, growing } from "./rows.mjs";
-import { escaped, svgOf } from "./svg.mjs";
+import { escaped, pictureOf } from "./svg.mjs";
 import { grouped, time } from "./tables.mjs";
 
 /** @typedef {import("./measured.mjs").Measured} Measured */
@@ -10,7 +10,7 @@ import { grouped, time } from "./tables.mjs";
 /** @typedef {{ name: string, own: boolean, points: readonly Point[] }} Curve */
 
 const title = "Cost by number of records, less is better";
-const [columns, width, height, head] = [2, 440, 250, 44];
+const height = 250;
 const plot = { left: 62, right: 320, top: 14, bottom: 200 };
 const labelHeight = 12;
 
@@ -20,13 +20,7 @@ export function curves(measured) {
     const all = curvesOf(measured, call);
     return all.length === 0 ? [] : [panelOf(titleOf("n"), all)];
   });
-  if (panels.length === 0) return [];
-  const body = panels.map(
-    (panel, i) =>
-      `<g transform="translate(${(i % columns) * width} ${head + Math.floor(i / columns) * height})">${panel}</g>`,
-  );
-  const size = { width: columns * width, height: head + Math.ceil(panels.length / columns) * height };
-  return [{ file: "growth.svg", title, svg: svgOf(title, size, body) }];
+  return panels.length === 0 ? [] : [{ file: "growth.svg", title, svg: pictureOf(title, panels, height) }];
 }
 
 /** Of those that were measured at more than one size. @param {Measured} measured @param {string} call @returns {Curve[]} */

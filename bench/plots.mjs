@@ -2,7 +2,7 @@
 import { middleOf } from "./measured.mjs";
 import { curves } from "./curves.mjs";
 import { rowsOf } from "./rows.mjs";
-import { escaped, svgOf } from "./svg.mjs";
+import { escaped, panelWidth, pictureOf } from "./svg.mjs";
 
 /** @typedef {import("./measured.mjs").Measured} Measured */
 /** @typedef {import("./rows.mjs").Row} Row */
@@ -32,7 +32,7 @@ const pictures = [
   },
 ];
 
-const [columns, panelWidth, labelWidth, valueWidth, barHeight, gap, head] = [2, 440, 130, 80, 16, 30, 44];
+const [labelWidth, valueWidth, barHeight, gap] = [130, 80, 16, 30];
 
 /** @param {Measured} measured @returns {{ file: string, title: string, svg: string }[]} */
 export function plots(measured) {
@@ -66,12 +66,7 @@ const barsOf = ({ peers, rounds }, { figure, shown }) =>
 /** @param {string} title @param {readonly { title: string, bars: readonly Bar[] }[]} panels */
 function drawn(title, panels) {
   const height = Math.max(...panels.map(({ bars }) => bars.length)) * barHeight + gap;
-  const total = { width: columns * panelWidth, height: head + Math.ceil(panels.length / columns) * height };
-  const body = panels.map(
-    (panel, i) =>
-      `<g transform="translate(${(i % columns) * panelWidth} ${head + Math.floor(i / columns) * height})">${panelOf(panel)}</g>`,
-  );
-  return svgOf(`${title} (logarithmic)`, total, body);
+  return pictureOf(`${title} (logarithmic)`, panels.map(panelOf), height);
 }
 
 /** @param {{ title: string, bars: readonly Bar[] }} panel */

@@ -1,11 +1,16 @@
-// A picture's frame: its colours, for light and dark, and its title.
+// A picture of panels, two in a row: its colours, for light and dark, and its title.
 
-/** @param {string} title @param {{ width: number, height: number }} size @param {readonly string[]} body */
-export const svgOf = (
-  title,
-  { width, height },
-  body,
-) => `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(title)}">
+const [columns, head] = [2, 44];
+export const panelWidth = 440;
+
+/** @param {string} title @param {readonly string[]} panels @param {number} height of each */
+export function pictureOf(title, panels, height) {
+  const body = panels.map(
+    (panel, i) =>
+      `<g transform="translate(${(i % columns) * panelWidth} ${head + Math.floor(i / columns) * height})">${panel}</g>`,
+  );
+  const size = `${columns * panelWidth} ${head + Math.ceil(panels.length / columns) * height}`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size}" role="img" aria-label="${escaped(title)}">
 <style>
   text { font: 11px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; font-size: 12px; }
@@ -31,6 +36,7 @@ export const svgOf = (
 ${body.join("\n")}
 </svg>
 `;
+}
 
 /** @param {string} text */
 export const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");

@@ -94,7 +94,8 @@ describe("upkeep of a tab", () => {
     expect(errors).toEqual([]);
   });
 
-  test("gives back at once the memory of blocks that it stored and that the cache has no room for", async () => {
+  /** Of a fold of 200 records: the blocks that were stored, as they are afterwards. */
+  async function storedByFold(cacheMaxBytes: number): Promise<readonly Uint8Array[]> {
     const staged: Uint8Array[] = [];
     const connect = (storage: Storage): Storage => ({
       ...slowInBlocks(storage),
@@ -108,14 +109,26 @@ describe("upkeep of a tab", () => {
         return storage.commit({ ...batch, writes: noted });
       },
     });
-    const { tab, upkeep } = await upkept("memory", 4 * 1024, { targetBytes: 1024 }, { connect, cacheMaxBytes: 3000 });
+    const { tab, upkeep } = await upkept("memory", 4 * 1024, { targetBytes: 1024 }, { connect, cacheMaxBytes });
     await writeSome(tab, 0, 200, 1000);
     await upkeep.checkpoint();
+    const after = [...staged];
+    expect(after.length).toBeGreaterThan(0);
+    expect(await itemsIn(await tab.database.begin(1, reading))).toHaveLength(200);
+    return after;
+  }
+
+  test("gives back at once the memory of blocks that it stored; what is stored stays whole", async () => {
+    const staged = await storedByFold(1);
+    expect(staged.map((bytes) => bytes.length)).toEqual(staged.map(() => 0));
+  });
+
+  test("gives back the memory of those that the cache has no room for", async () => {
+    const staged = await storedByFold(3000);
     const kept = staged.filter((bytes) => bytes.length > 0);
     expect(kept.length).toBeGreaterThan(0);
     expect(kept.length).toBeLessThan(staged.length);
     expect(kept.reduce((n, bytes) => n + bytes.length, 0)).toBeLessThanOrEqual(3000);
-    expect(await itemsIn(await tab.database.begin(1, reading))).toHaveLength(200);
   });
 
   test("what a fold takes out of memory is still read without storage, where the cache has room", async () => {

@@ -1,5 +1,6 @@
 /** One database handle of a page: its link to the host, the order of its calls, the stored schema, and who listens. */
 import { TidemarkError } from "../base/errors.ts";
+import { UnderWay } from "../base/under-way.ts";
 import type { Catalog, Definition } from "../codec/schema.ts";
 import type { GcEvent } from "../protocol/gc.ts";
 import type { GcSettings } from "../protocol/gc-settings.ts";
@@ -57,7 +58,7 @@ export class Session {
   readonly options: SessionOptions;
   readonly #line = new Line();
   /** Calls that `close` waits for. */
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #underWay = new UnderWay();
   #opening: Promise<void> | undefined;
   readonly #hosts: SharedHosts;
   readonly #joining: Joining;
@@ -198,11 +199,7 @@ export class Session {
   #admit<T>(call: () => Promise<T>): Promise<T> {
     if (this.#refusal) return Promise.reject(this.#refusal);
     if (!this.#isOpen) this.open().catch(() => undefined); // the call itself tells why it failed
-    const done = call();
-    const forget = (): void => void this.#underWay.delete(settled);
-    const settled: Promise<void> = done.then(forget, forget);
-    this.#underWay.add(settled);
-    return done;
+    return this.#underWay.add(call());
   }
 
   #connected(): Connection {
@@ -239,7 +236,7 @@ export class Session {
     this.#refusal = error;
     this.#endAll(error);
     await this.#opening?.catch(noop);
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    while (!this.#underWay.isEmpty) await this.#underWay.ended();
     for (const end of Array.from(this.views)) end();
     if (this.#isOpen) await this.#seated.leave(error);
   }

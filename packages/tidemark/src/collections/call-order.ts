@@ -1,38 +1,27 @@
+import { UnderWay } from "../base/under-way.ts";
+
 /**
  * Calls on the head take effect in call order. A view opens when the writes called before it are done, and a write
  * starts when the views called before it are open: otherwise it could join the group commit they wait for, and they
  * would see it.
  */
 export class CallOrder {
-  readonly #writing = new Set<Promise<unknown>>();
-  readonly #opening = new Set<Promise<unknown>>();
+  readonly #writing = new UnderWay();
+  readonly #opening = new UnderWay();
 
   /** Opens a view when it is its turn: at once where no write is under way. */
   async view<T>(open: () => T): Promise<T> {
-    if (this.#writing.size === 0) return open();
-    const opened = Promise.all(this.#writing).then(open);
-    track(this.#opening, opened);
-    return opened;
+    if (this.#writing.isEmpty) return open();
+    return this.#opening.add(this.#writing.ended().then(open));
   }
 
   /** Looks at the head in the log, after the writes called before and before those called later. */
   look<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#writing.size === 0 ? work() : Promise.all(this.#writing).then(work);
-    track(this.#opening, done);
-    return done;
+    return this.#opening.add(this.#writing.isEmpty ? work() : this.#writing.ended().then(work));
   }
 
   /** Starts a write when it is its turn. */
   write<T>(start: () => Promise<T>): Promise<T> {
-    const done = this.#opening.size === 0 ? start() : Promise.all(this.#opening).then(start);
-    track(this.#writing, done);
-    return done;
+    return this.#writing.add(this.#opening.isEmpty ? start() : this.#opening.ended().then(start));
   }
-}
-
-/** Keeps `work` among `set` until it has ended, one way or the other. */
-function track(set: Set<Promise<unknown>>, work: Promise<unknown>): void {
-  const end = (): void => void set.delete(ended);
-  const ended: Promise<unknown> = work.then(end, end);
-  set.add(ended);
 }

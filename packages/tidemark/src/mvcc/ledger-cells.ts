@@ -5,6 +5,7 @@
  * A version spans the points p with c ≤ p < n. Buckets never reach over a point, so that all versions of a cell span the
  * same ones: from its first one to the last one below the bucket. That is what makes it cheap to forget a point.
  */
+import { countBelow } from "../base/ascending.ts";
 import { type Seq, seq, type TableId } from "../base/brand.ts";
 
 export interface Figures {
@@ -41,17 +42,6 @@ const maxSpannedCells = 2048;
 /** Ascending and distinct, without seq 0. */
 export const asPoints = (seqs: readonly Seq[]): readonly Seq[] =>
   [...new Set(seqs)].filter((s) => s > noPoint).toSorted((a, b) => a - b);
-
-/** How many of `seqs`, ascending, are below `at`. */
-export function countBelow(seqs: readonly number[], at: number): number {
-  let low = 0;
-  for (let high = seqs.length; low < high;) {
-    const middle = (low + high) >>> 1;
-    if (seqs[middle]! < at) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
 
 /** The first point that a version of c, superseded at n, spans. */
 export function firstSpanned(points: readonly Seq[], c: Seq, n: Seq): Seq {

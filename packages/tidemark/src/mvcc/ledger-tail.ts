@@ -1,5 +1,6 @@
+import { countBelow } from "../base/ascending.ts";
 import type { Seq, TableId } from "../base/brand.ts";
-import { type Cell, countBelow, type Figures, firstSpanned, inOrder, tidied } from "./ledger-cells.ts";
+import { type Cell, type Figures, firstSpanned, inOrder, tidied } from "./ledger-cells.ts";
 
 /**
  * What the log after the fence superseded, in its order, each as it was: a few numbers beside what the memtable holds

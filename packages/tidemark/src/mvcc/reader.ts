@@ -56,7 +56,7 @@ class Wanted {
 type Look = Version | undefined | Wanted;
 type Held = ReadonlyMap<BlockId, Block>;
 
-/** At most so many blocks are held by one scan at a time. */
+/** At most so many blocks are held by one scan, or one look at a chain, at a time. */
 const maxBlocksAtOnce = 16;
 /** Keys that lie far apart take a block each: the more of them one transaction fetches, the fewer wait for one another. */
 const maxScatteredBlocks = 64;

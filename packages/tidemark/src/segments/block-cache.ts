@@ -39,11 +39,9 @@ export class BlockCache {
     }
   }
 
-  /** As `put`, but drives nothing out: false where there is no room. */
-  putWithin(id: BlockId, block: Block): boolean {
-    if (this.#sizeBytes + block.sizeBytes > this.maxBytes) return false;
-    this.put(id, block);
-    return true;
+  /** Whether so much more drives nothing out. */
+  hasRoomFor(sizeBytes: number): boolean {
+    return this.#sizeBytes + sizeBytes <= this.maxBytes;
   }
 
   delete(id: BlockId): void {

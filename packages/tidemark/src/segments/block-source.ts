@@ -68,7 +68,9 @@ export class BlockSource {
    * goes on. Otherwise answers false; the bytes are then no longer of use here.
    */
   keepStored({ id, bytes }: StagedBlock): boolean {
-    return this.#cache.putWithin(id, Block.open(id, bytes));
+    if (!this.#cache.hasRoomFor(bytes.length)) return false;
+    this.#cache.put(id, Block.open(id, bytes));
+    return true;
   }
 
   #open(listed: Listed, bytes: Uint8Array, isWanted: boolean): Block | undefined {

@@ -20,6 +20,7 @@
  * makes a table of the keys' heads, four bytes each after the prefix, as numbers: bisecting that leaves a comparison or two
  * of bytes.
  */
+import { countBelow } from "../base/ascending.ts";
 import { type BlockId, type ByteKey, byteKey, type Seq, seq, type Stamp, stamp } from "../base/brand.ts";
 import { ByteWriter, compareBytesToKey, keyFromBytes } from "../base/bytes.ts";
 import { assert, type TidemarkError } from "../base/errors.ts";
@@ -125,7 +126,7 @@ export class Block {
   readonly #baseSeq: number;
   readonly #baseStamp: number;
   #heads: Uint32Array | undefined;
-  #isSearchedAgain = false;
+  #wasSearched = false;
   /** Where the last varint read ended. Lets a parse return two numbers without allocating. */
   #at = 0;
 
@@ -159,15 +160,15 @@ export class Block {
   /** The first entry at or after (key, seq) in internal order; `count` if there is none. */
   lowerBound(key: ByteKey, at: Seq): number {
     if (!key.startsWith(this.#prefix)) return key < this.#prefix ? 0 : this.count;
-    if (this.#isSearchedAgain) this.#heads ??= this.#headsOfKeys();
-    this.#isSearchedAgain = true;
+    if (this.#wasSearched) this.#heads ??= this.#headsOfKeys();
+    this.#wasSearched = true;
     let low = 0;
     let high = this.count;
     if (this.#heads) {
       const head = headOf(key, this.#prefix.length);
-      low = firstFrom(this.#heads, head, 0);
+      low = countBelow(this.#heads, head);
       if (this.#heads[low] !== head) return low;
-      high = firstFrom(this.#heads, head + 1, low);
+      high = countBelow(this.#heads, head + 1, low);
     }
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -253,7 +254,7 @@ export class Block {
   find(key: ByteKey, at: Seq): Version | undefined {
     if (this.#heads && key.startsWith(this.#prefix)) {
       const head = headOf(key, this.#prefix.length);
-      const only = firstFrom(this.#heads, head, 0);
+      const only = countBelow(this.#heads, head);
       if (this.#heads[only] !== head) return undefined;
       // Nearly always it is the only one with this head, and one comparison of bytes tells.
       if (this.#heads[only + 1] !== head)
@@ -341,18 +342,6 @@ function headOf(key: ByteKey, skip: number): number {
   let head = 0;
   for (let at = skip; at < skip + headBytes; at++) head = head * 256 + (at < key.length ? key.charCodeAt(at) : 0);
   return head;
-}
-
-/** The position from `low` on of the first that is `head` or above. */
-function firstFrom(heads: Uint32Array, head: number, from: number): number {
-  let low = from;
-  let high = heads.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (heads[middle]! < head) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 const isWhole = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;

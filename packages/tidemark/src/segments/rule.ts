@@ -11,6 +11,7 @@
  *
  * The newest version of a chain has no successor, and stays; only a tombstone goes, once it has nothing left to hide.
  */
+import { countBelow } from "../base/ascending.ts";
 import type { ByteKey, Seq, TableId } from "../base/brand.ts";
 import { seq } from "../base/brand.ts";
 import { msOf } from "../base/clock.ts";
@@ -126,19 +127,7 @@ function withoutTombstone(kept: readonly Kept[], older: Elsewhere, rule: Rule, d
 /** Whether a point p has from ≤ p < to. */
 function sees(points: readonly Seq[], from: Seq, to: Seq): boolean {
   if (points.length === 0 || points.at(-1)! < from) return false;
-  return points[firstFrom(points, from)]! < to;
-}
-
-/** Position of the first point at or above `from`. */
-function firstFrom(points: readonly Seq[], from: Seq): number {
-  let low = 0;
-  let high = points.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (points[middle]! < from) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return points[countBelow(points, from)]! < to;
 }
 
 const clauseOf = (points: readonly Seq[], c: Seq): Clause =>

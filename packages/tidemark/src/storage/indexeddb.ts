@@ -15,6 +15,7 @@
  */
 import { TidemarkError } from "../base/errors.ts";
 import { isWebKit } from "../base/webkit.ts";
+import { UnderWay } from "../base/under-way.ts";
 import {
   type Batch,
   type Committed,
@@ -30,7 +31,6 @@ import {
   storeNames,
   type Write,
 } from "./contract.ts";
-import { UnderWay } from "./under-way.ts";
 
 const prefix = "tidemark/";
 const nothing: StoredValue = new Uint8Array();

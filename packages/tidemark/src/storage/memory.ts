@@ -11,6 +11,7 @@
  * the steps of a run can replay it and kill it at every single one.
  */
 import { assert, TidemarkError } from "../base/errors.ts";
+import { UnderWay } from "../base/under-way.ts";
 import {
   type Batch,
   type Committed,
@@ -27,7 +28,6 @@ import {
   storeNames,
   type Write,
 } from "./contract.ts";
-import { UnderWay } from "./under-way.ts";
 
 /** How many of the batches at risk outlive a crash: a kill leaves all of them, a power cut perhaps none. */
 export type KeepRelaxed = number | "all" | "none";
@@ -364,9 +364,9 @@ class MemoryConnection implements Storage {
     return this.#underWay.add(this.#commit(batch));
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
-    return this.#underWay.ended();
+    await this.#underWay.ended();
   }
 
   async #read(reads: readonly Read[]): Promise<readonly Found[]> {

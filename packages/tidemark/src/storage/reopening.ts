@@ -11,8 +11,8 @@
  * made from that memory fail with outcome "none". A database that is gone, or another, ends this storage with CLOSED.
  */
 import { isTidemarkError, TidemarkError } from "../base/errors.ts";
+import { UnderWay } from "../base/under-way.ts";
 import type { Batch, Committed, Found, Read, Storage } from "./contract.ts";
-import { UnderWay } from "./under-way.ts";
 
 /** Waits before each try to open anew. */
 const waitsMs: readonly number[] = [0, 50, 250, 1000];

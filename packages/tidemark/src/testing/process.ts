@@ -1,7 +1,7 @@
 import { TidemarkError } from "../base/errors.ts";
+import { UnderWay } from "../base/under-way.ts";
 import type { Environment, Locks } from "../host/environment.ts";
 import type { Batch, Committed, Found, Read, Storage, StorageFactory } from "../storage/contract.ts";
-import { UnderWay } from "../storage/under-way.ts";
 import type { LockTable } from "./lock-table.ts";
 import type { World } from "./world.ts";
 
@@ -156,9 +156,9 @@ class Connection implements Storage {
     return this.#call(batch, () => this.#inner.commit(batch));
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#isClosed = true; // what is under way still finishes
-    return this.#underWay.ended();
+    await this.#underWay.ended();
   }
 
   #call<T>(batch: Batch | undefined, take: () => Promise<T>): Promise<T> {
