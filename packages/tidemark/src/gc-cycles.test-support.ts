@@ -318,17 +318,14 @@ export class GcWorld {
     const { store } = tab.database;
     const terms = { kind: "FULL_GC", basis, config: {}, before: nothingDone, isAsked: false } as const;
     const { tenure } = tab;
-    const toItsEnd = async (cycle: CycleState | undefined): Promise<void> => {
-      let state: CycleState | "over" | undefined = cycle;
-      while (state !== undefined && state !== "over") {
-        state = await stepCycle(store, tenure, state, this.#work, () => this.world.clock.now());
-      }
-    };
     const left = await this.#underway();
-    await toItsEnd(left);
-    // A crash may have taken the end of the cycle before: then that one was left, and ends again.
-    if (left && isDeepStrictEqual(left.basis, basis)) return;
-    await toItsEnd(await beginCycle(store, tenure, terms, this.#work));
+    const isOurs = left !== undefined && isDeepStrictEqual(left.basis, basis);
+    // A crash may have taken the end of the cycle before: that ends again, and does no more than it had done.
+    if (left && !isOurs) await endCycle(tenure, left, "CANCELLED", this.world.clock.now());
+    let state: CycleState | "over" | undefined = isOurs ? left : await beginCycle(store, tenure, terms, this.#work);
+    while (state !== undefined && state !== "over") {
+      state = await stepCycle(store, tenure, state, this.#work, () => this.world.clock.now());
+    }
   }
 
   /** All that is stored. */

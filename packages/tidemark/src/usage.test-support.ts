@@ -12,7 +12,7 @@ import { systemTable } from "./mvcc/schema.ts";
 import type { Metrics, Usage } from "./protocol/metrics.ts";
 import { Block, type BlockEntry, blockHeaderBytes } from "./segments/block.ts";
 import { sharedPrefixLength } from "./segments/internal-key.ts";
-import { type Version, versionBytes } from "./segments/version.ts";
+import { inlineBytes, type Version, versionBytes } from "./segments/version.ts";
 import { get, valueOf } from "./storage/contract.ts";
 import { commit, type Tab } from "./test-world.test-support.ts";
 
@@ -94,7 +94,7 @@ export async function countAll(
     add(tableOf(key), { versions: 1, tombstones: payload ? 0 : 1, bytes, blobBytes });
   };
   for (const { key, versions } of store.memtable.changes(store.head.seq).read("" as ByteKey, Infinity)) {
-    for (const version of versions) take(key, version, memoryOverheadBytes + versionBytes(key, version.payload));
+    for (const version of versions) take(key, version, memoryOverheadBytes + inlineBytes(key, version.payload));
   }
   for (const { id } of store.manifest.all()) {
     const block = Block.open(id, valueOf((await storage.read([get("blocks", id)]))[0])!);

@@ -11,7 +11,7 @@ import type { BlockInfo } from "../segments/block-info.ts";
 import type { Block } from "../segments/block.ts";
 import { ChainLookup } from "../segments/chain-lookup.ts";
 import { type Clause, judge, reachOf, type Rule } from "../segments/rule.ts";
-import type { Version } from "../segments/version.ts";
+import { type Version, versionBytes } from "../segments/version.ts";
 import { type Outlook, outlook } from "./cycle.ts";
 import { isIn, type Stretch } from "./dead-tables.ts";
 import type { Basis } from "./journal.ts";
@@ -86,7 +86,7 @@ function proveKey(
   into: Proof[],
 ): void {
   const prove = (version: Version, supersededBy: Seq, clause: Proof["clause"]): void => {
-    const bytes = key.length + (version.payload?.length ?? 0);
+    const bytes = versionBytes(key, version.payload);
     into.push({ key, seq: version.seq, supersededBy, floor: rule.floor, clause, bytes });
   };
   if (isIn(dead, tableOf(key))) {

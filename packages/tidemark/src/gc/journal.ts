@@ -6,11 +6,12 @@
 import type { ByteKey, Seq } from "../base/brand.ts";
 import { isTidemarkError } from "../base/errors.ts";
 import { checkedForm, fields, type Form, object, oneOf, optional, real, text, whole } from "../codec/form.ts";
+import type { OutsideRef } from "../codec/outside.ts";
 import { decoding } from "../codec/value.ts";
 import type { BlockInfo } from "../segments/block-info.ts";
 import { hashOf } from "../segments/filter.ts";
 import type { Readable } from "../segments/rule.ts";
-import type { Version } from "../segments/version.ts";
+import { inlineBytes, type Version } from "../segments/version.ts";
 import { type Found, type Read, under, type Write } from "../storage/contract.ts";
 import type { Fence } from "../wal/log.ts";
 import { openRow, putRow } from "../wal/row.ts";
@@ -157,8 +158,13 @@ export class Removal {
   add(key: ByteKey, { seq, payload }: Version): void {
     if (this.#last?.key !== key) this.#last = { key, hash: hashOf(key) };
     this.versions++;
-    this.bytes += key.length + (payload?.length ?? 0);
+    this.bytes += inlineBytes(key, payload);
     this.hash = (this.hash + removalHash(this.#last.hash, seq)) >>> 0;
+  }
+
+  /** Values out of line that go with versions. */
+  addOutside(refs: readonly OutsideRef[]): void {
+    for (const { sizeBytes } of refs) this.bytes += sizeBytes;
   }
 
   /** A block that goes unread, with all that is in it. */

@@ -16,7 +16,6 @@ import type { Block } from "../segments/block.ts";
 import type { Level } from "../segments/level.ts";
 import type { Manifest } from "../segments/manifest.ts";
 import { unchanged } from "../segments/marks.ts";
-import { deletesOf } from "../wal/chunks.ts";
 import type { Stretch } from "./dead-tables.ts";
 import type { Basis } from "./journal.ts";
 import { Memoryless, type Tally } from "./strategy.ts";
@@ -29,7 +28,7 @@ const maxStepBlocks = 1000;
 /** Takes the next step, and answers what went. `undefined`: nothing is left, or the tenure is over. */
 export function reclaim(store: Store, tenure: Tenure, basis: Basis, options: WorkOptions): Promise<Tally | undefined> {
   const terms = { kind: "clear", basis, fence: store.fence, reserve: "all" } as const;
-  return published(store, tenure, terms, options, async ({ manifest, dead, removal, load }) => {
+  return published(store, tenure, terms, options, async ({ manifest, dead, removal, load, lose }) => {
     const removed = nextStep(manifest, dead, options.maxStoreBytes);
     const all = removed.flat();
     if (all.length === 0) return undefined;
@@ -37,12 +36,12 @@ export function reclaim(store: Store, tenure: Tenure, basis: Basis, options: Wor
     // and no commit will ever write, by the catalogs at a seq that is at or below both the floor and the durable
     // checkpoint, and at every point below that (`liveTables` has the proof). They are of the log and manifest that the
     // publishing compares: if these were struck or replaced meanwhile, nothing is published.
-    const lost = await referredTo(load, all);
+    const also = lose(await referredTo(load, all));
     for (const info of all) removal.addBlock(info);
     return {
       edits: removed.map((blocks, level) => ({ level, removed: blocks, added: [] })),
       marks: unchanged,
-      also: lost.flatMap((ref) => deletesOf(ref)),
+      also,
       done: { scanned: removal.versions, versions: removal.versions, bytes: removal.bytes },
     };
   });

@@ -3,7 +3,6 @@ import type { Store } from "../mvcc/store.ts";
 import type { ManifestEdit } from "../segments/manifest.ts";
 import { merge, type Merged, type MergeInput } from "../segments/merge.ts";
 import type { Write } from "../storage/contract.ts";
-import { deletesOf } from "../wal/chunks.ts";
 import type { Tenure } from "./tenure.ts";
 import { published, type WorkOptions, type WorkTerms } from "./work.ts";
 
@@ -33,12 +32,14 @@ export function rewrite(
     const { changes, above, staysAbove, level } = what;
     const below = levels.slice(level + 1);
     const merged = await merge({ ...tools, changes, above, staysAbove, level: levels[level]!, below });
+    const also = [...what.alsoWrite(), ...tools.lose(merged.lost)];
+    const { versions, bytes } = tools.removal;
     return {
       edits: what.edits(merged),
       marks: { set: merged.marks, cleared: new Set() },
-      also: [...what.alsoWrite(), ...merged.lost.flatMap((ref) => deletesOf(ref))],
+      also,
       trim: what.trim,
-      done: { dropped: merged.dropped, written: merged.written },
+      done: { dropped: { versions, bytes }, written: merged.written },
     };
   });
 }

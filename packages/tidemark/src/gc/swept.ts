@@ -1,6 +1,5 @@
 /** A sweep as a piece of upkeep: what it comes to is published the same way, whoever asked for it. */
 import { sweep, type SweepInput } from "../segments/sweep.ts";
-import { deletesOf } from "../wal/chunks.ts";
 import type { Proposal, Tools } from "./work.ts";
 
 export interface SweptRuns {
@@ -22,7 +21,7 @@ export async function swept(
     change: {
       edits: removed.length + added.length === 0 ? [] : [{ level: what.level, removed, added }],
       marks: { set: marks, cleared },
-      also: lost.flatMap((ref) => deletesOf(ref)),
+      also: tools.lose(lost),
     },
   };
 }

@@ -4,6 +4,7 @@
  * everything is as it was; after it all of it is done; nothing in between.
  */
 import type { BlockId, ByteKey, Seq } from "../base/brand.ts";
+import type { OutsideRef } from "../codec/outside.ts";
 import { tableOf } from "../codec/record.ts";
 import { type GarbageLedger, unknownSeq } from "../mvcc/ledger.ts";
 import { systemTable } from "../mvcc/schema.ts";
@@ -19,6 +20,7 @@ import type { Rewriting } from "../segments/rewriting.ts";
 import type { Clause } from "../segments/rule.ts";
 import { type Version, versionBytes } from "../segments/version.ts";
 import { type Found, type ReserveUse, type StoredValue, valueOf, type Write } from "../storage/contract.ts";
+import { deletesOf } from "../wal/chunks.ts";
 import { type Fence, sameLog } from "../wal/log.ts";
 import { deadTables, isIn, type Stretch } from "./dead-tables.ts";
 import { type Basis, Removal, type StepKind } from "./journal.ts";
@@ -82,6 +84,8 @@ export interface Tools extends Rewriting {
   readonly keepers: readonly string[];
   readonly removal: Removal;
   readonly dropped: (key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared") => void;
+  /** Counts values out of line that go with what was dropped, and answers what deletes them. */
+  readonly lose: (refs: readonly OutsideRef[]) => readonly Write[];
 }
 
 export interface Proposal<T> {
@@ -191,6 +195,10 @@ async function toolsFor(
     dropped: (key, version, supersededBy, clause) => {
       removal.add(key, version);
       if (clause !== "cleared" && clause !== "tombstone") count(ledger, key, version, supersededBy);
+    },
+    lose: (refs) => {
+      removal.addOutside(refs);
+      return refs.flatMap((ref) => deletesOf(ref));
     },
   };
 }

@@ -211,11 +211,14 @@ export class Tending {
     await this.#seams.fold();
   }
 
-  /** What was superseded since the last fold, as far as nobody but tabs holds it, is half of the log or more. */
+  /**
+   * What was superseded since the last fold, as far as nobody but tabs holds it, is half of the log or more. It may be
+   * far more: the log only refers to values out of line.
+   */
   get #isLogMostlyGarbage(): boolean {
     const { log, ledger, fence, head } = this.#seams.database.store;
-    if (log.sizeBytes < idleFoldBytes) return false;
-    return ledger.spanningNone(fence.seq, head.seq).bytes * 2 >= log.sizeBytes;
+    const { bytes } = ledger.spanningNone(fence.seq, head.seq);
+    return Math.max(log.sizeBytes, bytes) >= idleFoldBytes && bytes * 2 >= log.sizeBytes;
   }
 
   /** Where the disk has no room for all of it, a part is better than none. Who has a part gets the rest when he can. */

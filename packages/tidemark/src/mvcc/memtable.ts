@@ -5,7 +5,7 @@ import { tableOf } from "../codec/record.ts";
 import type { ChangeSource } from "../segments/changes.ts";
 import type { Pace } from "../segments/pace.ts";
 import type { TableCount } from "../segments/table-counts.ts";
-import { type KeyVersions, type Version, versionBytes } from "../segments/version.ts";
+import { inlineBytes, type KeyVersions, type Version } from "../segments/version.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 
 interface Chain extends Version {
@@ -168,4 +168,4 @@ interface Tally {
 }
 
 const cost = (key: ByteKey, payload: Uint8Array | undefined): number =>
-  versionOverheadBytes + versionBytes(key, payload);
+  versionOverheadBytes + inlineBytes(key, payload);

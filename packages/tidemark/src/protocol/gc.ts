@@ -96,7 +96,10 @@ export interface GcHolder {
   readonly seq: number;
   /** Commits since. */
   readonly behind: number;
-  /** Bytes of superseded versions that it keeps, alone or with others; of a consumer, with what the log keeps for all. */
+  /**
+   * Bytes of superseded versions that it keeps, alone or with others, with their values out of line; of a consumer, with
+   * what the log keeps for all.
+   */
   readonly bytesHeld: number;
   /** Bytes that could go if it alone were released. */
   readonly frees: number;

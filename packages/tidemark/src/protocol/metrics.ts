@@ -60,7 +60,10 @@ export interface Usage {
    * `Metrics.isExact`; of `system`, and of what of `cleared` nobody can read any more, they are not counted.
    */
   readonly superseded: number;
-  /** Of those: their keys and values, without what their block adds and without values out of line. */
+  /**
+   * Of those: their keys and values, without what their block adds. Values out of line count too, once for each version
+   * that refers to one, so of them it is an upper bound.
+   */
   readonly supersededBytes: number;
   /**
    * What they take. In blocks that is exact, as stored; the head of a block that several share, some 30 bytes and the

@@ -31,7 +31,7 @@ import type { Level } from "./level.ts";
 import { lookAhead } from "./pace.ts";
 import type { Rewriting } from "./rewriting.ts";
 import { type Clause, type Elsewhere, judge, type Kept, never, type Newer, reachOf, type Wake } from "./rule.ts";
-import type { Version } from "./version.ts";
+import { inlineBytes, type Version } from "./version.ts";
 
 export const defaultTargetBytes: number = 32 * 1024;
 /**
@@ -296,7 +296,7 @@ class Merge {
 
   #drop(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void {
     this.#dropped.versions++;
-    this.#dropped.bytes += key.length + (version.payload?.length ?? 0);
+    this.#dropped.bytes += inlineBytes(key, version.payload);
     this.#input.dropped?.(key, version, supersededBy, clause);
   }
 

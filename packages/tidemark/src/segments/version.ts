@@ -1,4 +1,5 @@
 import type { ByteKey, Seq, Stamp } from "../base/brand.ts";
+import { outsideOf } from "../codec/outside.ts";
 
 /** One version of one key. */
 export interface Version {
@@ -13,9 +14,13 @@ export interface Version {
   readonly supersedes?: Seq | undefined;
 }
 
-/** What a version counts for in all figures. */
-export const versionBytes = (key: ByteKey, payload: Uint8Array | undefined): number =>
+/** What a version itself takes, without a value that it only refers to. */
+export const inlineBytes = (key: ByteKey, payload: Uint8Array | undefined): number =>
   key.length + (payload?.length ?? 0);
+
+/** What a version keeps: with its value, wherever that lies. Versions of a record that share one count it each. */
+export const versionBytes = (key: ByteKey, payload: Uint8Array | undefined): number =>
+  inlineBytes(key, payload) + (payload === undefined ? 0 : (outsideOf(payload)?.sizeBytes ?? 0));
 
 /** A version chain, or a part of one: versions of `key`, newest first. */
 export interface KeyVersions {

@@ -56,6 +56,7 @@ interface Swap {
 export interface Removal {
   readonly key: ByteKey;
   readonly seq: number;
+  /** Without a value out of line. */
   readonly bytes: number;
 }
 
@@ -165,7 +166,15 @@ export class Verifier {
     this.removals.push(...removed);
     for (const one of removed) this.#checkRemoval(one, swap);
     for (const key of new Set(had.keys())) this.#checkReads(key, swap);
-    this.#checkRecord(removed, gone, come.length === 0, swap.told);
+    const payloads = removed.map(({ key, seq: c }) => had.get(key)?.get(c));
+    this.#checkRecord(removed, gone, this.#bytesGone(payloads), come.length === 0, swap.told);
+  }
+
+  /** Of the values out of line that these refer to, those of which nothing is stored any more. */
+  #bytesGone(payloads: readonly (Uint8Array | undefined)[]): number {
+    const refs = payloads.flatMap((payload) => (payload && outsideOf(payload)) ?? []);
+    const gone = new Map(refs.flatMap((ref) => (this.#mirror.outside(ref) ? [] : [[ref.id, ref.sizeBytes]])));
+    return [...gone.values()].reduce((a, b) => a + b, 0);
   }
 
   #swap(writes: readonly Write[]): Swap {
@@ -247,6 +256,7 @@ export class Verifier {
   #checkRecord(
     removed: readonly Removal[],
     gone: readonly ListedBlock[],
+    outsideBytes: number,
     isWithoutNew: boolean,
     told: Told | undefined,
   ): void {
@@ -256,7 +266,8 @@ export class Verifier {
     }
     const isUnread = told.kind === "clear";
     if (isUnread && !isWithoutNew) this.#report(undefined, undefined, "what clears whole blocks brings no new ones");
-    const found = isUnread ? ofBlocks(gone) : ofVersions(removed);
+    const inline = isUnread ? ofBlocks(gone) : ofVersions(removed);
+    const found = { ...inline, bytes: inline.bytes + outsideBytes };
     for (const what of ["versions", "bytes", "hash"] as const) {
       if (told[what] === found[what]) continue;
       this.#report(undefined, undefined, `the record says ${told[what]} ${what}, and it were ${found[what]}`);
