@@ -17,6 +17,7 @@
  *   replay-limit, replay-pace, replay-start, replay-pause, replay-stop
  *   replay-commits, replay-rate, replay-versions, replay-factor, replay-naive, replay-held
  *   replay-text        the text around the caret; replay-verdict has `data-equal` at the end
+ *   inspect, inspect-database        opens and closes the inspector, which has names of its own within it
  *   checkpoint, delete, delete-yes, delete-no, panel-message, log-level
  *   atlas-…, typing-…  figures of the two databases: upkeep, head, checkpoint, log-entries, log-bytes, blocks,
  *                      block-bytes, versions
@@ -30,6 +31,7 @@ import { Draft } from "./draft.ts";
 import { FlightsPane } from "./flights.ts";
 import { messageOf } from "./format.ts";
 import { showImport } from "./import-view.ts";
+import { offerInspector } from "./inspector-offer.ts";
 import { Panel } from "./panel.ts";
 import { ReplayView } from "./replay-view.ts";
 import { Sampler } from "./sampler.ts";
@@ -54,6 +56,7 @@ const airports = new AirportsPane(part("airports"), {
 });
 const draft = new Draft(part("draft"));
 new ReplayView(part("replay"), part("replay-text")).watch(sampler);
+offerInspector(part("inspector"));
 const panel = new Panel(part("panel"), sampler, () => (isDeleting = true));
 
 function ended(title: string, text: string): void {

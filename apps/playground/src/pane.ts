@@ -61,7 +61,7 @@ function contents<T>({ page, error }: PaneState<T>, list: ListTemplate<T>): Temp
   ${isMore ? html`<button type="button" class="more" @click=${list.more}>Show ${rowsAtOnce} more</button>` : nothing}`;
 }
 
-const loadingRows = html`<div class="skeleton" aria-label="Loading">
+export const loadingRows = html`<div class="skeleton" aria-label="Loading">
   ${Array.from({ length: 11 }, () => html`<i></i>`)}
 </div>`;
 
