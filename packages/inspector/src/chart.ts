@@ -28,6 +28,8 @@ export interface ChartData {
 }
 
 const powersOfTwo = Array.from({ length: 50 }, (_, power) => 2 ** power);
+/** Labels of time name seconds, so two within one would read the same. */
+const wholeSeconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400];
 const whole = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
 const heightPx = 200;
 const font = '12px ui-sans-serif, system-ui, "Liberation Sans", sans-serif';
@@ -110,7 +112,7 @@ class Chart extends LightElement {
         },
       },
       axes: [
-        { ...axis, space: 90, size: 30, values: (_, at) => at.map((s) => clock(s)) },
+        { ...axis, space: 90, size: 30, incrs: wholeSeconds, values: (_, at) => at.map((s) => clock(s)) },
         {
           ...axis,
           space: 42,

@@ -5,12 +5,24 @@ export const figures: CSSResult = css`
   /* Figures */
   .tiles {
     display: grid;
-    grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.5rem), 1fr));
+    grid-template-columns: repeat(2, minmax(0, 1fr)); /* six tiles, and no row with a hole */
     gap: 1px;
     overflow: hidden;
     border: 1px solid var(--line);
     border-radius: 8px;
     background: var(--line);
+  }
+
+  @container inspector (width >= 540px) {
+    .tiles {
+      grid-template-columns: repeat(3, minmax(0, 1fr));
+    }
+  }
+
+  @container inspector (width >= 1000px) {
+    .tiles {
+      grid-template-columns: repeat(6, minmax(0, 1fr));
+    }
   }
 
   .tiles > div {
