@@ -78,7 +78,7 @@ test("opens on what the address says, and follows the choice of database", async
   const name = page.locator("tidemark-inspector #name");
   await expect(name).toHaveText("tidemark-demo-atlas");
   await expect(page.getByRole("tab", { name: "Floor" })).toHaveAttribute("aria-selected", "true");
-  await at(page, "inspect-database").selectOption("The typing room");
+  await at(page, "inspect-database").selectOption("Typing");
   await expect(name).toHaveText("tidemark-demo-typing");
   await expect(page).toHaveURL("/#inspect=typing/floor");
   await page.reload();
@@ -86,7 +86,7 @@ test("opens on what the address says, and follows the choice of database", async
   await expect(at(page, "inspect-database")).toHaveValue("typing");
 });
 
-test("says when it cannot be loaded, and loads at the next try", async ({ page }) => {
+test("says when it cannot be loaded, and is there after a reload", async ({ page }) => {
   await visit(page);
   const chunk = /\/assets\/inspector-[^/]*\.js$/;
   await page.route(chunk, (route) => route.abort());
@@ -95,6 +95,6 @@ test("says when it cannot be loaded, and loads at the next try", async ({ page }
   await expect(section.getByRole("alert")).toContainText("The inspector could not be loaded.");
   expect(await violations(page)).toEqual([]);
   await page.unroute(chunk);
-  await section.getByRole("button", { name: "Try again" }).click();
+  await section.getByRole("button", { name: "Reload to try again" }).click();
   await expect(page.locator("tidemark-inspector #name")).toHaveText("tidemark-demo-typing");
 });

@@ -30,15 +30,14 @@ export function offerInspector(root: HTMLElement): void {
 
   const open = async (): Promise<void> => {
     isOpen = true;
+    if (!isAskedFor()) history.replaceState(history.state, "", "#inspect=typing");
     show(html`<div class="pane" role="status">${loadingRows}</div>`);
     let body: unknown;
     try {
       body = (await import("./inspector.ts")).inspector();
     } catch (e) {
-      body = failed("The inspector could not be loaded.", e, () => {
-        root.querySelector("button")?.focus(); // the button pressed goes away
-        void open();
-      });
+      // Firefox never asks again for a module that failed to come. The reloaded page opens what its address says.
+      body = failed("The inspector could not be loaded.", e, () => location.reload(), "Reload to try again");
     }
     if (isOpen) show(body);
   };

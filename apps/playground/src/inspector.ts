@@ -29,8 +29,8 @@ export function inspector(): TemplateResult {
           tellAddress();
         }}
       >
-        <option value="typing">The typing room</option>
-        <option value="atlas">Airports and flights</option>
+        <option value="typing">Typing</option>
+        <option value="atlas">Airports</option>
       </select></label
     >${element}`;
 }
