@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           name: "node",
           environment: "node",
-          include: ["packages/*/{src,examples}/**/*.test.{ts,tsx}", "tools/*.test.mjs"],
+          include: ["packages/*/{src,examples}/**/*.test.{ts,tsx}", "apps/*/src/**/*.test.ts", "tools/*.test.mjs"],
           exclude: ["**/*.browser.test.{ts,tsx}"],
         },
       },

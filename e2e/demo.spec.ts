@@ -1,17 +1,9 @@
-/** The demo as a visitor uses it. What it says is compared with the data files it ships. */
-import { readFile } from "node:fs/promises";
-import { gunzipSync } from "node:zlib";
-import { expect, type Locator, type Page, test as base } from "@playwright/test";
-
-type Patch = readonly [position: number, deleted: number, inserted: string];
-
-const dataFile = (name: string): Promise<Buffer> =>
-  readFile(new URL(`../apps/playground/public/data/${name}`, import.meta.url));
-
-const at = (page: Page, name: string): Locator => page.locator(`[data-test="${name}"]`);
+/** The airports and flights of the demo. What it says is compared with the data files it ships. */
+import { expect, type Page } from "@playwright/test";
+import { at, dataFile, test } from "./demo.ts";
 
 async function visit(page: Page): Promise<Page> {
-  await page.goto("/");
+  await page.goto("/#atlas");
   await expect(at(page, "import")).toHaveAttribute("data-done", { timeout: 20_000 });
   return page;
 }
@@ -23,22 +15,6 @@ async function edit(page: Page, cell: string, value: string): Promise<void> {
   await at(page, "cell-field").fill(value);
   await at(page, "cell-field").press("Enter");
 }
-
-/** Every page of a test; what they complain about fails the test. */
-const test = base.extend<{ complaints: string[] }>({
-  complaints: [
-    async ({ context }, use) => {
-      const complaints: string[] = [];
-      context.on("console", (message) => {
-        if (message.type() === "error") complaints.push(message.text());
-      });
-      context.on("weberror", (error) => complaints.push(String(error.error())));
-      await use(complaints);
-      expect(complaints).toEqual([]);
-    },
-    { auto: true },
-  ],
-});
 
 test("imports the data on the first visit only, and finds airports by state and name", async ({ page }) => {
   await visit(page);
@@ -59,7 +35,7 @@ test("imports the data on the first visit only, and finds airports by state and 
     .evaluateAll((rows) => rows.map((row) => row.getAttribute("data-iata") ?? ""));
   expect(found.toSorted()).toEqual(wanted.toSorted());
 
-  await visit(page);
+  await page.reload();
   await expect(at(page, "import")).toContainText("Stored here already: 23,376 records");
 });
 
@@ -106,51 +82,25 @@ test("counts a flight as delayed when its delay is changed", async ({ page }) =>
   await expect(at(page, "count-delayed")).toHaveText((delayed + 1).toLocaleString("en"));
 });
 
-test("commits every keystroke", async ({ page, context }) => {
+test("the address keeps what was searched for", async ({ page }) => {
   await visit(page);
-  const text = "Every key is a commit.";
-  await at(page, "draft-text").pressSequentially(text);
-  await expect(at(page, "draft-commits")).toHaveText(String(text.length));
-  await expect(at(page, "draft-last")).toHaveText(/^\d[\d.]*\sms$/);
-  const other = await visit(await context.newPage());
-  await expect(at(other, "draft-text")).toHaveValue(text);
-});
-
-test("replays the recorded session and ends with its text, and little else", async ({ page }) => {
-  const session = JSON.parse(gunzipSync(await dataFile("typing-session.json.gzip")).toString()) as {
-    startContent: string;
-    txns: { patches: Patch[] }[];
-  };
-  let text = session.startContent;
-  let caret = 0;
-  for (const [position, deleted, inserted] of session.txns.slice(0, 2000).flatMap((txn) => txn.patches)) {
-    text = text.slice(0, position) + inserted + text.slice(position + deleted);
-    caret = position + inserted.length;
-  }
-  await visit(page);
-  await at(page, "replay-limit").selectOption("2000");
-  await at(page, "replay-pace").selectOption("group");
-  await at(page, "replay-start").click();
-  await expect(at(page, "replay-verdict")).toHaveAttribute("data-equal", "true", { timeout: 20_000 });
-  await expect(at(page, "replay-commits")).toHaveText("2,000");
-  await expect(at(page, "replay-verdict")).toContainText(`${text.length.toLocaleString("en")} characters`);
-  expect(await at(page, "replay-text").textContent()).toBe(text.slice(Math.max(0, caret - 1400), caret + 700));
-  // The checkpoint at the end keeps the newest version of the record and the stored schema, and what a view held that
-  // happened to be open just then: a few of the last versions, not a few hundred.
-  await expect(at(page, "replay-versions")).toHaveText(/^([2-9]|1\d)$/);
-});
-
-test("pauses a replay and stops it", async ({ page }) => {
-  await visit(page);
-  await at(page, "replay-pace").selectOption("watch");
-  await at(page, "replay-start").click();
-  await at(page, "replay-pause").click();
-  await expect(at(page, "replay-verdict")).toHaveText("Paused.");
-  await at(page, "replay-pause").click();
-  await expect(at(page, "replay-verdict")).toContainText("Each keystroke");
-  await at(page, "replay-stop").click();
-  await expect(at(page, "replay-verdict")).toHaveText(/Stopped after \d+ transactions\./);
-  await expect(at(page, "replay-start")).toBeEnabled();
+  await at(page, "airport-state").selectOption("TX");
+  await at(page, "airport-by").selectOption("city");
+  await at(page, "airport-prefix").fill("Da");
+  await at(page, "flight-airport").fill("dfw");
+  await at(page, "flight-order").selectOption("date");
+  await expect(page).toHaveURL("/?state=TX&by=city&prefix=Da&airport=DFW&order=date#atlas");
+  await expect(at(page, "airports-result")).toContainText("found in");
+  const [airports, flights] = [
+    await at(page, "airports-total").textContent(),
+    await at(page, "flights-total").textContent(),
+  ];
+  await page.reload();
+  await expect(at(page, "airports-total")).toHaveText(airports!);
+  await expect(at(page, "flights-total")).toHaveText(flights!);
+  await expect(at(page, "airport-prefix")).toHaveValue("Da");
+  await expect(at(page, "airport-by")).toHaveValue("city");
+  await expect(page).toHaveURL("/?state=TX&by=city&prefix=Da&airport=DFW&order=date#atlas");
 });
 
 test("deletes everything, and tells the other tab", async ({ page, context }) => {

@@ -3,6 +3,14 @@
  *
  * What tests and other programs may hold on to (`data-test` unless said otherwise):
  *
+ *   draft-text         in each of the two frames of the first section: the document; draft-last, draft-median,
+ *                      draft-commits, draft-arrival
+ *   replay-limit, replay-pace, replay-scale, replay-start, replay-pause, replay-stop
+ *   replay-commits, replay-rate, replay-versions, replay-factor, replay-naive, replay-expected, replay-held
+ *   replay-text        the text around the caret; replay-verdict has `data-equal` at the end
+ *   kill-open, kill, kill-A, kill-B, kill-told, kill-found; kill-verdict has `data-lost` at the end
+ *   hold-kind, hold-start, hold-release, hold-edits, blame, hold-verdict; hold-bytes has `data-bytes`
+ *   race-start, race-stop, race-durability; rows have `data-work`, times `data-who`; race-verdict has `data-over`
  *   import             state of the first import; has `data-done` when the data is there; within it
  *   import-records, import-time, import-rate
  *   count-airports, count-flights, count-delayed      live counts
@@ -13,10 +21,6 @@
  *   flight-end, flight-airport, flight-order          search; flights-total, flights-result
  *   flights-table      rows have `data-flight`; a delay's button has `data-cell`, for example "17.delay"
  *   cell-field         the field of the cell being edited
- *   draft-text         the document of one's own; draft-last, draft-median, draft-commits, draft-arrival
- *   replay-limit, replay-pace, replay-start, replay-pause, replay-stop
- *   replay-commits, replay-rate, replay-versions, replay-factor, replay-naive, replay-held
- *   replay-text        the text around the caret; replay-verdict has `data-equal` at the end
  *   inspect, inspect-database        opens and closes the inspector, which has names of its own within it
  *   checkpoint, delete, delete-yes, delete-no, panel-message, log-level
  *   atlas-…, typing-…  figures of the two databases: upkeep, head, checkpoint, log-entries, log-bytes, blocks,
@@ -24,17 +28,18 @@
  *   banner             (id) what ended the page's work, with a button to reload
  */
 import { html, render } from "lit";
-import { AirportsPane } from "./airports.ts";
-import { Counts } from "./counts.ts";
+import { showAtlas } from "./atlas/atlas.ts";
 import { atlas, typing } from "./databases.ts";
-import { Draft } from "./draft.ts";
-import { FlightsPane } from "./flights.ts";
 import { messageOf } from "./format.ts";
-import { showImport } from "./import-view.ts";
-import { offerInspector } from "./inspector-offer.ts";
-import { Panel } from "./panel.ts";
-import { ReplayView } from "./replay-view.ts";
-import { Sampler } from "./sampler.ts";
+import { HoldView } from "./hold/hold.ts";
+import { offerInspector } from "./inspect/inspector-offer.ts";
+import { Kill } from "./kill/kill.ts";
+import { RaceView } from "./race/race-view.ts";
+import { ReplayView } from "./replay/replay-view.ts";
+import { followSections } from "./sections.ts";
+import { Panel } from "./surface/panel.ts";
+import { Sampler } from "./surface/sampler.ts";
+import { showTwoTabs } from "./tabs/two-tabs.ts";
 
 function part(id: string): HTMLElement {
   const element = document.getElementById(id);
@@ -42,25 +47,24 @@ function part(id: string): HTMLElement {
   return element;
 }
 
-const sampler = new Sampler();
+const samplers = { atlas: new Sampler(atlas), typing: new Sampler(typing) };
 let isDeleting = false;
 
-const counts = new Counts(part("counts"));
-const onEdit = (what: string, edit: Promise<unknown>): void => void counts.edited(what, edit);
-const flights = new FlightsPane(part("flights"), { echo: counts.echo, onEdit });
-const airports = new AirportsPane(part("airports"), {
-  echo: counts.echo,
-  onEdit,
-  onState: (state) => counts.setState(state),
-  onCode: (code) => flights.showFrom(code),
+showTwoTabs(part("two-tabs"));
+new ReplayView(part("replay-controls"), part("replay-text"), samplers.typing).show();
+new Kill(part("kill-tabs")).show();
+new HoldView(part("hold-level")).show();
+new RaceView(part("race-track")).show();
+showAtlas(part("atlas"), {
+  importing: part("import"),
+  counts: part("counts"),
+  airports: part("airports"),
+  flights: part("flights"),
 });
-const draft = new Draft(part("draft"));
-new ReplayView(part("replay"), part("replay-text")).watch(sampler);
+const panel = new Panel(part("panel"), samplers, () => (isDeleting = true));
 offerInspector(part("inspector"));
-const panel = new Panel(part("panel"), sampler, () => (isDeleting = true));
 
 function ended(title: string, text: string): void {
-  sampler.stop();
   render(
     html`<p><b>${title}</b> ${text}</p>
       <button type="button" @click=${() => location.reload()}>Reload</button>`,
@@ -77,15 +81,6 @@ for (const database of [atlas, typing]) {
   });
 }
 
-async function start(): Promise<void> {
-  const importing = showImport(part("import"), () => {
-    // What is looked at comes before what has to be counted through.
-    void Promise.all([airports.search(), flights.search()]).then(() => counts.start());
-  });
-  draft.start();
-  await Promise.all([atlas.open(), typing.open()]);
-  sampler.start((e) => panel.say(messageOf(e)));
-  await importing;
-}
-
-start().catch((e: unknown) => ended("The database could not be opened.", messageOf(e)));
+// What the sections above hold is there only now, so the browser may have gone elsewhere.
+if (location.hash !== "") document.getElementById(location.hash.slice(1))?.scrollIntoView({ behavior: "instant" });
+followSections([...part("sections").querySelectorAll("a")]);
