@@ -1,4 +1,5 @@
 import { defineConfig, type Plugin } from "vite";
+import { offline } from "./offline/plugin.ts";
 import { dark, light } from "../../packages/inspector/src/tokens.ts";
 
 // Cross-origin isolation gives finer timers and performance.measureUserAgentSpecificMemory.
@@ -25,7 +26,7 @@ const colours: Plugin = {
 };
 
 export default defineConfig({
-  plugins: [colours],
+  plugins: [colours, offline],
   // "source" takes tidemark from its TypeScript, so that an edit there is seen at once.
   resolve: { conditions: ["source", "module", "browser", "development|production"] },
   // The worker's dependencies too, or the first use of the worker reloads the page.

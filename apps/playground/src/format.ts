@@ -28,9 +28,12 @@ export function formatTimes(factor: number): string {
   return factor < 9.95 ? factor.toFixed(1) : whole.format(Number(factor.toPrecision(2)));
 }
 
-export function median(values: readonly number[]): number | undefined {
+/** The value that a share of them does not exceed. */
+export function quantile(values: readonly number[], share: number): number | undefined {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }
+
+export const median = (values: readonly number[]): number | undefined => quantile(values, 0.5);
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -21,6 +21,11 @@
  *   flight-end, flight-airport, flight-order          search; flights-total, flights-result
  *   flights-table      rows have `data-flight`; a delay's button has `data-cell`, for example "17.delay"
  *   cell-field         the field of the cell being edited
+ *   stress-size, stress-start, stress-stop, stress-empty, stress-persist, stress-written, stress-frame, stress-verdict;
+ *                      stress-bytes has `data-bytes`
+ *   neighbour-open; neighbour-1 and so on: a tab, in it freeze (or wake), evict, kill-neighbour, holds; in its frame
+ *                      commits, seen
+ *   own-drop, own-file, own-sample, own-cancel, own-forget, own-search, own-count, own-table, own-verdict
  *   inspect, inspect-database        opens and closes the inspector, which has names of its own within it
  *   checkpoint, delete, delete-yes, delete-no, panel-message, log-level
  *   atlas-…, typing-…  figures of the two databases: upkeep, head, checkpoint, log-entries, log-bytes, blocks,
@@ -35,8 +40,12 @@ import { HoldView } from "./hold/hold.ts";
 import { offerInspector } from "./inspect/inspector-offer.ts";
 import { Kill } from "./kill/kill.ts";
 import { RaceView } from "./race/race-view.ts";
+import { NeighboursView } from "./neighbours/neighbours-view.ts";
+import { OwnView } from "./own/own-view.ts";
+import { keepOffline } from "./offline.ts";
 import { ReplayView } from "./replay/replay-view.ts";
 import { followSections } from "./sections.ts";
+import { StressView } from "./stress/stress-view.ts";
 import { Panel } from "./surface/panel.ts";
 import { Sampler } from "./surface/sampler.ts";
 import { showTwoTabs } from "./tabs/two-tabs.ts";
@@ -61,6 +70,9 @@ showAtlas(part("atlas"), {
   airports: part("airports"),
   flights: part("flights"),
 });
+new StressView(part("stress-figures")).show();
+new NeighboursView(part("neighbours-tabs")).show();
+new OwnView(part("own-records")).show();
 const panel = new Panel(part("panel"), samplers, () => (isDeleting = true));
 offerInspector(part("inspector"));
 
@@ -80,6 +92,8 @@ for (const database of [atlas, typing]) {
     else ended("The database has closed.", reason);
   });
 }
+
+keepOffline();
 
 // What the sections above hold is there only now, so the browser may have gone elsewhere.
 if (location.hash !== "") document.getElementById(location.hash.slice(1))?.scrollIntoView({ behavior: "instant" });

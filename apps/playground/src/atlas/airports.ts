@@ -129,7 +129,7 @@ export class AirportsPane {
   }
 
   #controls(): TemplateResult {
-    return html`<form class="controls" role="search" @submit=${(e: Event) => e.preventDefault()}>
+    return html`<form class="controls" role="search" aria-label="Airports" @submit=${(e: Event) => e.preventDefault()}>
       <label class="grow"
         >State
         <select

@@ -126,7 +126,7 @@ export class FlightsPane {
   }
 
   #controls(): TemplateResult {
-    return html`<form class="controls" role="search" @submit=${(e: Event) => e.preventDefault()}>
+    return html`<form class="controls" role="search" aria-label="Flights" @submit=${(e: Event) => e.preventDefault()}>
       <label
         >Direction
         <select

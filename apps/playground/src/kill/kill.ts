@@ -2,7 +2,7 @@
 import { html, nothing, render, type TemplateResult } from "lit";
 import { Frame } from "../frames/frame.ts";
 import { windowCard } from "../frames/window.ts";
-import type { Found, WriterEvent, WriterRequest, WriterStatus } from "../frames/writer-messages.ts";
+import type { Found, WriterEvent, WriterRequest, WriterStatus } from "./messages.ts";
 import { formatCount, formatDuration } from "../format.ts";
 import { failed } from "../placeholders.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";

@@ -1,5 +1,5 @@
 /** What became of the writes of a tab that was killed. */
-import type { Found } from "../frames/writer-messages.ts";
+import type { Found } from "./messages.ts";
 
 export interface Outcome {
   /** Acknowledged, as far as the page heard. */

@@ -4,7 +4,11 @@ import { deleteDatabase, type Metrics } from "tidemark";
 import { atlas, atlasName, typing, typingName } from "../databases.ts";
 import { formatBytes, formatCount, formatDuration, messageOf } from "../format.ts";
 import { heldName } from "../hold/database.ts";
+import { neighboursName } from "../neighbours/database.ts";
+import { ownName } from "../own/database.ts";
+import { stressName } from "../stress/database.ts";
 import { whileInSight } from "../in-sight.ts";
+import { writesName } from "../kill/database.ts";
 import type { Sampler } from "./sampler.ts";
 import { TideGauge } from "./tide-gauge.ts";
 
@@ -18,6 +22,9 @@ const rows: readonly (readonly [label: string, id: string, show: (m: Metrics) =>
   ["In blocks", "block-bytes", (m) => formatBytes(m.blockBytes)],
   ["Versions", "versions", (m) => formatCount(m.versions)],
 ];
+
+/** Of all databases of this page. */
+const names = [atlasName, typingName, heldName, stressName, neighboursName, ownName, writesName];
 
 type Name = "atlas" | "typing";
 
@@ -83,7 +90,7 @@ export class Panel {
     this.#render();
     this.#onDelete();
     try {
-      await Promise.all([atlasName, typingName, heldName].map((name) => deleteDatabase(name)));
+      await Promise.all(names.map((name) => deleteDatabase(name)));
       location.reload();
     } catch (e) {
       this.#isBusy = false;

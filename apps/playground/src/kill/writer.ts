@@ -1,15 +1,9 @@
 /** A tab that writes without a pause, and watches what others write. It shows what it says to its page. */
 import { html, render } from "lit";
-import { collection, createDatabase } from "tidemark";
 import { formatCount, formatDuration, messageOf } from "../format.ts";
-import { whenAsked } from "./asked.ts";
-import type { Found, WriterEvent, WriterRequest, WriterStatus } from "./writer-messages.ts";
-
-interface Write {
-  readonly tab: string;
-  readonly n: number;
-  readonly text: string;
-}
+import { whenAsked } from "../frames/asked.ts";
+import { openWrites } from "./database.ts";
+import type { Found, WriterEvent, WriterRequest, WriterStatus } from "./messages.ts";
 
 const statusMs = 200;
 const text = "Each of these records is one write of one tab. ".repeat(4);
@@ -17,11 +11,7 @@ const text = "Each of these records is one write of one tab. ".repeat(4);
 export class Writer {
   readonly #tab: string;
   readonly #root: HTMLElement;
-  readonly #db = createDatabase({
-    name: "tidemark-demo-tabs",
-    memtableMaxBytes: 1024 * 1024,
-    collections: { writes: collection<Write>()({ key: ["tab", "n"] }) },
-  });
+  readonly #db = openWrites();
   #isWriting = false;
   #acknowledged = 0;
   #longestGapMs = 0;
