@@ -55,12 +55,12 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("nothing is wider than a phone of 360 px, and nothing above a section moves it", async ({ page }) => {
+test("nothing is wider than a phone of 360 px", async ({ page }) => {
   await page.setViewportSize({ width: 360, height: 780 });
   await page.goto("/#atlas");
   await expect(page.locator("[data-flight]").first()).toBeVisible({ timeout: 20_000 });
   const sizes = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  expect(sizes).toEqual([360, 360]);
+  expect(sizes[0]).toBe(sizes[1]); // less than 360 where the bar to scroll by takes room
   const outside = await page.evaluate(() =>
     [...document.querySelectorAll("main *")]
       .filter((e) => !e.closest(".scroll, pre, nav") && e.getBoundingClientRect().right > 361)
