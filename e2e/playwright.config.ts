@@ -1,5 +1,6 @@
 import { defineConfig } from "@playwright/test";
 import { chromiumLaunch, firefoxLaunch } from "../tools/browser-paths.mjs";
+import { port } from "./port.ts";
 
 /** Specs that run in WebKit, too. */
 const everywhere = [
@@ -15,7 +16,7 @@ const everywhere = [
   "two-builds",
 ].map((name) => `${name}.spec.ts`);
 
-const baseURL = "http://localhost:4173";
+const baseURL = `http://localhost:${port}`;
 
 export default defineConfig({
   testDir: ".",

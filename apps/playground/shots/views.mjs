@@ -85,6 +85,48 @@ export const views = {
       await shoot("#atlas");
     },
   },
+  stress: {
+    address: "#stress",
+    show: async (page, shoot) => {
+      await shoot("#stress");
+      await at(page, "stress-start").click();
+      await page.locator("[data-test=stress-verdict]", { hasText: "Written" }).waitFor({ timeout: 60_000 });
+      await shoot("#stress");
+    },
+  },
+  neighbours: {
+    address: "#neighbours",
+    show: async (page, shoot) => {
+      await shoot("#neighbours");
+      for (const name of ["1", "2", "3"]) {
+        await at(page, "neighbour-open").click();
+        await at(page, `neighbour-${name}`)
+          .getByText(/at work|upkeep/)
+          .waitFor();
+      }
+      await at(page, "neighbour-2").locator("[data-test=freeze]").click();
+      await page.waitForTimeout(3000);
+      await shoot("#neighbours");
+      await at(page, "neighbour-2").locator("[data-test=evict]").click();
+      await page.waitForTimeout(1000);
+      await shoot("#neighbours");
+    },
+  },
+  own: {
+    address: "#own",
+    show: async (page, shoot) => {
+      await shoot("#own");
+      await at(page, "own-sample").click();
+      await at(page, "own-table").waitFor();
+      await at(page, "own-search").fill("int'l");
+      await page.waitForTimeout(500);
+      await shoot("#own");
+      const broken = Buffer.from('{"a":1}\n{"a":2}\n{"a":\n');
+      await at(page, "own-file").setInputFiles({ name: "broken.ndjson", mimeType: "text/plain", buffer: broken });
+      await page.locator("#own").getByRole("alert").waitFor();
+      await shoot("#own");
+    },
+  },
   surface: {
     address: "#surface",
     show: async (page, shoot) => {

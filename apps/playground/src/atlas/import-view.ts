@@ -19,7 +19,7 @@ export async function showImport(root: HTMLElement, ready: () => void): Promise<
 const said: Readonly<Record<ImportProgress["step"], string>> = {
   opening: "Opening the database",
   waiting: "Waiting for another tab that loads the data",
-  loading: "Loading the data files, 2 MB",
+  loading: "Loading the data files",
   writing: "Writing",
 };
 

@@ -75,7 +75,7 @@ export class HoldView {
     clearTimeout(this.#timer);
     this.#sample()
       .then(() => {
-        if (this.#state !== "idle") this.#timer = setTimeout(() => this.#look(), lookMs);
+        if (this.#state !== "idle" && this.#state !== "released") this.#timer = setTimeout(() => this.#look(), lookMs);
       })
       .catch((e: unknown) => this.#fail(e));
   }
@@ -164,7 +164,7 @@ export class HoldView {
                 ?disabled=${isBusy}
                 @click=${this.#act(() => this.#start())}
               >
-                ${this.#state === "loading" ? "Loading 0.7 MB…" : "Hold, and write on"}
+                ${this.#state === "loading" ? "Loading…" : "Hold, and write on"}
               </button>`
         }
       </div>

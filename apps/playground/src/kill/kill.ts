@@ -8,6 +8,9 @@ import { failed } from "../placeholders.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
 type Writer = Frame<WriterRequest, WriterEvent>;
+/** Tabs that write without a pause do not do so for ever. */
+const patienceMs = 60_000;
+
 type State = "idle" | "opening" | "writing" | "looking" | "done";
 
 interface Side {
@@ -24,6 +27,8 @@ export class Kill {
   #ready = 0;
   #outcome: Outcome | undefined;
   #error: unknown;
+  #said = "The browser ends the tab's page and its worker at once, wherever they are in their work.";
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(root: HTMLElement) {
     this.#root = root;
@@ -69,11 +74,13 @@ export class Kill {
     await a.writer.ask({ op: "clear" });
     await Promise.all([a.writer.ask({ op: "write" }), b.writer.ask({ op: "write" })]);
     this.#state = "writing";
+    this.#timer = setTimeout(() => this.#end("Nobody killed it for a minute, so both have stopped."), patienceMs);
     this.#render();
   }
 
   async #kill(): Promise<void> {
     const [a, b] = this.#sides!;
+    clearTimeout(this.#timer);
     a.writer.kill();
     // What it was told, as far as this page has heard of it: not one more arrives from here on.
     const told = a.acknowledged;
@@ -93,6 +100,14 @@ export class Kill {
 
   #fail(error: unknown): void {
     this.#error = error;
+    this.#end("");
+  }
+
+  #end(said: string): void {
+    clearTimeout(this.#timer);
+    for (const { writer } of this.#sides ?? []) writer.kill();
+    this.#sides = undefined;
+    this.#said = said;
     this.#state = "idle";
     this.#render();
   }
@@ -167,7 +182,7 @@ export class Kill {
     const outcome = this.#outcome;
     if (!outcome) {
       if (this.#state === "writing") return "Both write as fast as they are answered. Kill A in the midst of it.";
-      return "The browser ends the tab's page and its worker at once, wherever they are in their work.";
+      return this.#said;
     }
     const { told, found, lost, unheard, wentOn } = outcome;
     const survivor = this.#sides?.[1].status;

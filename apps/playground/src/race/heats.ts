@@ -1,5 +1,6 @@
 /** The works of the race, and who does them when. */
 import type { Flight } from "../databases.ts";
+import { formatCount } from "../format.ts";
 import type { Racer } from "./racer.ts";
 
 /** `run` answers a number that must be the same for both. */
@@ -42,7 +43,7 @@ export const works: readonly Work[] = [
   },
   {
     id: "together",
-    title: "1,000 puts under way at once",
+    title: `${formatCount(together)} puts under way at once`,
     run: async (racer, flights) => {
       await Promise.all(further(flights, single, together).map((flight) => racer.put(flight)));
       return together;

@@ -43,7 +43,7 @@ export class RaceView {
     this.#standings = new Standings();
     this.#isOver = false;
     this.#error = undefined;
-    this.#now = "Loading Dexie and 20,000 flights…";
+    this.#now = "Loading Dexie and the flights…";
     this.#render();
     try {
       const { race, rounds } = await import("./race.ts");
@@ -73,7 +73,7 @@ export class RaceView {
                   </button>`
             }
           </div>
-          <label class="grow"
+          <label class="wide"
             >A write is answered when it is
             <select
               data-test="race-durability"

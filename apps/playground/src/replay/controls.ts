@@ -47,7 +47,7 @@ export function replayControls(controls: Controls): TemplateResult {
     choice: (value: T) => Partial<ReplayChoices>,
     isFixed: boolean,
   ): TemplateResult =>
-    html`<label class="grow"
+    html`<label class=${test === "replay-pace" ? "wide" : "grow"}
       >${label}
       <select
         data-test=${test}
@@ -73,7 +73,7 @@ export function replayControls(controls: Controls): TemplateResult {
               </button>
               <button type="button" data-test="replay-stop" @click=${() => controls.stop()}>Stop</button>`
           : html`<button type="submit" class="primary" data-test="replay-start" ?disabled=${state === "loading"}>
-              ${state === "loading" ? "Loading 0.7 MB…" : "Replay the edits"}
+              ${state === "loading" ? "Loading…" : "Replay the edits"}
             </button>`
       }
     </div>

@@ -105,7 +105,7 @@ export class Draft {
             <dd data-test="draft-last">${shown(this.#latencies.at(-1))}</dd>
           </div>
           <div>
-            <dt>Median of <span data-test="draft-commits">${formatCount(this.#commits)}</span></dt>
+            <dt>Median; <span data-test="draft-commits">${formatCount(this.#commits)}</span> commits</dt>
             <dd data-test="draft-median">${shown(median(this.#latencies))}</dd>
           </div>
         </dl>
