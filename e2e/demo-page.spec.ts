@@ -120,3 +120,24 @@ test("can be installed", async ({ page, request }) => {
     expect(`${image.readUInt32BE(16)}x${image.readUInt32BE(20)}`).toBe(sizes);
   }
 });
+
+test("nothing moves while it loads", async ({ page, browserName }) => {
+  test.skip(browserName !== "chromium", "Chromium alone tells of what moved");
+  await page.addInitScript(() => {
+    globalThis.moved = 0;
+    new PerformanceObserver((list) => {
+      for (const { value } of list.getEntries() as (PerformanceEntry & { value: number })[]) globalThis.moved += value;
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  for (const address of ["/", "/?at=typing#typing", "/?at=hold#hold", "/?at=race#race"]) {
+    await page.goto(address);
+    await bothTabs(page);
+    await page.waitForTimeout(500);
+    expect(await page.evaluate(() => moved), address).toBeLessThan(0.01);
+  }
+});
+
+declare global {
+  /** The sum of all layout shifts so far. */
+  var moved: number;
+}

@@ -25,8 +25,19 @@ const colours: Plugin = {
   ],
 };
 
+/** Vite writes the tags of scripts anew, without this attribute of theirs. */
+const paintedWhole: Plugin = {
+  name: "painted-whole",
+  apply: "build",
+  transformIndexHtml: {
+    order: "post",
+    handler: (html, { path }) =>
+      path === "/index.html" ? html.replace('<script type="module"', '<script type="module" blocking="render"') : html,
+  },
+};
+
 export default defineConfig({
-  plugins: [colours, offline],
+  plugins: [colours, paintedWhole, offline],
   // "source" takes tidemark from its TypeScript, so that an edit there is seen at once.
   resolve: { conditions: ["source", "module", "browser", "development|production"] },
   // The worker's dependencies too, or the first use of the worker reloads the page.
