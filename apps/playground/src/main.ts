@@ -43,6 +43,7 @@ import { RaceView } from "./race/race-view.ts";
 import { NeighboursView } from "./neighbours/neighbours-view.ts";
 import { OwnView } from "./own/own-view.ts";
 import { keepOffline } from "./offline.ts";
+import { reload } from "./page-address.ts";
 import { ReplayView } from "./replay/replay-view.ts";
 import { followSections } from "./sections.ts";
 import { StressView } from "./stress/stress-view.ts";
@@ -79,7 +80,7 @@ offerInspector(part("inspector"));
 function ended(title: string, text: string): void {
   render(
     html`<p><b>${title}</b> ${text}</p>
-      <button type="button" @click=${() => location.reload()}>Reload</button>`,
+      <button type="button" @click=${reload}>Reload</button>`,
     part("banner"),
   );
 }

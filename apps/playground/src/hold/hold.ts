@@ -95,6 +95,9 @@ export class HoldView {
 
   #fail(error: unknown): void {
     clearTimeout(this.#timer);
+    // What held is given up with the rest; it may be what failed.
+    void this.#hold?.release().catch(() => undefined);
+    this.#hold = undefined;
     this.#error = error;
     this.#to("idle");
   }

@@ -1,6 +1,6 @@
 /** The button that brings the inspector. Nothing else of it is in the first load. */
 import { html, nothing, render } from "lit";
-import { address } from "../page-address.ts";
+import { address, reload } from "../page-address.ts";
 import { failed, loadingRows } from "../placeholders.ts";
 
 /** Opens it at once if the address asks for it, as `?inspect=typing.floor` does. */
@@ -36,7 +36,7 @@ export function offerInspector(root: HTMLElement): void {
       body = (await import("./inspector.ts")).inspector();
     } catch (e) {
       // Firefox never asks again for a module that failed to come. The reloaded page opens what its address says.
-      body = failed("The inspector could not be loaded.", e, () => location.reload(), "Reload to try again");
+      body = failed("The inspector could not be loaded.", e, reload, "Reload to try again");
     }
     if (isOpen) show(body);
   };

@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatDuration, messageOf } from "../format.t
 import { heldName } from "../hold/database.ts";
 import { neighboursName } from "../neighbours/database.ts";
 import { ownName } from "../own/database.ts";
+import { reload } from "../page-address.ts";
 import { stressName } from "../stress/database.ts";
 import { whileInSight } from "../in-sight.ts";
 import { writesName } from "../kill/database.ts";
@@ -91,7 +92,7 @@ export class Panel {
     this.#onDelete();
     try {
       await Promise.all(names.map((name) => deleteDatabase(name)));
-      location.reload();
+      reload();
     } catch (e) {
       this.#isBusy = false;
       this.say(`Deleting failed. ${messageOf(e)} Reload the page to go on.`);
