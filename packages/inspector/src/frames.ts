@@ -1,9 +1,9 @@
 /** How long frames of the page take, while somebody wants to know. */
-import type { Frame } from "./timeline.ts";
+import type { Moment } from "./timeline.ts";
 
 export class Frames {
   readonly #keptMs: number;
-  #frames: Frame[] = [];
+  #frames: Moment[] = [];
   #request: number | undefined;
   #last: number | undefined;
 
@@ -11,7 +11,7 @@ export class Frames {
     this.#keptMs = keptMs;
   }
 
-  get list(): readonly Frame[] {
+  get list(): readonly Moment[] {
     return this.#frames;
   }
 

@@ -15,7 +15,7 @@ import { Frames } from "./frames.ts";
 import { nameOf } from "./holders.ts";
 import type { Extra, Inspection, Sample } from "./inspection.ts";
 import { define, empty, Panel } from "./panel.ts";
-import { highestFrameMs, lateFrameMs, layOut } from "./timeline.ts";
+import { type Bar, frameLane, layOut, sliceLane } from "./timeline.ts";
 import { keyText } from "./versions.ts";
 
 const windowMs = 60_000;
@@ -245,32 +245,31 @@ class GcPanel extends Panel {
       </div>`;
   }
 
-  #timeline({ beats, spans }: Inspection): TemplateResult {
+  #timeline({ slices: moments, spans }: Inspection): TemplateResult {
     const strip = { now: performance.now(), windowMs, widthPx: this.widthPx, lanePx };
-    const { work, frames, spans: runs, topShare } = layOut(beats, this.#frames.list, spans, strip);
-    const [runsAt, workAt, framesAt] = [16, 16 + gapPx + 8, 16 + gapPx + 8 + lanePx + gapPx];
+    const { slices, frames, spans: runs } = layOut(moments, this.#frames.list, spans, strip);
+    const [runsAt, slicesAt, framesAt] = [16, 16 + gapPx + 8, 16 + gapPx + 8 + lanePx + gapPx];
     const heightPx = framesAt + lanePx + 20;
-    const bar =
-      (top: number) =>
-      ({ x, width, height, isHigh }: (typeof work)[number]): SVGTemplateResult =>
-        svg`<rect class=${isHigh ? "high" : ""} x=${x.toFixed(1)} y=${(top + lanePx - height).toFixed(1)} width=${width.toFixed(1)} height=${height.toFixed(1)}></rect>`;
-    const late = this.#frames.list.filter(({ ms }) => ms > lateFrameMs).length;
-    const label = `The last minute: ${counted(runs.length, "run")}; ${counted(late, "frame")} took longer than ${lateFrameMs} ms`;
+    const lane = (title: string, kind: string, top: number, bars: readonly Bar[]): SVGTemplateResult =>
+      svg`<text x="0" y=${top - 5}>${title}</text>
+      <g class=${kind}>${bars.map((bar) => barIn(top, bar))}</g>
+      <line x1="0" x2=${this.widthPx} y1=${top + lanePx + 0.5} y2=${top + lanePx + 0.5}></line>`;
+    const late = this.#frames.list.filter(({ ms }) => ms > frameLane.lateMs).length;
+    const label = `The last minute: ${counted(runs.length, "run")}; ${counted(moments.length, "slice")}; ${counted(late, "frame")} took longer than ${frameLane.lateMs} ms`;
     return html`<svg width=${this.widthPx} height=${heightPx} role="img" aria-label=${label}>
       ${svg`<text x="0" y="11">Runs</text>
       ${runs.map(({ x, width }) => svg`<rect class="run" x=${x} y=${runsAt} width=${width} height="8" rx="2"></rect>`)}
       <line x1="0" x2=${this.widthPx} y1=${runsAt + 8.5} y2=${runsAt + 8.5}></line>
-      <text x="0" y=${workAt - 5}>Upkeep, of the worker's time; full height ${topShare * 100} %</text>
-      <g class="work">${work.map(bar(workAt))}</g>
-      <line x1="0" x2=${this.widthPx} y1=${workAt + lanePx + 0.5} y2=${workAt + lanePx + 0.5}></line>
-      <text x="0" y=${framesAt - 5}>Worst frames of the page; full height ${highestFrameMs} ms</text>
-      <g class="frames">${frames.map(bar(framesAt))}</g>
-      <line x1="0" x2=${this.widthPx} y1=${framesAt + lanePx + 0.5} y2=${framesAt + lanePx + 0.5}></line>
+      ${lane(`Longest slices of upkeep; full height ${sliceLane.topMs} ms`, "work", slicesAt, slices)}
+      ${lane(`Longest frames of the page; full height ${frameLane.topMs} ms`, "frames", framesAt, frames)}
       <text x="0" y=${heightPx - 4}>a minute ago</text>
       <text x=${this.widthPx} y=${heightPx - 4} text-anchor="end">now</text>`}
     </svg>`;
   }
 }
+
+const barIn = (top: number, { x, width, height, isHigh }: Bar): SVGTemplateResult =>
+  svg`<rect class=${isHigh ? "high" : ""} x=${x} y=${(top + lanePx - height).toFixed(1)} width=${width} height=${height.toFixed(1)}></rect>`;
 
 const phases = { checkpoint: "Folding the log", sweep: "Sweeping", done: "Done" } as const;
 

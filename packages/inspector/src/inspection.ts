@@ -12,7 +12,7 @@ import {
 } from "tidemark";
 import type { InspectedDatabase } from "./database.ts";
 import { pushBounded, Series } from "./series.ts";
-import type { Beat, Span } from "./timeline.ts";
+import type { Moment, Span } from "./timeline.ts";
 
 /** What a panel wants besides metrics and explanation. */
 export type Extra = "executions" | "advances";
@@ -28,12 +28,12 @@ export interface Sample {
   readonly estimate?: { readonly usage?: number; readonly quota?: number };
 }
 
-/** What looking has taken so far. */
+/** What looking takes. */
 export interface Cost {
   readonly calls: number;
-  /** From calls to their answers: the worker's time is less. */
-  readonly waitedMs: number;
   readonly watchedMs: number;
+  /** How long answers have usually taken of late, the way to the worker and back included. */
+  readonly answerMs: number;
 }
 
 const leastPauseMs = 1000;
@@ -43,12 +43,17 @@ const mostPauseMs = 5000;
 const shareOfTime = 1 / 50;
 const estimateEveryMs = 10_000;
 const most = 240;
+/** Slices are remembered for so long. */
+const keptMs = 60_000;
 
-/** The pause after looks that took so long, the last one last. One that was held up, as by the opening, is no measure. */
+/** Of the last three looks, the last one last. One that was held up, as by the opening, is no measure. */
+const usual = (tookMs: readonly number[]): number =>
+  tookMs.length < 3 ? 0 : tookMs.slice(-3).toSorted((a, b) => a - b)[1]!;
+
+/** The pause after looks that took so long. */
 export function pauseAfter(tookMs: readonly number[], isRunning: boolean): number {
   const least = isRunning ? busyPauseMs : leastPauseMs;
-  const usualMs = tookMs.length < 3 ? 0 : tookMs.slice(-3).toSorted((a, b) => a - b)[1]!;
-  return Math.min(mostPauseMs, Math.max(least, usualMs / shareOfTime));
+  return Math.min(mostPauseMs, Math.max(least, usual(tookMs) / shareOfTime));
 }
 
 export class Inspection {
@@ -58,8 +63,8 @@ export class Inspection {
   sample: Sample | undefined;
   /** Why the last look failed. */
   error: unknown;
-  /** What upkeep took between looks, of `performance.now()`. */
-  beats: readonly Beat[] = [];
+  /** Of upkeep, by `performance.now()`; where more of them come between two looks than are told, the last ones. */
+  slices: readonly Moment[] = [];
   /** Runs that this tab heard of. */
   spans: readonly Span[] = [];
   extras: ReadonlySet<Extra> = new Set();
@@ -69,11 +74,12 @@ export class Inspection {
   #isLooking = false;
   #isAgain = false;
   #unsubscribe: (() => void) | undefined;
-  #last: { readonly at: number; readonly slices: number; readonly totalMs: number } | undefined;
+  /** How many slices there were at the last look. */
+  #sliceCount: number | undefined;
   #estimatedAt = -Infinity;
   #estimate: Sample["estimate"];
   #tookMs: readonly number[] = [];
-  #cost = { calls: 0, waitedMs: 0, watchedMs: 0 };
+  #cost = { calls: 0, watchedMs: 0 };
   #watchedFrom = 0;
 
   constructor(database: InspectedDatabase, changed: () => void) {
@@ -83,7 +89,7 @@ export class Inspection {
 
   get cost(): Cost {
     const running = this.#isWatching ? performance.now() - this.#watchedFrom : 0;
-    return { ...this.#cost, watchedMs: this.#cost.watchedMs + running };
+    return { ...this.#cost, watchedMs: this.#cost.watchedMs + running, answerMs: usual(this.#tookMs) };
   }
 
   get isWatching(): boolean {
@@ -99,7 +105,6 @@ export class Inspection {
     if (this.#isWatching) return;
     this.#isWatching = true;
     this.#watchedFrom = performance.now();
-    this.#last = undefined; // what upkeep took while nobody looked belongs to no beat
     const subscription = this.database.gc.subscribe((event) => this.#hear(event));
     this.#unsubscribe = subscription;
     this.look();
@@ -126,7 +131,6 @@ export class Inspection {
 
   async #look(): Promise<void> {
     this.#isLooking = true;
-    const from = performance.now();
     try {
       const sample = await this.#take();
       this.#note(sample);
@@ -136,9 +140,6 @@ export class Inspection {
       this.error = e;
     }
     if (isTidemarkError(this.error, "CLOSED")) this.stop();
-    const tookMs = performance.now() - from;
-    this.#cost.waitedMs += tookMs;
-    this.#tookMs = pushBounded(this.#tookMs, tookMs, 3);
     this.#isLooking = false;
     this.#changed();
     if (!this.#isWatching) return;
@@ -150,14 +151,17 @@ export class Inspection {
     const { gc, storage } = this.database;
     const [wantsExecutions, wantsAdvances] = [this.extras.has("executions"), this.extras.has("advances")];
     this.#cost.calls += 2 + Number(wantsExecutions) + Number(wantsAdvances);
+    const from = performance.now();
+    const estimating = this.#estimateNow();
     // In one tick, so that they travel as one message.
-    const [explanation, metrics, executions, advances, estimate] = await Promise.all([
+    const [explanation, metrics, executions, advances] = await Promise.all([
       gc.explain(),
       storage.metrics(),
       wantsExecutions ? gc.executions() : undefined,
       wantsAdvances ? gc.advances() : undefined,
-      this.#estimateNow(),
     ]);
+    this.#tookMs = pushBounded(this.#tookMs, performance.now() - from, 3);
+    const estimate = await estimating;
     return {
       at: Date.now(),
       metrics,
@@ -181,14 +185,15 @@ export class Inspection {
     this.floor.add(at / 1000, { head, floor, fence: metrics.checkpoint });
     const { blockBytes: blocks, logBytes: log, blobBytes: blobs } = metrics;
     this.growth.add(at / 1000, { blocks, log, blobs });
+    this.#noteSlices(metrics.slices);
+  }
+
+  #noteSlices({ slices: count, last }: Metrics["slices"]): void {
     const now = performance.now();
-    const { slices, totalMs } = metrics.slices;
-    if (this.#last) {
-      const last = this.#last;
-      const beat = { at: now, spanMs: now - last.at, slices: slices - last.slices, workMs: totalMs - last.totalMs };
-      this.beats = pushBounded(this.beats, beat, most);
-    }
-    this.#last = { at: now, slices, totalMs };
+    const fresh = Math.min(last.length, count - (this.#sliceCount ?? 0));
+    const moments = fresh > 0 ? last.slice(-fresh).map(({ agoMs, ms }) => ({ at: now - agoMs, ms })) : [];
+    this.slices = [...this.slices, ...moments].filter(({ at }) => at > now - keptMs);
+    this.#sliceCount = count;
   }
 
   #hear(event: GcEvent): void {

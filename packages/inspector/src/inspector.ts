@@ -208,9 +208,9 @@ function alert(inspection: Inspection): TemplateResult {
 }
 
 function cost(inspection: Inspection): string {
-  const { calls, waitedMs, watchedMs } = inspection.cost;
+  const { calls, watchedMs, answerMs } = inspection.cost;
   if (!inspection.isWatching || watchedMs < 1) return "Not looking.";
-  const perSecond = (calls / Math.max(1000, watchedMs)) * 1000;
-  const share = (waitedMs / Math.max(1000, watchedMs)) * 100;
-  return `Looking takes ${perSecond.toFixed(1)} calls a second, answered in ${formatDuration(waitedMs / Math.max(1, calls))} each: ${share.toFixed(1)} % of the time at most. Out of sight it stops.`;
+  const perSecond = ((calls / Math.max(1000, watchedMs)) * 1000).toFixed(1);
+  const answers = answerMs > 0 ? `, answered within ${formatDuration(answerMs)}` : "";
+  return `Looking takes ${perSecond} calls a second${answers}. Out of sight it stops.`;
 }

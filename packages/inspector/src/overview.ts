@@ -1,6 +1,6 @@
 /** What the database holds, where its marks stand, and who looks after it. */
 import { css, type CSSResult, html, type TemplateResult } from "lit";
-import type { GcHolder, Metrics } from "tidemark";
+import type { GcExplanation, Metrics } from "tidemark";
 import { counted, formatBytes, formatCount, orUnknown, shortId } from "./format.ts";
 import type { Inspection, Sample } from "./inspection.ts";
 import { define, empty, Panel } from "./panel.ts";
@@ -35,7 +35,7 @@ class Overview extends Panel {
       </section>
       <section class="part" aria-labelledby="overview-tabs">
         <h3 id="overview-tabs">Tabs that have it open</h3>
-        ${tabs(sample.explanation.holders, metrics)}
+        ${tabs(sample.explanation)}
       </section>
     </div>`;
   }
@@ -150,7 +150,7 @@ function besides({
   </dl>`;
 }
 
-function tabs(holders: readonly GcHolder[], { upkeep }: Metrics): TemplateResult {
+function tabs({ holders, upkeep }: GcExplanation): TemplateResult {
   const pins = holders.filter(({ kind }) => kind === "pin");
   return html`<ul class="tabs-open">
     ${pins.map(
@@ -158,12 +158,12 @@ function tabs(holders: readonly GcHolder[], { upkeep }: Metrics): TemplateResult
         html`<li>
           <code title=${owner}>${shortId(owner)}</code>
           ${isSelf ? html`<span class="tag good">this tab</span>` : ""}
-          ${isSelf && upkeep ? html`<span class="tag">does upkeep</span>` : ""}
+          ${owner === upkeep ? html`<span class="tag">does upkeep</span>` : ""}
           <span class="muted">may read from ${formatCount(seq)} on, ${counted(behind, "commit")} behind</span>
         </li>`,
     )}
     ${pins.length === 0 ? html`<li class="muted">None that is known.</li>` : ""}
-    ${upkeep ? "" : html`<li class="muted">Upkeep is done by another tab; which one is not told.</li>`}
+    ${upkeep === undefined ? html`<li class="muted">Upkeep goes from one tab to another just now.</li>` : ""}
   </ul>`;
 }
 

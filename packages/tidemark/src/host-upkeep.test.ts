@@ -47,6 +47,29 @@ describe("upkeep", () => {
       await expectEverywhere(world, [b], range(0, 200));
     }));
 
+  test("[VG13][TB2] everybody is told whose upkeep is, also while a former one sleeps", () =>
+    simulate(async (world) => {
+      const [a, b] = [await openPage(world, "a", small), await openPage(world, "b", small)];
+      const explain = (page: Page) => page.call<"gc-explain">({ op: "gc-explain" });
+      const tabOf = async (page: Page) => (await explain(page)).holders.find(({ isSelf }) => isSelf)?.owner;
+      const [tabA, tabB] = [await tabOf(a), await tabOf(b)];
+      expect(tabA).not.toBe(tabB);
+      expect([(await explain(a)).upkeep, (await explain(b)).upkeep]).toEqual([tabA, tabA]);
+      a.process.freeze();
+      await putEach(b, range(0, 200));
+      await world.eventually(async () => (await b.metrics()).upkeep, 2 * stuckMs + 1000, "it is passed over");
+      expect((await explain(b)).upkeep).toBe(tabB);
+      a.process.thaw();
+      await world.sleep(200);
+      expect((await explain(a)).upkeep).toBe(tabB);
+      b.process.kill();
+      await world.sleep(10);
+      expect((await explain(a)).upkeep).toBe(tabA);
+      await a.close();
+      await world.sleep(10);
+      expect([...(await world.process("c").environment.locks.held())]).toEqual([]);
+    }));
+
   test.each(["itself", "another"] as const)(
     "[TB2][VG10] dies in the middle of a cycle that %s asked for: it goes on at its cursor elsewhere, with nobody committing",
     (asker) =>

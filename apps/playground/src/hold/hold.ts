@@ -93,12 +93,12 @@ export class HoldView {
     this.#render();
   }
 
-  #fail(error: unknown): void {
+  #fail(cause: unknown): void {
     clearTimeout(this.#timer);
     // What held is given up with the rest; it may be what failed.
     void this.#hold?.release().catch(() => undefined);
     this.#hold = undefined;
-    this.#error = error;
+    this.#error = cause;
     this.#to("idle");
   }
 

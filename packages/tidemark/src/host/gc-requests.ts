@@ -25,6 +25,7 @@ export interface GcSeams {
   readonly now: () => number;
   readonly ticks: () => number;
   readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
+  readonly upkeepTab: () => Promise<TabId | undefined>;
 }
 
 /** The floor and the points as they would be if our pin were raised and it were advanced now; nothing is written. */
@@ -87,9 +88,12 @@ async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> 
 }
 
 /** Who holds what back. From maintained figures, but for one look at the holders' rows. */
-async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
+async function gcExplain({ database, proof, upkeepTab }: GcSeams): Promise<GcExplanation> {
   const { store } = database;
-  const [floorRow, keptRow, ...rows] = await store.storage.read([readFloor, readKept, ...readHolders]);
+  const [[floorRow, keptRow, ...rows], upkeep] = await Promise.all([
+    store.storage.read([readFloor, readKept, ...readHolders]),
+    upkeepTab(),
+  ]);
   const { seq: floor } = floorIn(floorRow);
   if (floor > store.head.seq) await store.follow(); // an evicted tab that has not heard of what came since
   const kept = keptIn(keptRow);
@@ -110,6 +114,7 @@ async function gcExplain({ database, proof }: GcSeams): Promise<GcExplanation> {
       ...(holder.kind === "pin" && holder.owner === store.tab ? { isSelf: true } : {}),
     })),
     reclaimable: ledger.between(seqOf(0), seqOf(Math.min(floor, fence.seq))).bytes,
+    ...(upkeep === undefined ? {} : { upkeep }),
   };
 }
 

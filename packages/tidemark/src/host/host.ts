@@ -183,8 +183,9 @@ export class Host implements HostSurface {
       });
       const jobs = jobsOf(upkeep, tabs, environment, (event) => this.#tell(event));
       const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
+      const upkeepTab = (): Promise<TabId | undefined> => tabs.upkeep();
       const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
-      const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs }, jobs);
+      const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs, upkeepTab }, jobs);
       const tell = (event: HostEvent): void => this.#tell(event);
       const onError = (e: unknown): void => this.#failed(e);
       const room = (): Promise<void> => upkeep.room();

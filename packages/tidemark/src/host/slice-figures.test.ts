@@ -38,6 +38,14 @@ describe("the meter of slices", () => {
     expect(meter.figures(13_000)).toMatchObject({ slices: 100, usedMs: 0, foreground: 1 });
     meter.slice("timer", 5, 100_000); // after a long pause nothing of long ago comes back
     expect(meter.figures(100_000)).toMatchObject({ usedMs: 5, foreground: 1 - 5 / 10_000 });
-    expect(meter.figures(100_000).bySource).toEqual({ grant: 100, busy: 0, assist: 0, timer: 1, headlong: 0 });
+    expect(meter.figures(100_002).last.slice(-2)).toEqual([
+      { agoMs: 98_002, ms: 4 },
+      { agoMs: 2, ms: 5 },
+    ]);
+    for (let now = 100_001; now <= 101_000; now++) meter.slice("grant", 1, now);
+    expect(meter.figures(101_000).last.map(({ agoMs }) => agoMs)).toEqual(
+      Array.from({ length: 128 }, (_, i) => 127 - i),
+    );
+    expect(meter.figures(100_000).bySource).toEqual({ grant: 1100, busy: 0, assist: 0, timer: 1, headlong: 0 });
   });
 });

@@ -70,11 +70,15 @@ class Used {
   }
 }
 
+/** Told one by one: about a second of them at the pace at which idle moments are granted. */
+const mostLast = 128;
+
 export class SliceMeter {
   readonly #since: number;
   readonly #durations = new Durations();
   readonly #empty = new Durations();
   readonly #used = new Used();
+  #last: { readonly at: number; readonly ms: number }[] = [];
   readonly #bySource: Record<SliceSource, number> = { grant: 0, busy: 0, assist: 0, timer: 0, headlong: 0 };
 
   constructor(now: number) {
@@ -89,6 +93,8 @@ export class SliceMeter {
     this.#bySource[source]++;
     this.#durations.add(ms);
     this.#used.add(ms, now - this.#since);
+    this.#last.push({ at: now, ms });
+    if (this.#last.length >= 2 * mostLast) this.#last = this.#last.slice(-mostLast);
   }
 
   emptySlice(ms: number): void {
@@ -104,6 +110,7 @@ export class SliceMeter {
       usedMs,
       foreground: openMs > 0 ? Math.max(0, 1 - usedMs / Math.min(windowMs, openMs)) : 1,
       empty: spread(this.#empty),
+      last: this.#last.slice(-mostLast).map(({ at, ms }) => ({ agoMs: now - at, ms })),
     };
   }
 }

@@ -1,5 +1,5 @@
 /** The tabs of one database: the locks by which they know of one another, and the channel between them. */
-import { type TabId, tabId } from "../base/brand.ts";
+import { type TabId, tabId, type UpkeepEpoch } from "../base/brand.ts";
 import type { RetryPeers } from "../mvcc/retry-turns.ts";
 import type { Channel, Environment, HeldLock, Locks } from "./environment.ts";
 import { asTabMessage, type TabMessage } from "./tab-messages.ts";
@@ -10,6 +10,7 @@ const maxBroadcastBytes = 64 * 1024;
 interface LockNames {
   readonly open: string;
   readonly upkeep: string;
+  readonly upkeepPrefix: string;
   readonly build: string;
   readonly migrate: string;
   readonly retry: string;
@@ -20,6 +21,7 @@ interface LockNames {
 export const lockNames = (name: string): LockNames => ({
   open: `tidemark/${name}/open`,
   upkeep: `tidemark/${name}/upkeep`,
+  upkeepPrefix: `tidemark/${name}/upkeep/`,
   build: `tidemark/${name}/build`,
   migrate: `tidemark/${name}/migrate`,
   retry: `tidemark/${name}/retry`,
@@ -114,6 +116,18 @@ export class Tabs {
   /** The tabs whose locks are held. */
   async live(): Promise<ReadonlySet<TabId>> {
     return new Set((await this.#heldUnder(this.#names.tabPrefix)).map((t) => tabId(t)));
+  }
+
+  /** Says to all, by a lock that nobody else wants, that upkeep is this tab's, until it is released. */
+  claimUpkeep(epoch: UpkeepEpoch): Promise<HeldLock | undefined> {
+    return this.#locks.request(`${this.#names.upkeepPrefix}${epoch}/${this.self}`);
+  }
+
+  /** Whose upkeep is, by what tabs claim: a former one that sleeps may still do so. For information only. */
+  async upkeep(): Promise<TabId | undefined> {
+    const claims = (await this.#heldUnder(this.#names.upkeepPrefix)).map((claim) => claim.split("/", 2));
+    const [last] = claims.toSorted(([a], [b]) => Number(b) - Number(a));
+    return last?.[1] === undefined ? undefined : tabId(last[1]);
   }
 
   /** For how long the superseded versions are to be kept that any tab wants kept, this one included. */

@@ -61,6 +61,8 @@ export class Upkeep {
   readonly #tending: Tending;
   #tenure: Tenure | undefined;
   #lock: HeldLock | undefined;
+  /** Tells the others whose upkeep is. */
+  #claim: Promise<HeldLock | undefined> | undefined;
   /** The last tenure's beginning, once its lock is there. */
   #beginning: Promise<void> | undefined;
   #folding: Promise<void> | undefined;
@@ -314,6 +316,7 @@ export class Upkeep {
     if (this.#stopped) return lock.release();
     this.#lock = lock;
     this.#tenure = tenure;
+    this.#claim = this.#tabs.claimUpkeep(tenure.epoch).catch(() => undefined);
     void this.#sweep();
     void lock.lost.then(() => this.#stepDown(tenure));
     this.consumed();
@@ -344,6 +347,8 @@ export class Upkeep {
     this.#gate?.cancel(new Deposed());
     this.#lock?.release();
     this.#lock = undefined;
+    void this.#claim?.then((claim) => claim?.release());
+    this.#claim = undefined;
   }
 
   /** Watches a backlog that is another tab's to fold, and takes over if it does not move. */

@@ -123,6 +123,8 @@ export interface GcExplanation {
   readonly holders: readonly GcHolder[];
   /** Bytes of superseded versions that could go now. */
   readonly reclaimable: number;
+  /** The tab that does upkeep, as the owner of its pin is named; absent while that goes from one to another. */
+  readonly upkeep?: string;
 }
 
 export type GcEvent =

@@ -111,4 +111,6 @@ export interface SliceFigures extends Spread {
   readonly foreground: number;
   /** Slices in which nothing was done, by the same clock: what of the above is the clock's and the scheduler's. */
   readonly empty: Spread;
+  /** The last ones, at most 128, oldest first: how long before this was told each ended, and what it took. */
+  readonly last: readonly { readonly agoMs: number; readonly ms: number }[];
 }
