@@ -1,5 +1,5 @@
 /** What pages ask about garbage collection, answered by the rooms that know. */
-import { type ByteKey, byteKey, seq as seqOf, stamp, type TabId } from "../base/brand.ts";
+import { type ByteKey, byteKey, seq as seqOf, stamp } from "../base/brand.ts";
 import { msOf } from "../base/clock.ts";
 import { TidemarkError } from "../base/errors.ts";
 import type { Database } from "../collections/database.ts";
@@ -16,6 +16,7 @@ import type { Request } from "../protocol/messages.ts";
 import { checkOptions } from "../protocol/options.ts";
 import { invalidOption } from "./failure.ts";
 import type { GcJobs } from "./gc-jobs.ts";
+import type { Tabs } from "./tabs.ts";
 
 export type GcRequest = Extract<Request, { op: `gc-${string}` }>;
 
@@ -24,15 +25,14 @@ export interface GcSeams {
   readonly proof: Proof;
   readonly now: () => number;
   readonly ticks: () => number;
-  readonly liveTabs: () => Promise<ReadonlySet<TabId>>;
-  readonly upkeepTab: () => Promise<TabId | undefined>;
+  readonly tabs: Pick<Tabs, "live" | "upkeep">;
 }
 
 /** The floor and the points as they would be if our pin were raised and it were advanced now; nothing is written. */
-async function basisNow({ database: { store, handles }, proof, now, liveTabs }: GcSeams): Promise<Basis> {
+async function basisNow({ database: { store, handles }, proof, now, tabs }: GcSeams): Promise<Basis> {
   const own = pinId(store.tab);
   const raised = (holder: Holder): Holder => (holder.id === own ? { ...holder, seq: handles.oldest() } : holder);
-  return basisOf(await foreseen(store.storage, liveTabs, proof, raised), store.fence, now());
+  return basisOf(await foreseen(store.storage, () => tabs.live(), proof, raised), store.fence, now());
 }
 
 /** A page of what a run would remove. @throws OPTIONS_INVALID for a limit out of range */
@@ -88,11 +88,11 @@ async function gcAdvances({ database }: GcSeams): Promise<readonly GcAdvance[]> 
 }
 
 /** Who holds what back. From maintained figures, but for one look at the holders' rows. */
-async function gcExplain({ database, proof, upkeepTab }: GcSeams): Promise<GcExplanation> {
+async function gcExplain({ database, proof, tabs }: GcSeams): Promise<GcExplanation> {
   const { store } = database;
   const [[floorRow, keptRow, ...rows], upkeep] = await Promise.all([
     store.storage.read([readFloor, readKept, ...readHolders]),
-    upkeepTab(),
+    tabs.upkeep(),
   ]);
   const { seq: floor } = floorIn(floorRow);
   if (floor > store.head.seq) await store.follow(); // an evicted tab that has not heard of what came since

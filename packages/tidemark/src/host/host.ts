@@ -2,7 +2,6 @@
  * The worker's composition root: opens storage, joins the other tabs, wires the engine to the page. It holds no rule of
  * its own; every request goes to the room that knows.
  */
-import type { TabId } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { isTidemarkError, type TidemarkError } from "../base/errors.ts";
 import { type Catalog, type Definition, writableFrom } from "../codec/schema.ts";
@@ -182,10 +181,8 @@ export class Host implements HostSurface {
         onError: (e) => this.#failed(e),
       });
       const jobs = jobsOf(upkeep, tabs, environment, (event) => this.#tell(event));
-      const liveTabs = (): Promise<ReadonlySet<TabId>> => tabs.live();
-      const upkeepTab = (): Promise<TabId | undefined> => tabs.upkeep();
       const [now, ticks] = [(): number => clock.now(), (): number => environment.ticks()];
-      const gc = new GcDesk({ database, proof: collection.proof, now, ticks, liveTabs, upkeepTab }, jobs);
+      const gc = new GcDesk({ database, proof: collection.proof, now, ticks, tabs }, jobs);
       const tell = (event: HostEvent): void => this.#tell(event);
       const onError = (e: unknown): void => this.#failed(e);
       const room = (): Promise<void> => upkeep.room();
