@@ -15,6 +15,7 @@ import {
 import type { Call, Process } from "./testing/process.ts";
 import { simulate, type World } from "./testing/world.ts";
 import type { Opened } from "./protocol/messages.ts";
+import type { Storage } from "./storage/contract.ts";
 
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -340,3 +341,24 @@ describe("deleting a database that hosts have open", () => {
       expect(await a.all()).toEqual([item(1)]);
     }));
 });
+
+test("[TB7] an opening that fails is answered once its storage has ended, for the page ends the worker then", () =>
+  simulate(async (world) => {
+    const { environment } = world.process("a");
+    const ended: number[] = [];
+    const factory = environment.storage("memory");
+    const open = async (name: string): Promise<Storage> => {
+      const storage = await factory.open(name);
+      const close = async (): Promise<void> => {
+        await world.sleep(20);
+        ended.push(world.now);
+        await storage.close();
+      };
+      return { read: (reads) => storage.read(reads), commit: (batch) => storage.commit(batch), close };
+    };
+    const host = new Host(() => ({ ...environment, storage: () => ({ ...factory, open }) }));
+    const { request } = new Page(world.process("a"), { database: 1 }); // another one than is there
+    const answer = await host.open(request, () => undefined);
+    expect(answer).toMatchObject({ ok: false, error: { code: "CLOSED" } });
+    expect(ended).toEqual([world.now]);
+  }));

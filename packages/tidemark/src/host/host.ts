@@ -202,8 +202,9 @@ export class Host implements HostSurface {
       return { database, pending };
     } catch (e) {
       this.#migrating?.release();
-      void opened?.close();
+      const ended = opened?.close();
       tabs.leave();
+      await Promise.race([ended, environment.clock.sleep(maxEndingMs)]); // the page may end the worker now
       throw e;
     }
   }
