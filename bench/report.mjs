@@ -20,11 +20,18 @@ const floorRows = /** @type {const} */ ([
   ["… stored by IndexedDB", "packedStore"],
 ]);
 
+/** Some may have been of fewer peers. @param {Measured} measured @returns {string} */
+function roundsOf({ rounds, peers }) {
+  const all = rounds.length === 1 ? "1 round" : `${rounds.length} rounds`;
+  const some = rounds.filter((round) => Object.keys(round).length < Object.keys(peers).length).length;
+  return some === 0 ? all : `${all}, of which ${some} with some peers and works only`;
+}
+
 /** @param {Measured} measured @returns {string} */
 export function report(measured) {
-  const { where, sizes, jsonBytes, rounds, floors } = measured;
+  const { where, sizes, jsonBytes, floors } = measured;
   const each = Math.round(jsonBytes / sizes.records);
-  const what = `${rounds.length} ${rounds.length === 1 ? "round" : "rounds"}; records of ${each} bytes as JSON on average. Medians.`;
+  const what = `${roundsOf(measured)}; records of ${each} bytes as JSON on average. Medians.`;
   const floor = floorRows.map(([title, name]) => [title, time(middle(floors, name))]);
   return [
     `${measured.at.slice(0, 10)}. ${where}.\n${what}`,

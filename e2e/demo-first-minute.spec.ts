@@ -1,7 +1,7 @@
 /** What the demo shows first. What it says is compared with the data that it ships, or with what it stores. */
 import { gunzipSync } from "node:zlib";
 import { expect, type Page } from "@playwright/test";
-import { at, dataFile, tabOf, test } from "./demo.ts";
+import { at, dataFile, tabOf, test, violations } from "./demo.ts";
 
 type Patch = readonly [position: number, deleted: number, inserted: string];
 
@@ -57,6 +57,7 @@ test("replays the recorded session and ends with its text, and little else", asy
   // The checkpoint at the end keeps the newest version of the record and the stored schema, and what a view held that
   // happened to be open just then: a few dozen of the last versions at most, not two thousand.
   expect(Number(await at(page, "replay-versions").textContent())).toBeLessThan(200);
+  expect(await violations(page, "#typing")).toEqual([]);
 });
 
 test("says beforehand what keeping every version takes, pauses a replay and stops it", async ({ page }) => {
@@ -106,6 +107,7 @@ test("a tab that is killed while it writes has lost nothing that it was told is 
   );
   expect(told).toBeGreaterThan(100);
   expect(found).toBeGreaterThanOrEqual(told!);
+  expect(await violations(page, "#kill")).toEqual([]);
   const lab = await context.newPage();
   await lab.goto("/lab.html");
   expect(await writesOf(lab, "A")).toEqual(Array.from({ length: found! }, (_, n) => n));
@@ -124,10 +126,12 @@ for (const [kind, who] of [
     await expect.poll(bytes).toBeGreaterThan(35e6);
     const line = at(page, "blame").locator("li", { hasText: who });
     await expect(line).toContainText(/holds back 3\d\.\d\sMB: 1,\d+ commits behind; releasing it frees/);
+    expect(await violations(page, "#hold")).toEqual([]);
     await at(page, "hold-release").click();
     await expect(at(page, "hold-verdict")).toContainText("Released and collected in", { timeout: 10_000 });
     expect(await bytes()).toBeLessThan(1e6);
     await expect(at(page, "blame")).toHaveText("Nobody holds anything back.");
+    expect(await violations(page, "#hold")).toEqual([]);
   });
 }
 
@@ -151,6 +155,7 @@ test("races Dexie with the code that it shows, and both give the same answers", 
     for (const who of ["tidemark", "dexie"]) await expect(row.locator(`[data-who=${who}]`)).toHaveText(/\d\sm?s/);
     await expect(at(row, "faster")).toHaveText(/(Tidemark|Dexie), \d+(\.\d)?×|even/);
   }
+  expect(await violations(page, "#race")).toEqual([]);
   expect(await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))).not.toContain(
     "tidemark-demo-race-dexie",
   );

@@ -1,6 +1,6 @@
 /** What a visitor of the demo may do with it: fill it, open, freeze and kill tabs, bring data. */
 import { expect, type Locator, type Page } from "@playwright/test";
-import { at, dataFile, test } from "./demo.ts";
+import { at, dataFile, test, violations } from "./demo.ts";
 
 const bytesAt = async (page: Page): Promise<number> =>
   Number(await at(page, "stress-bytes").getAttribute("data-bytes"));
@@ -27,6 +27,24 @@ test("stops writing when it is told to", async ({ page }) => {
   await expect(at(page, "stress-start")).toBeEnabled();
 });
 
+test("says so when the browser gives no more room, and what is there can be emptied", async ({ page, browserName }) => {
+  test.skip(browserName !== "chromium", "only here a test can say how much room there is");
+  await page.goto("/#stress");
+  const session = await page.context().newCDPSession(page);
+  const { origin } = new URL(page.url());
+  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 30e6 });
+  await at(page, "stress-size").selectOption("100");
+  await at(page, "stress-start").click();
+  const alert = page.locator("#stress").getByRole("alert");
+  await expect(alert).toContainText("The browser gives no more room.", { timeout: 20_000 });
+  await expect(alert).toContainText(/[1-9]\d?(\.\d+)?\sMB of it are written and can be read/);
+  expect(await violations(page, "#stress")).toEqual([]);
+  await alert.getByRole("button", { name: "Empty it" }).click();
+  await expect(at(page, "stress-verdict")).toContainText("Emptied in", { timeout: 10_000 });
+  await expect(alert).toHaveCount(0);
+  expect(await bytesAt(page)).toBeLessThan(2e6);
+});
+
 const numberAt = async (place: Locator): Promise<number> => Number((await place.textContent())?.replaceAll(",", ""));
 
 test("a tab that is frozen stops no other; evicted, it holds nothing back; woken, it goes on; killed, it is gone", async ({
@@ -47,6 +65,7 @@ test("a tab that is frozen stops no other; evicted, it holds nothing back; woken
   await expect.poll(() => numberAt(commitsOf(two))).toBeGreaterThan(going + 20);
   expect(await numberAt(commitsOf(one))).toBeLessThanOrEqual(standing + 1);
 
+  expect(await violations(page, "#neighbours")).toEqual([]);
   await at(one, "evict").click();
   await expect(at(one, "holds")).toHaveText("evicted: it holds nothing back");
   await at(one, "freeze").click();
@@ -100,6 +119,7 @@ test("says what is wrong with a file, and where", async ({ page }) => {
   await expect(alert).toContainText("picture.png looks like none of JSON, NDJSON and CSV.");
   await bring(page, "lines.ndjson", '{"a":1}\n{"a":2}\n{"a":\n');
   await expect(alert).toContainText("3");
+  expect(await violations(page, "#own")).toEqual([]);
   await alert.getByRole("button").click();
   await expect(alert).toHaveCount(0);
 });

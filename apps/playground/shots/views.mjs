@@ -94,6 +94,18 @@ export const views = {
       await shoot("#stress");
     },
   },
+  full: {
+    address: "#stress",
+    show: async (page, shoot) => {
+      const session = await page.context().newCDPSession(page);
+      const { origin } = new URL(page.url());
+      await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 30e6 });
+      await at(page, "stress-size").selectOption("100");
+      await at(page, "stress-start").click();
+      await page.locator("#stress").getByRole("alert").waitFor({ timeout: 60_000 });
+      await shoot("#stress");
+    },
+  },
   neighbours: {
     address: "#neighbours",
     show: async (page, shoot) => {

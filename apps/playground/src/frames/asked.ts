@@ -5,7 +5,7 @@ import type { Answer } from "./frame.ts";
 export function whenAsked(answer: (request: unknown) => Promise<unknown>): void {
   addEventListener("message", (e: MessageEvent<unknown>) => {
     const [port] = e.ports;
-    if (e.source !== parent || !port) return;
+    if (e.source !== parent || e.origin !== location.origin || !port) return;
     const reply = (message: Answer): void => port.postMessage(message);
     answer(e.data).then(
       (value) => reply({ answer: value }),

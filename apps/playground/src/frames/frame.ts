@@ -12,7 +12,8 @@ export class Frame<Request, Event> {
     this.element.title = title;
     this.element.src = `${import.meta.env.BASE_URL}tab.html?${new URLSearchParams(query).toString()}`;
     const listen = (e: MessageEvent<Event>): void => {
-      if (e.source !== null && e.source === this.element.contentWindow) heard(e.data);
+      const isOurs = e.source !== null && e.source === this.element.contentWindow && e.origin === location.origin;
+      if (isOurs) heard(e.data);
     };
     addEventListener("message", listen, { signal: this.#life.signal });
   }
