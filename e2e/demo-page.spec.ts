@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { expect, type Page } from "@playwright/test";
-import { at, tabOf, test, violations } from "./demo.ts";
+import { at, clipped, tabOf, test, violations } from "./demo.ts";
 import { openSite } from "./site.ts";
 
 const bothTabs = async (page: Page): Promise<void> => {
@@ -68,6 +68,22 @@ test("nothing is wider than a phone of 360 px", async ({ page }) => {
   );
   expect(outside).toEqual([]);
 });
+
+for (const width of [360, 820, 1280]) {
+  test(`no text is cut off at ${width} px`, async ({ page }) => {
+    await page.setViewportSize({ width, height: 800 });
+    await page.goto("/?pace=watch&inspect=typing#atlas");
+    await expect(page.locator("[data-flight]").first()).toBeVisible({ timeout: 20_000 });
+    await at(page, "replay-start").click();
+    await expect(at(page, "replay-limit")).toContainText("137,154");
+    await at(page, "own-sample").click();
+    await expect(at(page, "own-table")).toBeVisible();
+    await at(page, "neighbour-open").click();
+    await expect(at(page, "neighbour-1")).toContainText(/at work|upkeep/);
+    expect(await clipped(page)).toEqual([]);
+    await at(page, "replay-stop").click();
+  });
+}
 
 test("its links lead to sections, and a reload leads back to where one was", async ({ page }) => {
   await page.goto("/");

@@ -40,3 +40,35 @@ export async function violations(page: Page, what = "html"): Promise<string[]> {
     return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
   }, what);
 }
+
+/** Texts of the page that are cut off: by what surrounds them and cannot be scrolled, or by the field that they stand in. */
+export const clipped = (page: Page): Promise<string[]> =>
+  page.evaluate(() => {
+    const arrowPx = 16;
+    const pen = document.createElement("canvas").getContext("2d")!;
+    const fields = [...document.querySelectorAll("select")].flatMap((field) => {
+      const style = getComputedStyle(field);
+      const text = field.selectedOptions[0]?.text ?? "";
+      pen.font = style.font;
+      const roomPx = field.clientWidth - Number.parseFloat(style.paddingLeft) - Number.parseFloat(style.paddingRight);
+      return field.checkVisibility() && pen.measureText(text).width > roomPx - arrowPx ? [text] : [];
+    });
+    const frameOf = (element: Element | null): Element | undefined => {
+      for (let outer = element; outer; outer = outer.parentElement)
+        if (getComputedStyle(outer).overflowX !== "visible") return outer;
+      return undefined;
+    };
+    const isCut = (node: Node): boolean => {
+      if (!node.textContent?.trim() || !node.parentElement?.checkVisibility()) return false;
+      const frame = frameOf(node.parentElement);
+      if (!frame || ["auto", "scroll"].includes(getComputedStyle(frame).overflowX)) return false;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      const [text, room] = [range.getBoundingClientRect(), frame.getBoundingClientRect()];
+      return text.width > 0 && (text.right > room.right + 1 || text.left < room.left - 1);
+    };
+    const texts: string[] = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) if (isCut(walker.currentNode)) texts.push(walker.currentNode.textContent!);
+    return [...fields, ...texts];
+  });

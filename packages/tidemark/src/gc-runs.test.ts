@@ -119,6 +119,7 @@ describe("a run that somebody asks for", () => {
 
   test("[TB5] an unknown holder is NOT_FOUND, and nothing changes", async () => {
     const db = await opened();
+    await expect.poll(async () => (await db.gc.explain()).upkeep).toBeDefined();
     const before = await db.gc.explain();
     await expect(db.gc.evict("pin/nobody")).rejects.toMatchObject({ code: "NOT_FOUND" });
     expect(await db.gc.explain()).toEqual(before);
