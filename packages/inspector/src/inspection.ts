@@ -75,7 +75,7 @@ export class Inspection {
   #isAgain = false;
   #unsubscribe: (() => void) | undefined;
   /** How many slices there were at the last look. */
-  #sliceCount: number | undefined;
+  #sliceCount = 0;
   #estimatedAt = -Infinity;
   #estimate: Sample["estimate"];
   #tookMs: readonly number[] = [];
@@ -190,7 +190,7 @@ export class Inspection {
 
   #noteSlices({ slices: count, last }: Metrics["slices"]): void {
     const now = performance.now();
-    const fresh = Math.min(last.length, count - (this.#sliceCount ?? 0));
+    const fresh = Math.min(last.length, count - this.#sliceCount);
     const moments = fresh > 0 ? last.slice(-fresh).map(({ agoMs, ms }) => ({ at: now - agoMs, ms })) : [];
     this.slices = [...this.slices, ...moments].filter(({ at }) => at > now - keptMs);
     this.#sliceCount = count;

@@ -8,7 +8,7 @@ import { stampNow } from "../stamp.ts";
 import type { Echo } from "./echo.ts";
 import { CellEditor } from "./editable-cell.ts";
 import { LiveList, type Search } from "./live-list.ts";
-import { flashOf, type PaneState, queryLine, results, rowsAtOnce } from "./pane.ts";
+import { flashOf, queryLine, results, rowsAtOnce } from "./pane.ts";
 import { states } from "./states.ts";
 
 export interface AirportsOptions {
@@ -33,22 +33,11 @@ export class AirportsPane {
   #state = states.some(([code]) => code === address.get("state")) ? address.get("state") : "";
   #by: "name" | "city" = address.oneOf("by", ["name", "city"]);
   #prefix = address.get("prefix");
-  #shown: PaneState<Airport> = { page: undefined, error: undefined, limit: rowsAtOnce };
 
   constructor(root: HTMLElement, options: AirportsOptions) {
     this.#root = root;
     this.#options = options;
-    this.#list = new LiveList("airports", {
-      next: (page) => {
-        this.#shown = { ...this.#shown, page, error: undefined };
-        this.#render();
-        void options.echo.rendered(page.pulse);
-      },
-      error: (error) => {
-        this.#shown.error = error;
-        this.#render();
-      },
-    });
+    this.#list = new LiveList("airports", options.echo, () => this.#render());
     this.#render();
   }
 
@@ -61,7 +50,6 @@ export class AirportsPane {
     address.set("state", this.#state);
     address.set("by", this.#by === "name" ? "" : this.#by);
     address.set("prefix", this.#prefix);
-    this.#shown.limit = limit;
     const shown = this.#list.show((view) => this.#query(view), limit);
     this.#render();
     return shown;
@@ -101,16 +89,16 @@ export class AirportsPane {
   }
 
   #render(): void {
-    const { page } = this.#shown;
+    const { state } = this.#list;
     render(
       html`<h3>Airports</h3>
-        ${this.#controls()} ${queryLine(this.#code(), this.#shown, "airports")}
-        ${results(this.#shown, {
+        ${this.#controls()} ${queryLine(this.#code(), state, "airports")}
+        ${results(state, {
           label: "Airports found",
           table: (rows) => this.#table(rows),
           empty: html`<p>No airport here has a ${this.#by} that begins with “${this.#prefix}”.</p>
             <button type="button" @click=${() => this.#clear()}>Show all airports</button>`,
-          more: () => void this.search((page?.rows.length ?? 0) + rowsAtOnce),
+          more: () => void this.search((state.page?.rows.length ?? 0) + rowsAtOnce),
           retry: () => void this.search(),
         })}`,
       this.#root,

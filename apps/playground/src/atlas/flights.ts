@@ -9,7 +9,7 @@ import { formatCount } from "../format.ts";
 import { address } from "../page-address.ts";
 import { stampNow } from "../stamp.ts";
 import { LiveList, type Search } from "./live-list.ts";
-import { flashOf, type PaneState, queryLine, results, rowsAtOnce } from "./pane.ts";
+import { flashOf, queryLine, results, rowsAtOnce } from "./pane.ts";
 
 export interface FlightsOptions {
   readonly echo: Echo;
@@ -35,22 +35,11 @@ export class FlightsPane {
   #end: "origin" | "destination" = address.oneOf("end", ["origin", "destination"]);
   #code = address.get("airport").toUpperCase().slice(0, 3);
   #order: Order = address.oneOf("order", ["latest", "punctual", "date"]);
-  #shown: PaneState<Flight> = { page: undefined, error: undefined, limit: rowsAtOnce };
 
   constructor(root: HTMLElement, options: FlightsOptions) {
     this.#root = root;
     this.#options = options;
-    this.#list = new LiveList("flights", {
-      next: (page) => {
-        this.#shown = { ...this.#shown, page, error: undefined };
-        this.#render();
-        void options.echo.rendered(page.pulse);
-      },
-      error: (error) => {
-        this.#shown.error = error;
-        this.#render();
-      },
-    });
+    this.#list = new LiveList("flights", options.echo, () => this.#render());
     this.#render();
   }
 
@@ -58,7 +47,6 @@ export class FlightsPane {
     address.set("end", this.#end === "origin" ? "" : this.#end);
     address.set("airport", this.#code);
     address.set("order", this.#order === "latest" ? "" : this.#order);
-    this.#shown.limit = limit;
     const shown = this.#list.show((view) => this.#query(view), limit);
     this.#render();
     return shown;
@@ -106,11 +94,11 @@ export class FlightsPane {
   }
 
   #render(): void {
-    const { page } = this.#shown;
+    const { state } = this.#list;
     render(
       html`<h3>Flights</h3>
-        ${this.#controls()} ${queryLine(this.#queryCode(), this.#shown, "flights")}
-        ${results(this.#shown, {
+        ${this.#controls()} ${queryLine(this.#queryCode(), state, "flights")}
+        ${results(state, {
           label: "Flights found",
           table: (rows) => this.#table(rows),
           empty: html`<p>
@@ -118,7 +106,7 @@ export class FlightsPane {
               knows 220 of the larger airports.
             </p>
             <button type="button" @click=${() => this.showFrom("")}>Show all flights</button>`,
-          more: () => void this.search((page?.rows.length ?? 0) + rowsAtOnce),
+          more: () => void this.search((state.page?.rows.length ?? 0) + rowsAtOnce),
           retry: () => void this.search(),
         })}`,
       this.#root,

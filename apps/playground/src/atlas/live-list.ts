@@ -1,5 +1,6 @@
 /** A live page of search results, together with the last edit of its section, as of one commit. */
 import { atlas, type AtlasView, type Pulse } from "../databases.ts";
+import type { Echo } from "./echo.ts";
 
 /** What a list needs of a query. */
 export interface Search<T> {
@@ -14,19 +15,28 @@ export interface Page<T> {
   readonly pulse: Pulse | undefined;
 }
 
-export interface ListObserver<T> {
-  next(page: Page<T>): void;
-  error(error: unknown): void;
+/** The last page stays where the next one fails. */
+export interface ListState<T> {
+  readonly page: Page<T> | undefined;
+  readonly error: unknown;
 }
 
 export class LiveList<T> {
   readonly #section: Pulse["section"];
-  readonly #observer: ListObserver<T>;
+  readonly #echo: Echo;
+  readonly #render: () => void;
+  #state: ListState<T> = { page: undefined, error: undefined };
   #stop: (() => void) | undefined;
 
-  constructor(section: Pulse["section"], observer: ListObserver<T>) {
+  /** `render` shows the state whenever it is another; `echo` hears of it then. */
+  constructor(section: Pulse["section"], echo: Echo, render: () => void) {
     this.#section = section;
-    this.#observer = observer;
+    this.#echo = echo;
+    this.#render = render;
+  }
+
+  get state(): ListState<T> {
+    return this.#state;
   }
 
   /** Shows another search instead of the present one. Resolves when it shows, has failed, or was replaced. */
@@ -43,11 +53,14 @@ export class LiveList<T> {
     return new Promise((resolve) => {
       const subscription = live.subscribe({
         next: (page) => {
-          this.#observer.next(page);
+          this.#state = { page, error: undefined };
+          this.#render();
+          void this.#echo.rendered(page.pulse);
           resolve();
         },
         error: (e) => {
-          this.#observer.error(e);
+          this.#state = { ...this.#state, error: e };
+          this.#render();
           resolve();
         },
       });

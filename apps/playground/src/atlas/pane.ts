@@ -2,18 +2,12 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { formatCount, formatDuration } from "../format.ts";
 import { failed, loadingRows } from "../placeholders.ts";
-import type { Page } from "./live-list.ts";
+import type { ListState } from "./live-list.ts";
 import { isFromAnotherTab, sharedNow, type Stamp } from "../stamp.ts";
 
 /** Rows shown at first, and added by each press of "Show more". */
 export const rowsAtOnce = 40;
 const flashMs = 2500;
-
-export interface PaneState<T> {
-  page: Page<T> | undefined;
-  error: unknown;
-  limit: number;
-}
 
 /** A row just changed by another tab; two names by turns, so that a second change flashes again. */
 export function flashOf(edited: Stamp | undefined): string {
@@ -22,7 +16,7 @@ export function flashOf(edited: Stamp | undefined): string {
 }
 
 /** The call as a program would write it, and what came of it. */
-export function queryLine<T>(code: string, { page }: PaneState<T>, what: string): TemplateResult {
+export function queryLine<T>(code: string, { page }: ListState<T>, what: string): TemplateResult {
   const [before = "", index, after = ""] = code.split(/("by\w+"|"\w+Lower"|"date"|"delay")/, 3);
   const shown = page && page.rows.length < page.total ? `${formatCount(page.rows.length)} of ` : "";
   return html`<div class="query">
@@ -49,11 +43,11 @@ interface ListTemplate<T> {
   readonly retry: () => void;
 }
 
-export function results<T>(state: PaneState<T>, list: ListTemplate<T>): TemplateResult {
+export function results<T>(state: ListState<T>, list: ListTemplate<T>): TemplateResult {
   return html`<div class="scroll" role="region" aria-label=${list.label} tabindex="0">${contents(state, list)}</div>`;
 }
 
-function contents<T>({ page, error }: PaneState<T>, list: ListTemplate<T>): TemplateResult {
+function contents<T>({ page, error }: ListState<T>, list: ListTemplate<T>): TemplateResult {
   if (error !== undefined) return failed("This list could not be read.", error, list.retry);
   if (!page) return loadingRows;
   if (page.total === 0) return html`<div class="empty">${list.empty}</div>`;

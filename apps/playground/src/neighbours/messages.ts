@@ -8,7 +8,6 @@ export interface NeighbourStatus {
   /** By what name the database knows this tab. */
   readonly owner: string | undefined;
   readonly commits: number;
-  readonly upkeep: boolean;
 }
 
 export type NeighbourEvent =

@@ -69,10 +69,9 @@ export class Neighbour {
 
   async #tell(): Promise<never> {
     for (;;) {
-      const { upkeep } = await this.#db.storage.metrics();
       const { holders } = await this.#db.gc.explain();
       const owner = holders.find(({ isSelf }) => isSelf)?.owner;
-      say({ event: "status", owner, commits: this.#commits, upkeep });
+      say({ event: "status", owner, commits: this.#commits });
       await new Promise((resolve) => setTimeout(resolve, statusMs));
     }
   }

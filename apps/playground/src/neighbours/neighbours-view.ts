@@ -1,7 +1,7 @@
 /** As many tabs as one likes: opened, frozen, evicted, woken, killed; and what each of them holds back. */
 import { html, nothing, render, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { GcHolder } from "tidemark";
+import type { GcExplanation, GcHolder } from "tidemark";
 import { formatBytes, formatCount } from "../format.ts";
 import { Frame } from "../frames/frame.ts";
 import { windowCard } from "../frames/window.ts";
@@ -26,7 +26,7 @@ export class NeighboursView {
   readonly #db = openNeighbours();
   #neighbours: readonly Neighbour[] = [];
   #opened = 0;
-  #holders: readonly GcHolder[] = [];
+  #explanation: GcExplanation | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #error: unknown;
 
@@ -77,7 +77,7 @@ export class NeighboursView {
   }
 
   #holderOf({ status }: Neighbour): GcHolder | undefined {
-    return this.#holders.find(({ kind, owner }) => kind === "pin" && owner === status?.owner);
+    return this.#explanation?.holders.find(({ kind, owner }) => kind === "pin" && owner === status?.owner);
   }
 
   /** As long as there are tabs, and a moment longer, to see what they held go. */
@@ -85,8 +85,8 @@ export class NeighboursView {
     clearTimeout(this.#timer);
     this.#db.gc
       .explain()
-      .then(({ holders }) => {
-        this.#holders = holders;
+      .then((explanation) => {
+        this.#explanation = explanation;
         this.#render();
         if (this.#neighbours.length > 0) this.#timer = setTimeout(() => this.#look(), lookMs);
       })
@@ -176,6 +176,6 @@ export class NeighboursView {
   #note({ isFrozen, status }: Neighbour): string {
     if (isFrozen) return "frozen";
     if (!status) return "opening…";
-    return status.upkeep ? "does the upkeep" : "at work";
+    return status.owner !== undefined && status.owner === this.#explanation?.upkeep ? "does the upkeep" : "at work";
   }
 }

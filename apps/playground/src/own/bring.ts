@@ -1,5 +1,5 @@
 /** Imports a file in place of what was imported before. */
-import { own, type Source } from "./database.ts";
+import { forget, own, type Source } from "./database.ts";
 import { formatOf, type OwnFormat } from "./format-of.ts";
 import { linesOf, recordsIn } from "./records-in.ts";
 
@@ -15,7 +15,7 @@ async function streamOf(file: File, format: OwnFormat): Promise<ReadableStream<U
 export async function bring(file: File, told: (records: number) => void, signal: AbortSignal): Promise<Source> {
   const format = formatOf(file.name, await file.slice(0, headBytes).text());
   if (!format) throw new Error(`${file.name} looks like none of JSON, NDJSON and CSV.`);
-  await Promise.all([own.collection("records").clear(), own.collection("sources").clear()]);
+  await forget();
   const startedAt = performance.now();
   let n = 0;
   const { records } = await own.import(await streamOf(file, format), {

@@ -21,3 +21,7 @@ export const own = createDatabase({
   name: ownName,
   collections: { records: collection<Numbered>()({ key: "n" }), sources: collection<Source>()({ key: "id" }) },
 });
+
+/** Removes what was brought. */
+export const forget = (): Promise<unknown> =>
+  Promise.all([own.collection("records").clear(), own.collection("sources").clear()]);

@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatDuration } from "../format.ts";
 import { onceNear } from "../in-sight.ts";
 import { failed, loadingRows } from "../placeholders.ts";
 import { bring } from "./bring.ts";
-import { type Numbered, own, type Source } from "./database.ts";
+import { forget, type Numbered, own, type Source } from "./database.ts";
 import { cellOf, columnsOf } from "./table.ts";
 
 const rowsAtOnce = 50;
@@ -97,10 +97,6 @@ export class OwnView {
     await this.#bring(new File([await response.blob()], "airports.csv"));
   }
 
-  async #forget(): Promise<void> {
-    await Promise.all([own.collection("records").clear(), own.collection("sources").clear()]);
-  }
-
   #fail(error: unknown): void {
     this.#error = error;
     this.#render();
@@ -178,7 +174,7 @@ export class OwnView {
     const { name, format, bytes, records, importMs } = source;
     return html`<b>${name}</b>: ${formatCount(records)} records from ${formatBytes(bytes)} of ${format.toUpperCase()},
       in ${formatDuration(importMs)}.
-      <button type="button" class="link" data-test="own-forget" @click=${() => void this.#forget()}>Remove it</button>`;
+      <button type="button" class="link" data-test="own-forget" @click=${() => void forget()}>Remove it</button>`;
   }
 
   #contents(): TemplateResult | typeof nothing {

@@ -10,7 +10,7 @@ import { compareInternal } from "./internal-key.ts";
 import { type Compaction, foldLevel, type LevelOptions } from "./levels.ts";
 import { levelCount, type Manifest, type ManifestEdit } from "./manifest.ts";
 import type { Merged } from "./merge.ts";
-import { Disk, ListedChanges, referring } from "./segments.test-support.ts";
+import { type Counted, Disk, ListedChanges, referring } from "./segments.test-support.ts";
 import type { KeyVersions, Version } from "./version.ts";
 
 type Chains = Map<ByteKey, Version[]>;
@@ -147,7 +147,7 @@ export class MergeWorld {
     this.#checkReads();
   }
 
-  #merge({ changes, above, staysAbove, level }: Job): Promise<Merged> {
+  #merge({ changes, above, staysAbove, level }: Job): Promise<Counted> {
     return this.#disk.merged(changes, above, level, {
       ...this.sizes,
       floor: this.floor,
@@ -319,7 +319,7 @@ export class MergeWorld {
   /** What stays of each key in the level is what the rule says, or all of it where its blocks were left alone. */
   #checkContent(
     { level, changes, above }: Job,
-    { added, removed, dropped }: Merged,
+    { added, removed, dropped }: Counted,
     before: readonly (readonly Entry[])[],
   ): void {
     const after = grouped(this.content(level));

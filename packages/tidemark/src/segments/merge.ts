@@ -31,7 +31,7 @@ import type { Level } from "./level.ts";
 import { lookAhead } from "./pace.ts";
 import type { Rewriting } from "./rewriting.ts";
 import { type Clause, type Elsewhere, judge, type Kept, never, type Newer, reachOf, type Wake } from "./rule.ts";
-import { inlineBytes, type Version } from "./version.ts";
+import type { Version } from "./version.ts";
 
 export const defaultTargetBytes: number = 32 * 1024;
 /**
@@ -58,8 +58,6 @@ export interface Merged {
   /** Of the level: what it loses and what it gains. All of `above` leaves the level above. */
   readonly removed: readonly BlockInfo[];
   readonly added: readonly BlockInfo[];
-  /** Bytes of keys and payloads. */
-  readonly dropped: { readonly versions: number; readonly bytes: number };
   readonly written: { readonly blocks: number; readonly bytes: number };
   /** Values out of line that no version which anybody can read refers to any more. */
   readonly lost: readonly OutsideRef[];
@@ -81,7 +79,6 @@ class Merge {
   readonly #own: BlockCursor;
   readonly #writer: BlockWriter;
   readonly #removed: BlockInfo[] = [];
-  readonly #dropped = { versions: 0, bytes: 0 };
   readonly #lost: OutsideRef[] = [];
   readonly #marks = new Map<BlockId, Wake>();
   readonly #reach: Seq;
@@ -129,8 +126,8 @@ class Merge {
     await this.#look(); // the last blocks are encoded in one go
     await this.#writer.finish();
     const { added, written } = this.#writer;
-    const [removed, dropped, lost] = [this.#removed, this.#dropped, this.#lost];
-    return { removed, added, dropped, written, lost, marks: [...this.#marks] };
+    const [removed, lost] = [this.#removed, this.#lost];
+    return { removed, added, written, lost, marks: [...this.#marks] };
   }
 
   /** The first key that has new versions not dealt with yet. */
@@ -227,7 +224,7 @@ class Merge {
   #kept(key: ByteKey, versions: readonly Version[], before: Newer | undefined): readonly Kept[] {
     const [only] = versions;
     if (this.#isDead(tableOf(key))) {
-      for (const version of versions) this.#drop(key, version, seq(0), "cleared");
+      for (const version of versions) this.#input.dropped?.(key, version, seq(0), "cleared");
       this.#lose(versions, [], undefined);
       return [];
     }
@@ -240,7 +237,7 @@ class Merge {
     const chain = { key, versions, newer, position, isPositionLeast: newer !== undefined, older };
     const kept = judge(chain, this.#input.rule, (version, supersededBy, clause) => {
       gone.push(version);
-      this.#drop(key, version, supersededBy, clause);
+      this.#input.dropped?.(key, version, supersededBy, clause);
     });
     this.#lose(gone, kept, newer);
     return kept;
@@ -292,12 +289,6 @@ class Merge {
     if (isDead) this.#deadTable = table;
     else this.#liveTable = table;
     return isDead;
-  }
-
-  #drop(key: ByteKey, version: Version, supersededBy: Seq, clause: Clause | "cleared"): void {
-    this.#dropped.versions++;
-    this.#dropped.bytes += inlineBytes(key, version.payload);
-    this.#input.dropped?.(key, version, supersededBy, clause);
   }
 
   #lose(gone: readonly Version[], kept: readonly Kept[], newer: Newer | undefined): void {

@@ -11,7 +11,7 @@ import { levelCount, Manifest, type ManifestEdit } from "./manifest.ts";
 import { merge, type Merged, type MergeInput } from "./merge.ts";
 import { headlong } from "./pace.ts";
 import { never, type Readable, type Rule } from "./rule.ts";
-import type { KeyVersions, Version } from "./version.ts";
+import { inlineBytes, type KeyVersions, type Version } from "./version.ts";
 
 export const at = (key: string, n: number): InternalKey => ({ key: byteKey(key), seq: seq(n) });
 
@@ -83,6 +83,11 @@ export class ListedChanges implements ChangeSource {
   }
 }
 
+/** What a merge came to, with what it dropped: bytes of keys and payloads. */
+export interface Counted extends Merged {
+  readonly dropped: { readonly versions: number; readonly bytes: number };
+}
+
 export interface MergeOptions extends Partial<Pick<MergeInput, "targetBytes" | "maxStoreBytes" | "pace">> {
   readonly floor?: number;
   readonly points?: readonly number[];
@@ -124,11 +129,12 @@ export class Disk {
     above: readonly BlockInfo[],
     level: number,
     { floor = 0, points, staysAbove, isDead = () => false, ...options }: MergeOptions,
-  ): Promise<Merged> {
+  ): Promise<Counted> {
     this.loads.length = 0;
     this.stores.length = 0;
     const { levels } = this.manifest;
-    return merge({
+    const dropped = { versions: 0, bytes: 0 };
+    const merged = await merge({
       changes,
       above,
       staysAbove,
@@ -151,8 +157,13 @@ export class Disk {
         this.stores.push(blocks);
         for (const block of blocks) this.stored.set(block.id, block);
       },
+      dropped: (key, version) => {
+        dropped.versions++;
+        dropped.bytes += inlineBytes(key, version.payload);
+      },
       ...options,
     });
+    return { ...merged, dropped };
   }
 
   publish(edits: readonly ManifestEdit[]): void {
@@ -164,7 +175,7 @@ export class Disk {
   async fold(
     changes: readonly KeyVersions[],
     { level = levelCount - 1, ...options }: MergeOptions & { level?: number } = {},
-  ): Promise<Merged> {
+  ): Promise<Counted> {
     const merged = await this.merged(new ListedChanges(changes), [], level, options);
     this.publish([{ level, removed: merged.removed, added: merged.added }]);
     return merged;
@@ -175,7 +186,7 @@ export class Disk {
     level: number,
     above: readonly BlockInfo[],
     { cursor, ...options }: MergeOptions & { readonly cursor?: ByteKey } = {},
-  ): Promise<Merged> {
+  ): Promise<Counted> {
     const merged = await this.merged(noChanges, above, level + 1, options);
     const { removed, added } = merged;
     this.publish([
